@@ -1,0 +1,40 @@
+//! What the texts of replies mean.
+//!
+//! Each function takes a whole reply and gives `None` if its code is another one, or if its text does not
+//! say what it should. Every text has a meaning or none: nothing a server sends makes these functions panic
+//! or count wrongly.
+
+mod epsv;
+mod facts;
+mod feat;
+mod mlsx;
+mod pasv;
+mod pwd;
+mod time_val;
+
+pub use epsv::epsv;
+pub use facts::{EntryType, Facts, size};
+pub use feat::{Feature, Features, feat};
+pub use mlsx::{Entry, mlst, mlsx};
+pub use pasv::pasv;
+pub use pwd::pwd;
+pub use time_val::{TimeVal, mdtm};
+
+use crate::reply::Reply;
+use nom::Parser;
+use nom::combinator::all_consuming;
+
+/// The lines of `reply`, if its code is `code`.
+fn lines(reply: &Reply, code: u16) -> Option<impl Iterator<Item = &[u8]>> {
+    (reply.code().get() == code).then(|| reply.lines())
+}
+
+/// What `parser` makes of the whole of `input`.
+fn whole<'a, T>(input: &'a [u8], parser: impl Parser<&'a [u8], Output = T, Error = ()>) -> Option<T> {
+    all_consuming(parser).parse(input).ok().map(|(_, value)| value)
+}
+
+#[cfg(test)]
+fn reply(code: u16, raw: impl Into<bytes::Bytes>) -> Reply {
+    Reply::new(crate::ReplyCode::new(code).unwrap(), raw.into())
+}

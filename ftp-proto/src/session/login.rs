@@ -1,0 +1,94 @@
+//! From the greeting to the point where files can be asked for (RFC 959 §5.4, RFC 1635).
+
+use super::pipeline::Purpose;
+use super::{Phase, Session};
+use crate::code::Severity;
+use crate::command::{Command, Verb};
+use crate::error::{Error, PeerFault};
+use crate::event::Event;
+use crate::meaning::{self, Features};
+use crate::reply::Reply;
+
+impl Session {
+    /// The first reply (RFC 959 §5.4, "Connection Establishment"): 220, or 120 before it.
+    pub(super) fn on_greeting(&mut self, reply: Reply) {
+        match reply.code().severity() {
+            Severity::Preliminary => self.count_greeting_delay(),
+            Severity::Completion => {
+                self.phase = Phase::Login;
+                self.push_login();
+            }
+            Severity::Transient | Severity::Permanent => self.fail(Error::Refused { verb: None, reply }),
+            Severity::Intermediate => self.fail(Error::Peer(PeerFault::Unsolicited(reply))),
+        }
+    }
+
+    fn push_login(&mut self) {
+        let config = self.config.clone();
+        self.pipeline.push(Command::User(config.username.clone()), Purpose::Login);
+        self.pipeline.push(Command::Pass(config.password.clone()), Purpose::Login);
+        self.pipeline.push(Command::Type(config.representation), Purpose::Login);
+        if config.features {
+            self.pipeline.push(Command::Feat, Purpose::Features);
+        }
+    }
+
+    /// The final reply to a step of the login.
+    pub(super) fn on_login(&mut self, verb: Verb, reply: Reply) {
+        match (verb, reply.code().get()) {
+            (Verb::User, 200..=299) => {
+                self.logged_in = true;
+                // In lock step there is no need to send it; in a burst it is under way, and harmless.
+                self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
+            }
+            (Verb::User, 331) => {}
+            (Verb::User | Verb::Pass, 332) => self.push_account(verb, reply),
+            (Verb::Pass | Verb::Acct, 200..=299) => self.logged_in = true,
+            // USER alone was enough; a server may find PASS out of place then.
+            (Verb::Pass, 400..=599) if self.logged_in => {}
+            (Verb::Type, 200..=299) if self.logged_in => {
+                if !self.config.features {
+                    self.ready(Features::default());
+                }
+            }
+            _ => self.login_failed(verb, reply),
+        }
+    }
+
+    /// The reply to FEAT (RFC 2389 §3.2); a server without it is a server without features.
+    pub(super) fn on_features(&mut self, reply: &Reply) {
+        let features = meaning::feat(reply).unwrap_or_default();
+        self.ready(features);
+    }
+
+    fn ready(&mut self, features: Features) {
+        self.phase = Phase::Ready;
+        self.event(Event::Ready(features));
+    }
+
+    /// 332: the server wants an account (RFC 959 §5.4).
+    fn push_account(&mut self, verb: Verb, reply: Reply) {
+        match self.config.account.clone() {
+            // What follows in a burst has been refused for want of the account.
+            Some(_) if self.pipeline.in_burst() => self.login_failed(verb, reply),
+            Some(account) => {
+                self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
+                self.pipeline.push_next(Command::Acct(account), Purpose::Login);
+            }
+            None => self.fail(Error::Refused { verb: Some(verb), reply }),
+        }
+    }
+
+    /// A step of the login was refused. What a server says to words it did not understand or expect may
+    /// come from the burst; what it says of the user does not.
+    fn login_failed(&mut self, verb: Verb, reply: Reply) {
+        let code = reply.code();
+        let of_the_user = code.is_refusal() && !matches!(code.get(), 500..=504);
+        let error = if code.is_refusal() {
+            Error::Refused { verb: Some(verb), reply }
+        } else {
+            Error::Peer(PeerFault::Unexpected(verb, reply))
+        };
+        if of_the_user { self.fail(error) } else { self.fail_in_step(error) }
+    }
+}

@@ -1,0 +1,380 @@
+//! One control connection, and its data connection when there is one.
+
+mod facts;
+mod login;
+mod pipeline;
+mod timers;
+mod transfer;
+
+use crate::code::Severity;
+use crate::command::{Command, Verb};
+use crate::config::Config;
+use crate::error::{Cause, Error, Misuse, PeerFault, Timer};
+use crate::event::{
+    Action, Change, Channel, End, Event, Finish, Line, Output, Request, RequestId, Retrieve, Until,
+};
+use crate::parser::ReplyParser;
+use crate::reply::Reply;
+use crate::time::Instant;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::ops::Range;
+use facts::Inquiry;
+use pipeline::{Pipeline, Purpose};
+use timers::Marks;
+use transfer::Transfer;
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// The control connection is being made.
+    Connecting,
+    /// The greeting is awaited (RFC 959 §5.4).
+    Greeting,
+    /// USER to TYPE are on their way.
+    Login,
+    /// Logged in, the representation type set.
+    Ready,
+    /// [`Event::Closed`] has been said.
+    Closed,
+}
+
+/// One FTP session: a control connection, one login, any number of transfers one after the other.
+///
+/// The machine holds no socket and no clock. The driver opens the control connection, tells of changes
+/// ([`handle_channel`](Self::handle_channel)), feeds what it reads ([`handle_control`](Self::handle_control)),
+/// sends what [`transmit`](Self::transmit) holds, does what [`poll_output`](Self::poll_output) asks, and calls
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) falls due. Payload never
+/// enters the machine: the driver puts the next bytes of the data connection where [`window`](Self::window)
+/// says and reports their number with [`received`](Self::received).
+///
+/// Outputs queue; none has to be taken between two calls. Whatever a server does ends at worst in
+/// [`Event::Closed`].
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    peer: SocketAddr,
+    phase: Phase,
+    logged_in: bool,
+    /// Whether the next transfer asks with EPSV.
+    epsv: bool,
+    /// Whether an earlier REST may still be in force at the server: it was answered, its RETR refused.
+    stale_restart: bool,
+    replies: ReplyParser,
+    pipeline: Pipeline,
+    requests: VecDeque<(RequestId, Request)>,
+    inquiries: VecDeque<Inquiry>,
+    transfer: Option<Transfer>,
+    /// Whether replies to a cut transfer may still come, before that to the next command.
+    fenced: bool,
+    greeting_delays: u32,
+    marks: Marks,
+    outputs: VecDeque<Output>,
+}
+
+impl Session {
+    /// A session whose control connection the driver is opening to `peer`.
+    #[must_use]
+    pub fn new(config: Arc<Config>, peer: SocketAddr, now: Instant) -> Self {
+        Self {
+            peer,
+            phase: Phase::Connecting,
+            logged_in: false,
+            epsv: config.epsv,
+            stale_restart: false,
+            replies: ReplyParser::new(config.limits.reply_bytes),
+            pipeline: Pipeline::new(config.pipeline.get()),
+            requests: VecDeque::new(),
+            inquiries: VecDeque::new(),
+            transfer: None,
+            fenced: false,
+            greeting_delays: 0,
+            marks: Marks::new(now),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Queues work. It may come at any time, before the greeting too: what is queued then leaves with the
+    /// login in one write, as far as [`Config::pipeline`] allows. `id` names the request in events; the
+    /// caller chooses it and uses it once.
+    ///
+    /// # Errors
+    /// [`Misuse`], and nothing is queued: the session has ended, the command is one that the machine sends
+    /// by itself, or the range ends before it starts.
+    pub fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
+        if self.phase == Phase::Closed {
+            return Err(Misuse::Closed);
+        }
+        match &request {
+            Request::Command(command) if is_reserved(command.verb()) => {
+                return Err(Misuse::Reserved(command.verb()));
+            }
+            Request::Retrieve(part) if part.until.end() < part.offset => return Err(Misuse::EmptyRange),
+            Request::Command(_) | Request::Facts(_) | Request::Retrieve(_) => {}
+        }
+        self.requests.push_back((id, request));
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Moves the end of the transfer `id`, which waits or runs. An [`Until::Offset`] that has been passed
+    /// cuts it at once. Does nothing if the transfer is over: its end may be on its way to the caller.
+    pub fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
+        let queued = self.requests.iter_mut().find(|(queued, _)| *queued == id);
+        if let Some((_, Request::Retrieve(part))) = queued {
+            part.until = until;
+            if until.end() <= part.offset && matches!(until, Until::Offset(_)) {
+                self.requests.retain(|(queued, _)| *queued != id);
+                self.event(Event::Finished(id, Finish::Cut));
+            }
+            return;
+        }
+        self.shrink_transfer(id, until, now);
+        self.pump(now);
+    }
+
+    /// Ends the session: QUIT is left in [`transmit`](Self::transmit), both connections are closed, and
+    /// [`Error::Quit`] is said. The reply to QUIT is not awaited.
+    pub fn quit(&mut self, _now: Instant) {
+        if matches!(self.phase, Phase::Login | Phase::Ready) {
+            self.trace(|| Line::Sent(Command::Quit.masked()));
+            self.pipeline.send_last(&Command::Quit);
+        }
+        self.fail(Error::Quit);
+    }
+
+    /// Takes bytes read from the control connection, in any portions.
+    pub fn handle_control(&mut self, bytes: &[u8], now: Instant) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.replies.push(bytes);
+        while self.phase != Phase::Closed {
+            match self.replies.next() {
+                Ok(Some(reply)) => {
+                    self.marks.control = now;
+                    for line in reply.raw_lines() {
+                        if self.config.trace {
+                            let line = Line::Received(Bytes::copy_from_slice(line));
+                            self.outputs.push_back(Output::Event(Event::Wire(line)));
+                        }
+                    }
+                    self.on_reply(reply, now);
+                }
+                Ok(None) => break,
+                Err(error) => self.fail(Error::Peer(PeerFault::Reply(error))),
+            }
+        }
+        self.pump(now);
+    }
+
+    /// Takes a change of one of the connections.
+    pub fn handle_channel(&mut self, channel: Channel, change: Change, now: Instant) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        match (channel, change) {
+            (Channel::Control, Change::Connected) => {
+                if self.phase == Phase::Connecting {
+                    self.phase = Phase::Greeting;
+                    self.marks.control = now;
+                    self.event(Event::Connected);
+                }
+            }
+            (Channel::Control, Change::Failed(cause)) => {
+                self.fail(Error::Connection(Channel::Control, cause));
+            }
+            (Channel::Control, Change::Ended(end)) => {
+                let cause = if end == End::Fin { Cause::Ended } else { Cause::Reset };
+                let error = Error::Connection(Channel::Control, cause);
+                if self.pipeline.unanswered() > 0 { self.fail_in_step(error) } else { self.fail(error) }
+            }
+            (Channel::Data, change) => self.on_data(change, now),
+        }
+        self.pump(now);
+    }
+
+    /// Takes the passing of time. Does nothing before [`poll_timeout`](Self::poll_timeout) has fallen due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.poll_timeout() {
+            Some((due, timer)) if due <= now => self.on_timeout(timer),
+            _ => {}
+        }
+    }
+
+    /// What the driver has to send on the control connection next; empty if nothing.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        self.pipeline.transmit()
+    }
+
+    /// The first `len` bytes of [`transmit`](Self::transmit) have been sent.
+    pub fn transmitted(&mut self, len: usize, now: Instant) {
+        self.pipeline.transmitted(len);
+        self.marks.control = now;
+    }
+
+    /// The next thing for the driver or the caller. [`Action::Close`] of the control connection is to be
+    /// done after sending what [`transmit`](Self::transmit) holds, as far as that goes without waiting.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next, and what is waited for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        self.next_deadline()
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// Where in the file the next bytes of the open data connection belong. Bytes that do not fit are to be
+    /// dropped, but reported to [`received`](Self::received) with the others. The range is empty where the end of the data is
+    /// awaited and no byte. `None` when no data connection is open, and as long as the reply to REST is
+    /// not known: bytes may overtake it, and where they belong hangs on it.
+    #[must_use]
+    pub fn window(&self) -> Option<Range<u64>> {
+        if self.pipeline.preparing() {
+            return None;
+        }
+        self.transfer.as_ref().and_then(Transfer::window)
+    }
+
+    /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
+    pub fn received(&mut self, len: u64, now: Instant) {
+        self.on_received(len, now);
+        self.pump(now);
+    }
+
+    fn on_reply(&mut self, reply: Reply, now: Instant) {
+        if self.phase == Phase::Greeting {
+            return self.on_greeting(reply);
+        }
+        if reply.code().get() == 421 {
+            return self.fail(Error::Refused { verb: None, reply });
+        }
+        if self.fenced && transfer::may_follow_cut(&reply) {
+            return;
+        }
+        let limit = self.config.limits.preliminary_replies;
+        let Some(front) = self.pipeline.front() else {
+            return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
+        };
+        if reply.code().severity() == Severity::Preliminary {
+            front.preliminary = front.preliminary.saturating_add(1);
+            let (many, purpose) = (front.preliminary > limit, front.purpose);
+            match purpose {
+                _ if many => self.fail(Error::Peer(PeerFault::TooManyPreliminary)),
+                Purpose::Transfer => self.on_mark(now),
+                Purpose::Login
+                | Purpose::Features
+                | Purpose::Command(_)
+                | Purpose::Facts
+                | Purpose::Prepare => {}
+            }
+            return;
+        }
+        let Some(sent) = self.pipeline.answered() else { return };
+        self.fenced = false;
+        match sent.purpose {
+            Purpose::Login => self.on_login(sent.verb, reply),
+            Purpose::Features => self.on_features(&reply),
+            Purpose::Command(id) if reply.code().is_refusal() => {
+                self.event(Event::Refused(id, sent.verb, reply));
+            }
+            Purpose::Command(id) => self.event(Event::Reply(id, reply)),
+            Purpose::Facts => self.on_facts(sent.verb, &reply),
+            Purpose::Prepare => self.on_prepared(sent.verb, reply, now),
+            Purpose::Transfer => self.on_transferred(reply, now),
+        }
+    }
+
+    fn count_greeting_delay(&mut self) {
+        self.greeting_delays = self.greeting_delays.saturating_add(1);
+        if self.greeting_delays > self.config.limits.preliminary_replies {
+            self.fail(Error::Peer(PeerFault::TooManyPreliminary));
+        }
+    }
+
+    /// Turns requests into commands and sends what may leave now.
+    fn pump(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Login | Phase::Ready) {
+            return;
+        }
+        while self.transfer.is_none() {
+            match self.requests.pop_front() {
+                Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
+                Some((id, Request::Facts(path))) => self.start_inquiry(id, path),
+                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part),
+                None => break,
+            }
+        }
+        while let Some(command) = self.pipeline.send_next() {
+            self.marks.control = now;
+            self.trace(|| Line::Sent(command.masked()));
+        }
+    }
+
+    fn trace(&mut self, line: impl FnOnce() -> Line) {
+        if self.config.trace {
+            self.outputs.push_back(Output::Event(Event::Wire(line())));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn action(&mut self, action: Action) {
+        self.outputs.push_back(Output::Action(action));
+    }
+
+    /// Ends the session with an error that a burst may have caused.
+    fn fail_in_step(&mut self, error: Error) {
+        let error = if self.pipeline.in_burst() { Error::OutOfStep(Box::new(error)) } else { error };
+        self.fail(error);
+    }
+
+    /// Ends the session.
+    fn fail(&mut self, error: Error) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.phase = Phase::Closed;
+        if self.transfer.take().is_some_and(|transfer| transfer.has_connection()) {
+            self.action(Action::Close(Channel::Data));
+        }
+        self.requests.clear();
+        self.inquiries.clear();
+        self.action(Action::Close(Channel::Control));
+        self.event(Event::Closed(error));
+    }
+}
+
+/// Whether only the machine itself may send the command.
+const fn is_reserved(verb: Verb) -> bool {
+    !matches!(
+        verb,
+        Verb::Cwd
+            | Verb::Feat
+            | Verb::Mdtm
+            | Verb::Mlst
+            | Verb::Noop
+            | Verb::Opts
+            | Verb::Pwd
+            | Verb::Site
+            | Verb::Size
+            | Verb::Syst
+    )
+}
+
+#[cfg(test)]
+mod tests;

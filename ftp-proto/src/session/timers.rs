@@ -1,0 +1,71 @@
+//! What a session waits for, read off its state: a deadline cannot be forgotten or left standing.
+
+use super::{Phase, Session};
+use crate::error::{Error, Timer};
+use crate::event::Channel;
+use crate::time::Instant;
+
+/// When things last happened.
+#[derive(Debug)]
+pub(super) struct Marks {
+    /// The session was started.
+    pub(super) started: Instant,
+    /// The control connection came up, bytes were sent on it, or a reply came.
+    pub(super) control: Instant,
+    /// The data connection was asked for, came up, brought bytes, or ended.
+    pub(super) data: Instant,
+}
+
+impl Marks {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { started: now, control: now, data: now }
+    }
+}
+
+impl Session {
+    pub(super) fn next_deadline(&self) -> Option<(Instant, Timer)> {
+        let timeouts = &self.config.timeouts;
+        match self.phase {
+            Phase::Closed => None,
+            Phase::Connecting => Some((self.marks.started + timeouts.connect, Timer::Connect)),
+            Phase::Greeting => Some((self.marks.control + timeouts.reply, Timer::Reply)),
+            Phase::Login | Phase::Ready => {
+                let data = self.transfer.as_ref().and_then(|transfer| transfer.waits_for()).map(|timer| {
+                    let patience = match timer {
+                        Timer::DataConnect => timeouts.data_connect,
+                        Timer::Stall => timeouts.stall,
+                        _ => timeouts.completion,
+                    };
+                    (self.marks.data + patience, timer)
+                });
+                [data, self.control_deadline(data.is_some())].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// The deadline of the next reply. None for RETR alone while its data connection has one.
+    fn control_deadline(&self, data_waits: bool) -> Option<(Instant, Timer)> {
+        let timeouts = &self.config.timeouts;
+        let unanswered = self.pipeline.unanswered();
+        if unanswered == 0 || data_waits && unanswered == 1 && self.pipeline.transferring() {
+            return None;
+        }
+        let (patience, timer) = if self.fenced {
+            (timeouts.cut, Timer::Cut)
+        } else if self.pipeline.in_burst() && unanswered > usize::from(self.pipeline.transferring()) {
+            (timeouts.burst.min(timeouts.reply), Timer::Burst)
+        } else {
+            (timeouts.reply, Timer::Reply)
+        };
+        Some((self.marks.control + patience, timer))
+    }
+
+    pub(super) fn on_timeout(&mut self, timer: Timer) {
+        let failed = self.transfer.as_ref().and_then(|transfer| transfer.failure());
+        match (timer, failed) {
+            (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
+            (Timer::Burst, _) => self.fail_in_step(Error::Timeout(timer)),
+            _ => self.fail(Error::Timeout(timer)),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One transfer: control and data connection moved together (RFC 959 §3.2, §5.1; RFC 3659 §5).
+//!
+//! | reply so far | data connecting | data open | data ended |
+//! |---|---|---|---|
+//! | none | wait for both | count, wait for the mark | wait for the reply |
+//! | 1yz | wait for it (`DataConnect`) | count (`Stall`) | wait (`Completion`) |
+//! | 2yz | wait for it (`Completion`) | count to the end | `Finished` |
+//! | 4yz, 5yz, nothing came | close, `Refused` | close, `Refused` | `Refused` |
+//! | 4yz, 5yz, after that | close, `Short` | close, `Short` | `Short` |
+//!
+//! A transfer that is not wanted any further is cut: the data connection is closed and nothing said on the
+//! control connection. Servers answer that with one reply, or two, or in one case a second mark only; so the
+//! replies are not counted but fenced: until the next command is answered, whatever may belong to the cut
+//! transfer does.
+
+use super::pipeline::Purpose;
+use super::{
+    Action, Change, Channel, Command, End, Event, Finish, RequestId, Retrieve, Session, Until, Verb,
+};
+use crate::error::{Cause, Error, PeerFault, Timer};
+use crate::meaning;
+use crate::reply::Reply;
+use crate::time::Instant;
+use core::net::SocketAddr;
+use core::ops::Range;
+
+/// The data connection of a transfer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Data {
+    /// Not asked for, or given up.
+    None,
+    Connecting,
+    Open,
+    Ended(End),
+    Failed(Cause),
+}
+
+/// A [`Request::Retrieve`](crate::Request::Retrieve) under way.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    id: RequestId,
+    part: Retrieve,
+    /// Offset of the next byte.
+    at: u64,
+    data: Data,
+    /// The mark (1yz) to RETR has come.
+    mark: bool,
+    /// The final reply to RETR.
+    outcome: Option<Reply>,
+    /// EPSV, PASV or REST was refused while RETR was under way.
+    spoiled: Option<(Verb, Reply)>,
+}
+
+impl Transfer {
+    pub(super) fn window(&self) -> Option<Range<u64>> {
+        (self.data == Data::Open).then(|| self.at..self.part.until.end().max(self.at))
+    }
+
+    pub(super) const fn has_connection(&self) -> bool {
+        matches!(self.data, Data::Connecting | Data::Open)
+    }
+
+    /// What the data connection, or its absence, is waited on for.
+    pub(super) const fn waits_for(&self) -> Option<Timer> {
+        match (self.data, &self.outcome) {
+            (Data::None, _) => None,
+            (Data::Connecting, None) => Some(Timer::DataConnect),
+            (Data::Open, _) => Some(Timer::Stall),
+            (Data::Connecting, Some(_)) | (Data::Ended(_) | Data::Failed(_), _) => Some(Timer::Completion),
+        }
+    }
+
+    /// Why the data connection could not be made.
+    pub(super) const fn failure(&self) -> Option<Cause> {
+        match self.data {
+            Data::Failed(cause) => Some(cause),
+            Data::None | Data::Connecting | Data::Open | Data::Ended(_) => None,
+        }
+    }
+
+    const fn has_begun(&self) -> bool {
+        self.mark || self.at > self.part.offset
+    }
+
+    /// Whether everything wanted is here, and the rest is not wanted.
+    const fn is_past_its_end(&self) -> bool {
+        match self.part.until {
+            Until::Offset(end) => self.at >= end,
+            Until::Eof | Until::Size(_) => false,
+        }
+    }
+}
+
+/// Whether the reply may belong to a cut transfer, if the command after it has not been answered:
+/// marks, completions and failures of a data connection (RFC 959 §4.2.2).
+pub(super) fn may_follow_cut(reply: &Reply) -> bool {
+    matches!(reply.code().get(), 100..=199 | 225 | 226 | 250 | 425 | 426 | 450 | 451 | 551)
+}
+
+impl Session {
+    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve) {
+        let at = part.offset;
+        self.transfer =
+            Some(Transfer { id, part, at, data: Data::None, mark: false, outcome: None, spoiled: None });
+        self.push_transfer();
+    }
+
+    /// Queues EPSV or PASV, REST, RETR. REST goes directly before RETR (RFC 3659 §5.1).
+    fn push_transfer(&mut self) {
+        let Some(transfer) = &self.transfer else { return };
+        let passive = if self.epsv { Command::Epsv } else { Command::Pasv };
+        self.pipeline.push(passive, Purpose::Prepare);
+        if transfer.part.offset > 0 || self.stale_restart {
+            self.pipeline.push(Command::Rest(transfer.part.offset), Purpose::Prepare);
+        }
+        self.pipeline.push(Command::Retr(transfer.part.path.clone()), Purpose::Transfer);
+    }
+
+    /// The final reply to EPSV, PASV or REST.
+    pub(super) fn on_prepared(&mut self, verb: Verb, reply: Reply, now: Instant) {
+        if self.transfer.is_none() {
+            return;
+        }
+        if verb == Verb::Rest {
+            return if reply.code().is_refusal() {
+                self.spoil(verb, reply)
+            } else {
+                self.stale_restart = true
+            };
+        }
+        let port = match verb {
+            Verb::Epsv => meaning::epsv(&reply),
+            _ => meaning::pasv(&reply).map(|(_, port)| port),
+        };
+        match port {
+            Some(port) => {
+                // Always the control connection's peer, whatever host a 227 names: a server behind NAT
+                // names a wrong one, a hostile one somebody else.
+                self.action(Action::Connect(SocketAddr::new(self.peer.ip(), port)));
+                self.marks.data = now;
+                if let Some(transfer) = &mut self.transfer {
+                    transfer.data = Data::Connecting;
+                }
+            }
+            None if verb == Verb::Epsv => {
+                self.epsv = false;
+                self.spoil(verb, reply);
+            }
+            None if reply.code().is_refusal() => self.spoil(verb, reply),
+            None => self.fail(Error::Peer(PeerFault::Passive(reply))),
+        }
+    }
+
+    /// A command that prepares the transfer was refused. If RETR is under way, its reply is awaited first.
+    fn spoil(&mut self, verb: Verb, reply: Reply) {
+        let unsent =
+            self.pipeline.withdraw(|_, purpose| matches!(purpose, Purpose::Prepare | Purpose::Transfer));
+        self.close_data();
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.data = Data::None;
+        if transfer.spoiled.is_none() {
+            transfer.spoiled = Some((verb, reply));
+        }
+        if unsent && !self.pipeline.transferring() {
+            self.after_spoiled();
+        }
+    }
+
+    /// Nothing of the spoiled transfer is under way any more: EPSV gives way to PASV, anything else is final.
+    fn after_spoiled(&mut self) {
+        let Some(transfer) = &mut self.transfer else { return };
+        match transfer.spoiled.take() {
+            Some((Verb::Epsv, _)) => {
+                transfer.mark = false;
+                transfer.outcome = None;
+                self.push_transfer();
+            }
+            Some((verb, reply)) => {
+                let id = transfer.id;
+                self.transfer = None;
+                self.event(Event::Refused(id, verb, reply));
+            }
+            None => {}
+        }
+    }
+
+    /// 1yz to RETR.
+    pub(super) fn on_mark(&mut self, now: Instant) {
+        let Some(transfer) = &mut self.transfer else { return };
+        if transfer.spoiled.is_none() && !core::mem::replace(&mut transfer.mark, true) {
+            let id = transfer.id;
+            self.event(Event::Started(id));
+        }
+        self.stale_restart = false;
+        self.settle(now);
+    }
+
+    /// The final reply to RETR.
+    pub(super) fn on_transferred(&mut self, reply: Reply, now: Instant) {
+        let Some(transfer) = &mut self.transfer else { return };
+        if transfer.spoiled.is_some() {
+            return self.after_spoiled();
+        }
+        let code = reply.code();
+        let strange = !code.is_completion() && !code.is_refusal();
+        let out_of_step =
+            !transfer.has_begun() && matches!(code.get(), 500 | 503) && self.pipeline.in_burst();
+        if strange || out_of_step || code.is_completion() && transfer.data == Data::None {
+            return self.fail_in_step(Error::Peer(PeerFault::Unexpected(Verb::Retr, reply)));
+        }
+        if code.is_completion() {
+            self.stale_restart = false;
+        }
+        transfer.outcome = Some(reply);
+        if transfer.data == Data::Connecting {
+            self.marks.data = now;
+        }
+        self.settle(now);
+    }
+
+    /// A change of the data connection.
+    pub(super) fn on_data(&mut self, change: Change, now: Instant) {
+        let Some(transfer) = &mut self.transfer else { return };
+        if !transfer.has_connection() {
+            return;
+        }
+        self.marks.data = now;
+        transfer.data = match change {
+            Change::Connected => Data::Open,
+            Change::Ended(end) => Data::Ended(end),
+            Change::Failed(cause) => Data::Failed(cause),
+        };
+        if transfer.data != Data::Open {
+            // At once: some servers say 226 only after they have seen this side close.
+            self.action(Action::Close(Channel::Data));
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn on_received(&mut self, len: u64, now: Instant) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.data == Data::Open) else {
+            return;
+        };
+        self.marks.data = now;
+        let room = transfer.part.until.end().saturating_sub(transfer.at);
+        transfer.at = transfer.at.saturating_add(len.min(room));
+        match transfer.part.until {
+            Until::Size(size) if len > room => self.fail(Error::Peer(PeerFault::Overrun { size })),
+            _ => self.settle(now),
+        }
+    }
+
+    pub(super) fn shrink_transfer(&mut self, id: RequestId, until: Until, now: Instant) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id == id) else { return };
+        transfer.part.until = until;
+        match until {
+            Until::Size(size) if transfer.at > size => self.fail(Error::Peer(PeerFault::Overrun { size })),
+            _ => self.settle(now),
+        }
+    }
+
+    /// Draws the conclusion from what is known: the table at the head of this file.
+    fn settle(&mut self, now: Instant) {
+        let Some(transfer) = &self.transfer else { return };
+        let (id, at, begun) = (transfer.id, transfer.at, transfer.has_begun());
+        if transfer.spoiled.is_some() {
+            return;
+        }
+        match (&transfer.outcome, transfer.data) {
+            (Some(reply), _) if reply.code().is_refusal() => {
+                let reply = reply.clone();
+                self.close_data();
+                self.transfer = None;
+                self.event(if begun {
+                    Event::Finished(id, Finish::Short { at, reply })
+                } else {
+                    Event::Refused(id, Verb::Retr, reply)
+                });
+            }
+            (_, Data::Open | Data::Connecting) if begun && transfer.is_past_its_end() => self.cut(now),
+            (Some(reply), Data::Ended(end)) => {
+                let reply = reply.clone();
+                let all = match transfer.part.until {
+                    Until::Eof => true,
+                    Until::Size(size) => at == size,
+                    Until::Offset(end) => at >= end,
+                };
+                self.transfer = None;
+                let whole = all && end == End::Fin;
+                let finish = if whole { Finish::Whole { at } } else { Finish::Short { at, reply } };
+                self.event(Event::Finished(id, finish));
+            }
+            (Some(_), Data::Failed(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
+            _ => {}
+        }
+    }
+
+    /// Ends the transfer from this side; see the head of this file.
+    fn cut(&mut self, now: Instant) {
+        self.close_data();
+        let Some(transfer) = self.transfer.take() else { return };
+        if self.pipeline.transferring() {
+            self.pipeline.answered();
+            self.fenced = true;
+            self.marks.control = now;
+        }
+        self.event(Event::Finished(transfer.id, Finish::Cut));
+    }
+
+    fn close_data(&mut self) {
+        if self.transfer.as_ref().is_some_and(Transfer::has_connection) {
+            self.action(Action::Close(Channel::Data));
+        }
+    }
+}

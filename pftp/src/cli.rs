@@ -1,0 +1,386 @@
+//! The command line as it is typed. [`Options`](crate::options::Options) is what it means.
+
+use crate::exit::Failure;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+const USAGE: &str = "pftp [OPTIONS] URL...
+       pftp [OPTIONS] -s HOST -f FILE
+       pftp [OPTIONS] -t CONFIG";
+
+/// Downloads a file from FTP servers, in parallel
+///
+/// Several URLs are mirrors of one file.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "pftp",
+    version,
+    override_usage = USAGE,
+    args_override_self = true,
+    disable_version_flag = true,
+    after_long_help = CODES
+)]
+pub struct Cli {
+    /// The file; several are mirrors
+    #[arg(help = "The file: ftp://[user[:password]@]host[:port]/path", value_name = "URL",
+        value_parser = unshown(), required_unless_present_any = ["server", "file", "config"])]
+    pub urls: Vec<Unshown>,
+
+    /// Server: host, host:port or ftp://host
+    #[arg(short, long, value_name = "HOST", value_parser = unshown(), requires = "file",
+        conflicts_with_all = ["config", "urls"])]
+    pub server: Option<Unshown>,
+
+    /// File on the server, as the server is to be asked for it
+    #[arg(short, long, value_name = "FILE", requires = "server", allow_hyphen_values = true,
+        conflicts_with_all = ["config", "urls"])]
+    pub file: Option<OsString>,
+
+    /// Port for every source that names none
+    #[arg(short, long, value_name = "PORT", default_value_t = 21,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+
+    /// User for every source that names none [default: anonymous]
+    #[arg(short = 'n', long, value_name = "USER", allow_hyphen_values = true)]
+    pub username: Option<OsString>,
+
+    /// Password for every source that names none
+    #[arg(help = "Password for every source that names none [default: user@localhost.localnet]",
+        short = 'P', long, value_name = "PASS", value_parser = unshown(), allow_hyphen_values = true)]
+    pub password: Option<Unshown>,
+
+    /// Config file: a URL a line, all of the same file; # begins a comment line
+    #[arg(short = 't', long = "thread", value_name = "CONFIG", conflicts_with = "urls")]
+    pub config: Option<PathBuf>,
+
+    /// Log of every command and reply; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
+    /// Representation type; ascii converts line ends, over one connection [default: binary]
+    #[arg(short, long, value_name = "MODE", ignore_case = true)]
+    pub mode: Option<Mode>,
+
+    /// Connections for the file, all mirrors together [default: as many as help]
+    #[arg(short, long, value_name = "N")]
+    pub connections: Option<NonZeroUsize>,
+
+    /// Where the file goes, below DIR if relative; - is standard output [default: its name on the server]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// Directory for the file
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+
+    /// What drives the connections
+    #[arg(long, value_name = "KIND", default_value = "std")]
+    pub transport: Transport,
+
+    /// Seconds without progress after which a connection has failed
+    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
+
+    /// Fresh attempts for each mirror without progress
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub retries: u32,
+
+    /// Size below which no part of the file is split, as in 500K or 4MiB [default: chosen]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub min_segment: Option<NonZeroU64>,
+
+    /// No progress and no notes; warnings and errors remain
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Print version
+    #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+const CODES: &str = "\
+Exit codes:
+  0    the file is in place
+  1    cannot connect
+  2    authentication failed
+  3    file not found
+  4    malformed URL, config or request
+  5    not implemented by the server
+  6    not allowed by the server
+  7    anything else
+  8    the bytes are not those of one file
+  9    cannot write the file here
+  130  stopped by SIGINT
+  143  stopped by SIGTERM";
+
+/// The representation type asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Mode {
+    /// The bytes as they are stored
+    Binary,
+    /// Text, line ends converted
+    Ascii,
+}
+
+/// What drives the sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Transport {
+    /// Blocking sockets, a thread for each connection
+    Std,
+}
+
+/// Text from the command line in which a password may be. It never prints.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Unshown(OsString);
+
+impl Unshown {
+    /// The bytes as they were typed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl<T: AsRef<OsStr>> From<T> for Unshown {
+    fn from(text: T) -> Self {
+        Self(text.as_ref().to_owned())
+    }
+}
+
+impl fmt::Debug for Unshown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What a command line asks for.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// A download.
+    Download(Box<Cli>),
+    /// This text on standard output, and exit code 0: help or version.
+    Print(String),
+}
+
+impl Cli {
+    /// Parses a command line, the name of the program first.
+    ///
+    /// # Errors
+    /// A [`Failure`] says in one line what is wrong with it.
+    pub fn parse_from_args<T>(args: impl IntoIterator<Item = T>) -> Result<Invocation, Failure>
+    where
+        T: Into<OsString> + Clone,
+    {
+        match Self::try_parse_from(args) {
+            Ok(cli) => Ok(Invocation::Download(Box::new(cli))),
+            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                Ok(Invocation::Print(error.render().to_string()))
+            }
+            Err(error) => Err(Failure::usage(one_line(&error))),
+        }
+    }
+}
+
+/// What clap says before it repeats the usage.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let ends = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines = text.lines().take_while(ends).map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ")
+}
+
+fn unshown() -> impl TypedValueParser<Value = Unshown> {
+    OsStringValueParser::new().map(Unshown)
+}
+
+/// A size as the GNU tools read it: `K`, `M`, `G` and `T` are powers of 1024 and so are `KiB` and so on;
+/// `KB` and so on are powers of 1000.
+fn parse_size(text: &str) -> Result<NonZeroU64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(end);
+    let suffix = suffix.to_ascii_uppercase();
+    let base: u64 = match suffix.get(1..) {
+        None | Some("" | "I" | "IB") => 1024,
+        Some("B") => 1000,
+        Some(_) => 0,
+    };
+    let exponent = match suffix.as_bytes().first() {
+        None => Some(0),
+        Some(b'B') if suffix.len() == 1 => Some(0),
+        Some(letter) => {
+            [b'K', b'M', b'G', b'T'].into_iter().zip(1..).find(|(l, _)| l == letter).map(|(_, n)| n)
+        }
+    };
+    let factor = exponent.filter(|_| base > 0).and_then(|exponent| base.checked_pow(exponent));
+    let number = digits.parse::<u64>().ok();
+    let size = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    size.and_then(NonZeroU64::new)
+        .ok_or_else(|| "not a size; give a number, or one as in 500K or 4MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn cli(line: &str) -> Cli {
+        match Cli::parse_from_args(format!("pftp {line}").split(' ')) {
+            Ok(Invocation::Download(cli)) => *cli,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        let failure = Cli::parse_from_args(line.split_inclusive(' ').map(str::trim)).unwrap_err();
+        assert_eq!(failure.kind().code(), 7);
+        let shown = failure.to_string();
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        shown
+    }
+
+    fn printed(line: &str) -> String {
+        match Cli::parse_from_args(line.split(' ')) {
+            Ok(Invocation::Print(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults() {
+        let cli = cli("ftp://h/f");
+        assert_eq!(cli.urls, [Unshown::from("ftp://h/f")]);
+        assert_eq!((cli.port, cli.timeout, cli.retries, cli.quiet), (21, 30, 5, false));
+        assert_eq!((cli.mode, cli.connections, cli.min_segment), (None, None, None));
+        assert_eq!((cli.dir, cli.output, cli.log), (PathBuf::from("."), None, None));
+        assert_eq!(cli.transport, Transport::Std);
+    }
+
+    #[test]
+    fn short_options() {
+        let cli = cli("-s h:2121 -f /a/b -p 2100 -n bob -P -pw -l - -m ASCII -c 4 -o out -d dir -q");
+        assert_eq!((cli.server, cli.file), (Some("h:2121".into()), Some("/a/b".into())));
+        assert_eq!((cli.port, cli.username, cli.password), (2100, Some("bob".into()), Some("-pw".into())));
+        assert_eq!((cli.log, cli.mode), (Some("-".into()), Some(Mode::Ascii)));
+        assert_eq!(cli.connections, NonZeroUsize::new(4));
+        assert_eq!((cli.output, cli.dir, cli.quiet), (Some("out".into()), "dir".into(), true));
+    }
+
+    #[test]
+    fn long_options() {
+        let cli = cli("--server h --file f --port 1 --username u --password p --log l --mode binary \
+            --connections 2 --output o --dir d --transport std --timeout 5 --retries 0 \
+            --min-segment 1M --quiet");
+        assert_eq!((cli.timeout, cli.retries, cli.min_segment), (5, 0, NonZeroU64::new(1 << 20)));
+    }
+
+    #[test]
+    fn a_config_alone_is_enough() {
+        assert_eq!(cli("--thread mirrors").config, Some("mirrors".into()));
+    }
+
+    #[test]
+    fn several_urls_and_repeated_options() {
+        let cli = cli("ftp://a/f -c 2 ftp://b/f -c 3");
+        assert_eq!(cli.urls, [Unshown::from("ftp://a/f"), Unshown::from("ftp://b/f")]);
+        assert_eq!(cli.connections, NonZeroUsize::new(3));
+    }
+
+    #[test]
+    fn wrong_use_is_told_in_one_line() {
+        for (line, says) in [
+            ("pftp", "<URL>"),
+            ("pftp -s h", "--file <FILE>"),
+            ("pftp -f f", "--server <HOST>"),
+            ("pftp -s h -f f ftp://h/f", "cannot be used with"),
+            ("pftp -t c -s h -f f", "cannot be used with"),
+            ("pftp -t c -f f", "cannot be used with"),
+            ("pftp -t c ftp://h/f", "cannot be used with"),
+            ("pftp --bogus ftp://h/f", "--bogus"),
+            ("pftp --mod ascii ftp://h/f", "found; a similar argument exists: '--mode'"),
+            ("pftp -m fax ftp://h/f", "[possible values: binary, ascii]"),
+            ("pftp --transport mio ftp://h/f", "[possible values: std]"),
+            ("pftp -p 0 ftp://h/f", "--port"),
+            ("pftp -p 65536 ftp://h/f", "--port"),
+            ("pftp -c 0 ftp://h/f", "--connections"),
+            ("pftp -c x ftp://h/f", "--connections"),
+            ("pftp --timeout 0 ftp://h/f", "--timeout"),
+            ("pftp --retries -1 ftp://h/f", "-1"),
+            ("pftp --min-segment 1X ftp://h/f", "500K"),
+            ("pftp -o", "--output"),
+        ] {
+            let shown = refusal(line);
+            assert!(shown.contains(says), "{line}: {shown}");
+            assert!(!shown.contains("Usage") && shown.ends_with("(pftp --help tells more)"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn help_and_version() {
+        for line in ["pftp -v", "pftp -V", "pftp --version", "pftp -v -s x"] {
+            assert_eq!(printed(line), concat!("pftp ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        assert!(printed("pftp -h").contains("-t, --thread <CONFIG>"));
+        assert!(printed("pftp --help").contains("Exit codes"));
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        for line in ["-s bob:hunter2@h -f f -P hunter2", "ftp://bob:hunter2@h/f"] {
+            assert!(!format!("{:?}", cli(line)).contains("hunter2"));
+        }
+        let shown = refusal("pftp -P hunter2 -s bob:hunter2@h ftp://bob:hunter2@h/f -f f --bogus");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, size) in [
+            ("1", 1),
+            ("1b", 1),
+            ("500K", 500 << 10),
+            ("500k", 500 << 10),
+            ("4M", 4 << 20),
+            ("4MiB", 4 << 20),
+            ("4Mi", 4 << 20),
+            ("3G", 3 << 30),
+            ("1TiB", 1 << 40),
+            ("2KB", 2000),
+            ("2mb", 2_000_000),
+        ] {
+            assert_eq!(parse_size(text).map(NonZeroU64::get), Ok(size), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0K",
+            "K",
+            "-1",
+            "+1",
+            "1.5M",
+            "1 M",
+            "1Mx",
+            "1MiBB",
+            "1KK",
+            "1Bi",
+            "99999999999999999999",
+            "99999999T",
+            "1Ü",
+            "1é",
+        ] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

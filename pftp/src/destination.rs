@@ -1,0 +1,77 @@
+//! Where the bytes of a download go, by what was asked for.
+
+use crate::exit::{Failure, Kind};
+use crate::file::{AsciiSink, FileSink, StreamSink};
+use crate::options::{Options, Output};
+use ftp_proto::{Sink, Type};
+use std::fs::File;
+use std::io;
+
+/// The sink of a download, and how it is made whole.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    File(FileSink),
+    AsciiFile(AsciiSink<FileSink>),
+    Stream(StreamSink<File>),
+    AsciiStream(AsciiSink<StreamSink<File>>),
+}
+
+impl Destination {
+    /// Opens what `options` name. Fails before anything is fetched, if it has to.
+    pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
+        let stream = || StreamSink::stdout().map_err(|error| Failure::write(STDOUT, &error));
+        Ok(match (&options.output, options.representation) {
+            (Output::File(path), Type::Image) => Self::File(FileSink::create(path)?),
+            (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
+            (Output::Stdout, Type::Image) => Self::Stream(stream()?),
+            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(stream()?)),
+        })
+    }
+
+    /// What messages call it.
+    fn name(&self) -> String {
+        match self {
+            Self::File(sink) => sink.part().display().to_string(),
+            Self::AsciiFile(sink) => sink.inner().part().display().to_string(),
+            Self::Stream(_) | Self::AsciiStream(_) => STDOUT.to_owned(),
+        }
+    }
+
+    /// What a failed write means.
+    pub(crate) fn failure(&self, error: &io::Error) -> Failure {
+        Failure::write(self.name(), error)
+    }
+
+    /// All `size` bytes have come: makes of them what was asked for.
+    pub(crate) fn finish(&self, size: u64) -> Result<(), Failure> {
+        let failed = |error: io::Error| self.failure(&error);
+        match self {
+            Self::File(sink) => sink.finish(size),
+            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?),
+            Self::Stream(sink) if sink.position() != size => {
+                let message = format!("{STDOUT}: got {} bytes instead of {size}", sink.position());
+                Err(Failure::new(Kind::Integrity, message))
+            }
+            Self::Stream(sink) => sink.finish().map_err(failed),
+            Self::AsciiStream(sink) => {
+                sink.finish().map_err(failed)?;
+                sink.inner().finish().map_err(failed)
+            }
+        }
+    }
+}
+
+const STDOUT: &str = "standard output";
+
+impl Sink for Destination {
+    type Error = io::Error;
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(sink) => sink.write_at(offset, bytes),
+            Self::AsciiFile(sink) => sink.write_at(offset, bytes),
+            Self::Stream(sink) => sink.write_at(offset, bytes),
+            Self::AsciiStream(sink) => sink.write_at(offset, bytes),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The loop that moves planner and transport.
+
+use crate::exit::Failure;
+use crate::plan::{Directive, MirrorId, Planner};
+use ftp_proto::{Event, Instant, Report, SessionId, Transport};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Something that comes neither from a session nor from the clock.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The answer to [`Surroundings::resolve`].
+    Resolved(MirrorId, Result<Vec<SocketAddr>, String>),
+    /// The download is to end.
+    Stop(Failure),
+}
+
+/// What a download needs and knows beside its sessions. `E` is the error of the sink.
+pub trait Surroundings<E> {
+    /// Starts to look up the addresses of a mirror's server. The answer comes through [`input`](Self::input).
+    fn resolve(&mut self, id: MirrorId);
+
+    /// The next input, if there is one. Whoever has a new one wakes the transport.
+    fn input(&mut self) -> Option<Input>;
+
+    /// A session is being opened, as connection number `thread`.
+    fn opened(&mut self, id: SessionId, thread: usize);
+
+    /// Sees a report before the planner does. A failure ends the download.
+    ///
+    /// # Errors
+    /// That of the sink, or the surroundings' own.
+    fn report(&mut self, report: &Report<E>) -> Result<(), Failure>;
+
+    /// Something to tell the user.
+    fn warn(&mut self, message: &str);
+
+    /// Sees the planner after every step; says when it wants to see it again at the latest.
+    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant>;
+}
+
+/// Runs a download to its end, and returns the size of the file in bytes. All sessions have ended then.
+///
+/// # Errors
+/// Why there is no whole file.
+pub fn drive<T: Transport>(
+    planner: &mut Planner,
+    transport: &mut T,
+    surroundings: &mut impl Surroundings<T::SinkError>,
+) -> Result<u64, Failure> {
+    let mut open = BTreeSet::new();
+    let result = steer(planner, transport, surroundings, &mut open);
+    for id in &open {
+        transport.close(*id);
+    }
+    let patience = transport.now() + GOODBYE;
+    while !open.is_empty() && transport.now() < patience {
+        if let Some(report) = transport.wait(Some(patience)) {
+            note_end(&report, &mut open);
+            // For the log; what fails now fails nobody.
+            let _ = surroundings.report(&report);
+        }
+    }
+    result
+}
+
+/// How long the end of all sessions is waited for. It asks nothing of a server, so it comes at once, unless
+/// a write to the sink takes that long.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+fn note_end<E>(report: &Report<E>, open: &mut BTreeSet<SessionId>) {
+    if let Report::Event(id, Event::Closed(_)) = report {
+        open.remove(id);
+    }
+}
+
+fn steer<T: Transport>(
+    planner: &mut Planner,
+    transport: &mut T,
+    surroundings: &mut impl Surroundings<T::SinkError>,
+    open: &mut BTreeSet<SessionId>,
+) -> Result<u64, Failure> {
+    loop {
+        while let Some(directive) = planner.poll() {
+            match directive {
+                Directive::Resolve(id) => surroundings.resolve(id),
+                Directive::Open { id, thread, peer, config } => {
+                    surroundings.opened(id, thread);
+                    transport.open(id, peer, config);
+                    open.insert(id);
+                }
+                Directive::Request(id, request_id, request) => transport.request(id, request_id, request),
+                Directive::Shrink(id, request_id, until) => transport.shrink(id, request_id, until),
+                Directive::Close(id) => transport.close(id),
+                Directive::Warn(message) => surroundings.warn(&message),
+                Directive::Finish(result) => return result,
+            }
+        }
+        let look = surroundings.progress(planner, transport.now());
+        let until = [planner.poll_timeout(), look].into_iter().flatten().min();
+        let report = transport.wait(until);
+        let now = transport.now();
+        while let Some(input) = surroundings.input() {
+            match input {
+                Input::Resolved(id, found) => planner.resolved(id, found, now),
+                Input::Stop(failure) => planner.stop(failure),
+            }
+        }
+        match report {
+            Some(report) => {
+                note_end(&report, open);
+                match surroundings.report(&report) {
+                    Ok(()) => planner.handle(&report, now),
+                    Err(failure) => planner.stop(failure),
+                }
+            }
+            None => planner.handle_timeout(now),
+        }
+    }
+}

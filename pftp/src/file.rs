@@ -1,0 +1,221 @@
+//! Where the bytes go: a file that appears under its name when it is whole, or a stream.
+
+mod ascii;
+mod stream;
+
+pub use ascii::AsciiSink;
+pub use stream::StreamSink;
+
+use crate::exit::{Failure, Kind};
+use ftp_proto::Sink;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A file in the making: beside its final name, under a temporary one.
+///
+/// A part of a file stays when it is dropped; a file into which nothing was ever written goes.
+#[derive(Debug)]
+pub struct FileSink {
+    file: File,
+    part: PathBuf,
+    target: PathBuf,
+    written: AtomicBool,
+    /// Whether `part` is no longer ours to remove.
+    released: AtomicBool,
+}
+
+const SUFFIX: &[u8] = b".pftp-part";
+
+impl FileSink {
+    /// Creates the temporary file for `target`, empty, and checks what can be checked before anything is
+    /// fetched. It is locked: two programs cannot fetch to one target.
+    ///
+    /// `target` may exist if it is a regular file, which is replaced in the end. Nothing else is: the rename
+    /// would put a file in the place of a device, or of a link and not of what it leads to.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local.
+    pub fn create(target: &Path) -> Result<Self, Failure> {
+        let part = part_path(target)?;
+        check_target(target)?;
+        let file = open_locked(&part)?;
+        file.set_len(0).map_err(|error| Failure::local("cannot truncate", &part, &error))?;
+        let (written, released) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { file, part, target: target.to_owned(), written, released })
+    }
+
+    /// The final name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The temporary name.
+    #[must_use]
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
+    /// Makes the file what it is to be: exactly `size` bytes, on disk, under its final name.
+    ///
+    /// # Errors
+    /// A [`Failure`]: of kind integrity if there are fewer bytes, else of kind local. The temporary file
+    /// stays.
+    pub fn finish(&self, size: u64) -> Result<(), Failure> {
+        let failed = |error: &io::Error| Failure::write(self.part.display(), error);
+        let length = self.file.metadata().map_err(|error| failed(&error))?.len();
+        if length < size {
+            let message = format!("{}: holds {length} bytes instead of {size}", self.part.display());
+            return Err(Failure::new(Kind::Integrity, message));
+        }
+        self.file.set_len(size).and_then(|()| self.file.sync_data()).map_err(|error| failed(&error))?;
+        check_target(&self.target)?;
+        fs::rename(&self.part, &self.target).map_err(|error| {
+            Failure::local(&format!("cannot rename {} to", self.part.display()), &self.target, &error)
+        })?;
+        self.released.store(true, Ordering::Relaxed);
+        sync_directory(directory(&self.target));
+        Ok(())
+    }
+
+    /// Removes the temporary file if nothing was ever written into it.
+    pub fn discard(&self) {
+        if !self.written.load(Ordering::Relaxed) && !self.released.swap(true, Ordering::Relaxed) {
+            let _stays_then = fs::remove_file(&self.part);
+        }
+    }
+}
+
+impl Sink for FileSink {
+    type Error = io::Error;
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.written.store(true, Ordering::Relaxed);
+        self.file.write_all_at(bytes, offset)
+    }
+}
+
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
+/// The temporary name for `target`: the name and a suffix, or where that is too long for a name, the
+/// start of it, a hash of all of it and the suffix.
+///
+/// # Errors
+/// A [`Failure`] of kind local if `target` ends in no file name.
+pub fn part_path(target: &Path) -> Result<PathBuf, Failure> {
+    let name = match target.file_name() {
+        Some(name) if !target.as_os_str().as_bytes().ends_with(b"/") => name,
+        _ => return Err(Failure::new(Kind::Local, format!("{}: is not a file name", target.display()))),
+    };
+    Ok(target.with_file_name(part_name(name, longest_name(directory(target)))))
+}
+
+fn part_name(name: &OsStr, longest: usize) -> OsString {
+    let name = name.as_bytes();
+    if name.len().saturating_add(SUFFIX.len()) <= longest {
+        return OsString::from_vec([name, SUFFIX].concat());
+    }
+    let hash = format!("~{:016x}", fnv1a(name));
+    let room = longest.saturating_sub(SUFFIX.len()).saturating_sub(hash.len());
+    OsString::from_vec([whole_characters(name, room), hash.as_bytes(), SUFFIX].concat())
+}
+
+/// At most `length` bytes from the start of `name`, no character of UTF-8 cut: some file systems hold
+/// nothing else.
+fn whole_characters(name: &[u8], length: usize) -> &[u8] {
+    let continues = |at: usize| name.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let end = (0..=length).rev().take(4).find(|at| !continues(*at)).unwrap_or(length);
+    name.get(..end).unwrap_or(name)
+}
+
+/// FNV-1a, 64 bits: the same in every run and every version, so that a later run finds the file.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The longest name in bytes, but no longer than common: some file systems count characters.
+fn longest_name(directory: &Path) -> usize {
+    const COMMON: usize = 255;
+    let longest = rustix::fs::statvfs(directory).map_or(COMMON as u64, |facts| facts.f_namemax);
+    usize::try_from(longest).unwrap_or(COMMON).clamp(64, COMMON)
+}
+
+fn directory(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn check_target(target: &Path) -> Result<(), Failure> {
+    let refuse = |what: &str| Err(Failure::new(Kind::Local, format!("{}: {what}", target.display())));
+    match fs::symlink_metadata(target) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) if target.is_dir() => refuse("is a directory; -d takes a directory, -o the name of a file"),
+        Ok(found) if found.is_symlink() => {
+            refuse("is a symbolic link; name the file that it leads to, or -o - for standard output")
+        }
+        Ok(_) => refuse("exists and is not a regular file; -o - writes to standard output"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_directory(directory(target)),
+        Err(error) => Err(Failure::local("cannot look at", target, &error)),
+    }
+}
+
+fn check_directory(directory: &Path) -> Result<(), Failure> {
+    match fs::metadata(directory) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Failure::new(Kind::Local, format!("{}: is not a directory", directory.display()))),
+        Err(error) => Err(Failure::local("cannot use the directory", directory, &error)),
+    }
+}
+
+/// Opens `part`, which it creates if need be, and locks it until it is closed.
+fn open_locked(part: &Path) -> Result<File, Failure> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let failed = |error: io::Error| Failure::local("cannot create", part, &error);
+    let busy = || {
+        let message = format!("{}: in use by another pftp", part.display());
+        Failure::new(Kind::Local, message)
+    };
+    // Whoever held the lock may have renamed or removed the file since it was opened here.
+    for _ in 0..3 {
+        let file = rustix::fs::open(part, flags, Mode::from_raw_mode(0o666));
+        let file = File::from(file.map_err(|errno| failed(errno.into()))?);
+        let ours = file.metadata().map_err(failed)?;
+        if !ours.is_file() {
+            let message = format!("{}: is not a regular file; remove it", part.display());
+            return Err(Failure::new(Kind::Local, message));
+        }
+        // Any other error is that of a file system without locks.
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Err(busy());
+        }
+        let there = fs::symlink_metadata(part);
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(file);
+        }
+    }
+    Err(busy())
+}
+
+/// Puts a rename on disk. Some file systems cannot, and a directory that may be written but not read
+/// cannot be opened; the file is in place all the same.
+fn sync_directory(directory: &Path) {
+    let _best_effort = File::open(directory).and_then(|directory| directory.sync_all());
+}
+
+#[cfg(test)]
+mod tests;

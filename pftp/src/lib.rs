@@ -1,0 +1,14 @@
+//! Downloads files from FTP servers, in parallel.
+
+pub mod cli;
+mod destination;
+pub mod drive;
+pub mod exit;
+pub mod file;
+pub mod log;
+pub mod options;
+pub mod plan;
+pub mod progress;
+pub mod run;
+pub mod sources;
+pub mod url;

@@ -1,0 +1,32 @@
+//! The `pftp` command.
+
+use pftp::cli::{Cli, Invocation};
+use pftp::exit::Failure;
+use pftp::options::Options;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_quiet() {
+                // Nothing is left to tell it to, should that fail.
+                let _ = writeln!(std::io::stderr(), "pftp: {failure}");
+            }
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+fn execute() -> Result<(), Failure> {
+    match Cli::parse_from_args(std::env::args_os())? {
+        Invocation::Print(text) => {
+            let mut out = std::io::stdout();
+            out.write_all(text.as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(|error| Failure::write("standard output", &error))
+        }
+        Invocation::Download(cli) => pftp::run::run(&Options::resolve(&cli)?),
+    }
+}

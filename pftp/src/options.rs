@@ -1,0 +1,182 @@
+//! What a command line asks for: complete, checked and without contradictions.
+
+use crate::cli::{Cli, Mode, Transport, Unshown};
+use crate::exit::{Failure, Kind};
+use crate::sources::{self, Defaults, Source};
+use crate::url::{self, FtpUrl, Server};
+use ftp_proto::{Arg, ArgError, Secret, Type};
+use std::ffi::OsStr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A download as it is to be done.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the file can be had: at least one, in the order given.
+    pub sources: Vec<Source>,
+    /// Where it goes.
+    pub output: Output,
+    /// Where the log of commands and replies goes.
+    pub log: Option<LogTarget>,
+    /// The representation type of the transfer.
+    pub representation: Type,
+    /// Connections for the file, all sources together; 1 where nothing else is possible. `None` leaves
+    /// it to the planner.
+    pub connections: Option<NonZeroUsize>,
+    /// No progress for so long is a failure of that connection.
+    pub timeout: Duration,
+    /// Fresh attempts for each source without progress.
+    pub retries: u32,
+    /// Size in bytes below which no part is split. `None` leaves it to the planner.
+    pub min_segment: Option<NonZeroU64>,
+    /// Neither progress nor notes.
+    pub quiet: bool,
+    /// What drives the sessions.
+    pub transport: Transport,
+    /// What the user asked for and does not get, each a line.
+    pub warnings: Vec<String>,
+}
+
+/// Where the file goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Output {
+    /// Standard output, in order.
+    Stdout,
+    /// A file of this name.
+    File(PathBuf),
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LogTarget {
+    /// Standard output.
+    Stdout,
+    /// A file of this name.
+    File(PathBuf),
+}
+
+impl Options {
+    /// Makes the best of a command line. Reads the config file, if there is one; touches nothing else.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind syntax for what is malformed, of kind local for files here, of kind other for
+    /// what contradicts itself.
+    pub fn resolve(cli: &Cli) -> Result<Self, Failure> {
+        let log = cli
+            .log
+            .as_deref()
+            .map(|path| if is_stdout(path) { LogTarget::Stdout } else { LogTarget::File(path.to_owned()) });
+        let to_stdout = cli.output.as_deref().is_some_and(is_stdout);
+        if to_stdout && log == Some(LogTarget::Stdout) {
+            return Err(Failure::usage("-o - and -l - both want standard output"));
+        }
+        let defaults = defaults(cli)?;
+        let urls = urls(cli)?;
+        let representation = match cli.mode {
+            Some(Mode::Binary) => Type::Image,
+            Some(Mode::Ascii) => Type::Ascii,
+            None => sources::representation(&urls)?.unwrap_or_default(),
+        };
+        let first = urls.first().ok_or_else(|| Failure::usage("no file to fetch"))?;
+        let output = if to_stdout { Output::Stdout } else { Output::File(target(cli, first)?) };
+        let mut warnings = Vec::new();
+        let connections = connections(cli, &output, representation, &mut warnings);
+        Ok(Self {
+            sources: sources::merge(&urls, &defaults),
+            output,
+            log,
+            representation,
+            connections,
+            timeout: Duration::from_secs(cli.timeout.into()),
+            retries: cli.retries,
+            min_segment: cli.min_segment,
+            quiet: cli.quiet,
+            transport: cli.transport,
+            warnings,
+        })
+    }
+
+    /// The name of the file, for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = match (&self.output, self.sources.first()) {
+            (Output::File(path), _) => path.file_name().unwrap_or_default().as_bytes(),
+            (Output::Stdout, Some(source)) => url::file_name(&source.path),
+            (Output::Stdout, None) => b"-",
+        };
+        String::from_utf8_lossy(name).into_owned()
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn defaults(cli: &Cli) -> Result<Defaults, Failure> {
+    let built_in = Defaults::default();
+    let malformed =
+        |option: &str, error: ArgError| Failure::new(Kind::Syntax, format!("the value of {option} {error}"));
+    let username = match &cli.username {
+        Some(name) => Arg::new(name.as_bytes().to_vec()).map_err(|error| malformed("-n", error))?,
+        None => built_in.username,
+    };
+    let password = match &cli.password {
+        Some(secret) => Secret::new(secret.as_bytes().to_vec()).map_err(|error| malformed("-P", error))?,
+        None => built_in.password,
+    };
+    Ok(Defaults { port: cli.port, username, password })
+}
+
+fn urls(cli: &Cli) -> Result<Vec<FtpUrl>, Failure> {
+    match (&cli.config, &cli.server, &cli.file) {
+        (Some(config), ..) => sources::read_config(config),
+        (None, Some(server), Some(file)) => Ok(vec![server_and_file(server, file)?]),
+        (None, ..) => sources::parse_urls(cli.urls.iter().map(Unshown::as_bytes)),
+    }
+}
+
+/// The path goes to the server as it is given: no escapes, no `;type=`.
+fn server_and_file(server: &Unshown, file: &OsStr) -> Result<FtpUrl, Failure> {
+    let malformed = |option: &str, error| Failure::new(Kind::Syntax, format!("{option}: {error}"));
+    let server = Server::parse(server.as_bytes()).map_err(|error| malformed("-s", error))?;
+    let path = url::file_path(file.as_bytes().to_vec()).map_err(|error| malformed("-f", error))?;
+    Ok(FtpUrl { server, path, representation: None })
+}
+
+/// A relative path is below the directory.
+fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
+    let Some(path) = &cli.output else {
+        let name = url.local_name().map_err(|error| Failure::new(Kind::Syntax, error.to_string()))?;
+        return Ok(cli.dir.join(name));
+    };
+    let target = cli.dir.join(path);
+    if target.is_dir() || target.as_os_str().as_bytes().ends_with(b"/") {
+        let message =
+            format!("-o {}: names a directory; -d takes a directory, -o the name of a file", path.display());
+        return Err(Failure::new(Kind::Local, message));
+    }
+    Ok(target)
+}
+
+/// One connection where bytes have to come in order.
+fn connections(
+    cli: &Cli,
+    output: &Output,
+    representation: Type,
+    warnings: &mut Vec<String>,
+) -> Option<NonZeroUsize> {
+    let reason = match (output, representation) {
+        (_, Type::Ascii) => "ascii mode",
+        (Output::Stdout, Type::Image) => "standard output",
+        (Output::File(_), Type::Image) => return cli.connections,
+    };
+    if let Some(asked) = cli.connections.filter(|asked| *asked > NonZeroUsize::MIN) {
+        warnings.push(format!("{reason} takes one connection; {asked} were asked for"));
+    }
+    Some(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! A session as the planner sees it.
+
+use super::mirror::PathForm;
+use super::rate::Rate;
+use super::segment::Running;
+use ftp_proto::{Instant, RequestId, Until};
+use std::net::SocketAddr;
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Stage {
+    /// Its control connection is being made.
+    Dialling,
+    /// The control connection is there.
+    Connected,
+    /// Logged in.
+    Ready,
+}
+
+/// The part of the file that a session is fetching.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) request: RequestId,
+    pub(super) start: u64,
+    /// Offset behind the last byte that is known to have come.
+    pub(super) at: u64,
+    pub(super) until: Until,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) slot: usize,
+    pub(super) mirror: usize,
+    pub(super) address: SocketAddr,
+    pub(super) opened: Instant,
+    /// Whether it began with EPSV.
+    pub(super) epsv: bool,
+    pub(super) stage: Stage,
+    /// The form in which this session asks for the path, once it can.
+    pub(super) form: PathForm,
+    /// CWD that is under way, if the form needs it.
+    pub(super) changing: Option<RequestId>,
+    /// Whether the file may be asked for: the directory is the right one.
+    pub(super) placed: bool,
+    pub(super) segment: Option<Segment>,
+    /// No work before then: a transfer has failed.
+    pub(super) rest_until: Option<Instant>,
+    /// The planner has closed it.
+    pub(super) closing: bool,
+    pub(super) rate: Rate,
+    last_request: u64,
+}
+
+impl Connection {
+    pub(super) fn new(slot: usize, mirror: usize, form: PathForm, address: SocketAddr, now: Instant) -> Self {
+        Self {
+            slot,
+            mirror,
+            address,
+            opened: now,
+            epsv: true,
+            stage: Stage::Dialling,
+            form,
+            changing: None,
+            placed: form == PathForm::Whole,
+            segment: None,
+            rest_until: None,
+            closing: false,
+            rate: Rate::default(),
+            last_request: 0,
+        }
+    }
+
+    pub(super) const fn next_request(&mut self) -> RequestId {
+        self.last_request = self.last_request.saturating_add(1);
+        RequestId(self.last_request)
+    }
+
+    /// Whether it could take work now.
+    pub(super) fn is_free(&self) -> bool {
+        self.stage >= Stage::Connected
+            && self.placed
+            && self.segment.is_none()
+            && !self.closing
+            && self.rest_until.is_none()
+    }
+
+    /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known.
+    pub(super) fn running(&self, now: Instant, guess: u64) -> Option<Running> {
+        let segment = self.segment.as_ref().filter(|_| !self.closing)?;
+        let left = segment.at..segment.until.end().max(segment.at);
+        Some(Running { left, rate: self.rate.now(now).unwrap_or(guess) })
+    }
+}

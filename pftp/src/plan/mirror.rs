@@ -1,0 +1,183 @@
+//! What is known of a mirror.
+
+use crate::exit::Failure;
+use ftp_proto::{Arg, Config, Facts, Instant};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A server and the file on it, as the planner is told.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What messages call the server.
+    pub server: String,
+    /// The file.
+    pub path: Arg,
+    /// Login, time limits and the rest of what its sessions are told.
+    pub config: Config,
+    /// Connections asked for by name; the planner may use more.
+    pub connections: usize,
+}
+
+/// How the server takes the path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum PathForm {
+    /// As the argument of RETR.
+    Whole,
+    /// As directory and name: some servers find no file whose name holds a slash.
+    Directory,
+}
+
+/// Whether new sessions may be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    /// Its name is being resolved.
+    Unresolved,
+    /// They may.
+    Open,
+    /// It failed while no session lived. From `until` on, one session may try.
+    Suspended { until: Instant },
+    /// One session may try, for all.
+    Trial,
+    /// One session tries, for all.
+    Probing,
+    /// Never again.
+    Dead,
+}
+
+/// What its answer about the file is worth.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// It has not answered, or does not say.
+    Unknown,
+    /// It has the file the download began with.
+    Agrees,
+    /// It has another one.
+    Differs,
+}
+
+/// A mirror as it has shown itself.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    pub(super) server: String,
+    pub(super) path: Arg,
+    pub(super) connections: usize,
+    config: Config,
+    /// The addresses of its name, and which one is dialled.
+    addresses: Vec<SocketAddr>,
+    preferred: usize,
+    /// Whether a session has ever been greeted.
+    pub(super) greeted: bool,
+    pub(super) access: Access,
+    /// Failures since the last byte of payload.
+    pub(super) failures: u32,
+    /// The last failure, told if the mirror is given up.
+    pub(super) failure: Option<Failure>,
+    pub(super) form: PathForm,
+    /// REST is understood, as far as is known.
+    pub(super) restarts: bool,
+    /// It has said that it takes no more sessions.
+    pub(super) full: bool,
+    pub(super) facts: Option<Facts>,
+    pub(super) verdict: Verdict,
+    /// The shortest time that a connection took to be established.
+    round_trip: Option<Duration>,
+}
+
+impl Mirror {
+    pub(super) fn new(source: Source) -> Self {
+        Self {
+            server: source.server,
+            path: source.path,
+            connections: source.connections,
+            config: source.config,
+            addresses: Vec::new(),
+            preferred: 0,
+            greeted: false,
+            access: Access::Unresolved,
+            failures: 0,
+            failure: None,
+            form: PathForm::Whole,
+            restarts: true,
+            full: false,
+            facts: None,
+            verdict: Verdict::Unknown,
+            round_trip: None,
+        }
+    }
+
+    pub(super) const fn is_alive(&self) -> bool {
+        !matches!(self.access, Access::Dead)
+    }
+
+    /// Until when no session may be opened.
+    pub(super) const fn suspended_until(&self) -> Option<Instant> {
+        match self.access {
+            Access::Suspended { until } => Some(until),
+            Access::Unresolved | Access::Open | Access::Trial | Access::Probing | Access::Dead => None,
+        }
+    }
+
+    pub(super) fn resolved(&mut self, addresses: Vec<SocketAddr>) {
+        if self.access == Access::Unresolved {
+            self.addresses = addresses;
+            self.access = Access::Open;
+        }
+    }
+
+    /// The address to dial.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.preferred).copied()
+    }
+
+    /// The address to dial beside `tried`, if there is one.
+    pub(super) fn next_address(&self, tried: &[SocketAddr]) -> Option<SocketAddr> {
+        self.addresses.iter().find(|address| !tried.contains(address)).copied()
+    }
+
+    /// `address` answers: it is the one to dial from now on.
+    pub(super) fn answered(&mut self, address: SocketAddr, took: Duration) {
+        if let Some(at) = self.addresses.iter().position(|known| *known == address) {
+            self.preferred = at;
+        }
+        self.round_trip = Some(self.round_trip.map_or(took, |known| known.min(took)));
+    }
+
+    /// What a new session is told.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::new(self.config.clone())
+    }
+
+    /// From now on one command at a time.
+    pub(super) const fn set_lock_step(&mut self) {
+        self.config.pipeline = NonZeroUsize::MIN;
+    }
+
+    /// From now on PASV.
+    pub(super) const fn set_plain_passive(&mut self) {
+        self.config.epsv = false;
+    }
+
+    /// How long a further range on a live session takes to its first byte: two round trips, and one for
+    /// the unevenness of things.
+    pub(super) fn set_up_time(&self) -> Duration {
+        self.round_trip.unwrap_or(Duration::from_millis(100)).saturating_mul(3)
+    }
+
+    /// The path as directory and name, if it has both.
+    pub(super) fn split_path(&self) -> Option<(Arg, Arg)> {
+        let bytes = self.path.as_bytes();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/')?;
+        let (directory, name) = (bytes.get(..slash.max(1))?, bytes.get(slash.saturating_add(1)..)?);
+        Some((Arg::new(directory.to_vec()).ok()?, Arg::new(name.to_vec()).ok()?))
+    }
+
+    /// Whether `facts` say that this is not the file that `known` describes. What one of them does not say, does not count.
+    pub(super) fn contradict(known: &Facts, facts: &Facts) -> bool {
+        let differ = |a: Option<u64>, b: Option<u64>| a.zip(b).is_some_and(|(a, b)| a != b);
+        let times = known.modify.zip(facts.modify);
+        // Some servers give fractions of a second and others do not.
+        differ(known.size, facts.size) || times.is_some_and(|(a, b)| a.unix_seconds() != b.unix_seconds())
+    }
+}

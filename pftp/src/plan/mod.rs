@@ -1,0 +1,287 @@
+//! The planner: which bytes from which mirror, over which connection.
+//!
+//! A machine without I/O: reports of the transport go in, directives come out. It accounts ranges, not counts: a tail that
+//! was taken over may arrive twice, harmlessly. A range that a session was given goes to another only after that session
+//! has ended or finished with it, so that no late write of a broken session can undo a good one.
+
+mod backoff;
+mod connection;
+mod mirror;
+mod mirrors;
+mod ranges;
+mod rate;
+mod reports;
+mod segment;
+mod work;
+
+pub use mirror::Source;
+pub use ranges::RangeSet;
+
+use crate::exit::{Failure, Kind};
+use backoff::Jitter;
+use connection::{Connection, Stage};
+use ftp_proto::{Config, Instant, Request, RequestId, SessionId, Type, Until};
+use mirror::{Access, Mirror};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the planner is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The mirrors; the first is asked for the file first.
+    pub sources: Vec<Source>,
+    /// Connections for the file, all mirrors together.
+    pub connections: NonZeroUsize,
+    /// Fresh attempts per mirror without progress before it is given up.
+    pub retries: u32,
+    /// Bytes below which nothing is split.
+    pub min_segment: u64,
+    /// Whether the bytes must come in order, over one connection.
+    pub in_order: bool,
+    /// How the file is transferred. In ASCII offsets mean nothing: one connection, from the start.
+    pub representation: Type,
+    /// Where jitter starts from.
+    pub seed: u64,
+}
+
+/// Names a mirror: its place in [`Settings::sources`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct MirrorId(pub usize);
+
+/// What the planner wants done.
+#[derive(Clone, Debug)]
+pub enum Directive {
+    /// Resolve the name of the mirror's server, and tell [`Planner::resolved`].
+    Resolve(MirrorId),
+    /// Open a session. `thread` numbers the connection for the log: from 1, and again the same for a session that takes the
+    /// place of another.
+    Open {
+        /// The session.
+        id: SessionId,
+        /// Its number in the log.
+        thread: usize,
+        /// Where to.
+        peer: SocketAddr,
+        /// What it is told.
+        config: Arc<Config>,
+    },
+    /// Give work to a session.
+    Request(SessionId, RequestId, Request),
+    /// Move the end of a transfer.
+    Shrink(SessionId, RequestId, Until),
+    /// End a session.
+    Close(SessionId),
+    /// Tell the user of something that did not stop the download.
+    Warn(String),
+    /// The download is over: the size of the file, or why there is none. The last directive.
+    Finish(Result<u64, Failure>),
+}
+
+/// One of the connections of the job. Sessions come and go in it.
+#[derive(Debug)]
+struct Slot {
+    mirror: usize,
+    /// Its sessions: one, or several while addresses are tried against each other.
+    sessions: Vec<SessionId>,
+    /// No new session before then.
+    retry_at: Option<Instant>,
+    failures: u32,
+    /// It is not used any more, or not before its `retry_at`.
+    parked: bool,
+}
+
+/// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
+const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Planner {
+    settings: Settings,
+    mirrors: Vec<Mirror>,
+    slots: Vec<Slot>,
+    connections: BTreeMap<SessionId, Connection>,
+    last_session: u64,
+    /// The size of the file, once it is known.
+    size: Option<u64>,
+    done: RangeSet,
+    /// Ranges that no session is fetching.
+    todo: VecDeque<Range<u64>>,
+    jitter: Jitter,
+    directives: VecDeque<Directive>,
+    finished: bool,
+}
+
+impl Planner {
+    /// A planner at the start of a download.
+    #[must_use]
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        let mirrors: Vec<Mirror> = settings.sources.iter().cloned().map(Mirror::new).collect();
+        let wanted = if Self::is_single(&settings) { 1 } else { settings.connections.get() };
+        let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
+        let slots = allot(&asked, wanted)
+            .into_iter()
+            .map(|mirror| Slot { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false })
+            .collect();
+        let mut planner = Self {
+            jitter: Jitter::new(settings.seed),
+            settings,
+            mirrors,
+            slots,
+            connections: BTreeMap::new(),
+            last_session: 0,
+            size: None,
+            done: RangeSet::new(),
+            todo: VecDeque::new(),
+            directives: VecDeque::new(),
+            finished: false,
+        };
+        for mirror in 0..planner.mirrors.len() {
+            planner.directives.push_back(Directive::Resolve(MirrorId(mirror)));
+        }
+        planner.plan(now);
+        planner
+    }
+
+    const fn is_single(settings: &Settings) -> bool {
+        settings.in_order || matches!(settings.representation, Type::Ascii)
+    }
+
+    /// The addresses of a mirror's server, or why there are none.
+    pub fn resolved(&mut self, id: MirrorId, found: Result<Vec<SocketAddr>, String>, now: Instant) {
+        let Some(mirror) = self.mirrors.get_mut(id.0) else { return };
+        match found {
+            Ok(addresses) if !addresses.is_empty() => mirror.resolved(addresses),
+            Ok(_) => self.give_up(id.0, |server| unknown_host(server, "it has no address")),
+            Err(error) => self.give_up(id.0, |server| unknown_host(server, &error)),
+        }
+        self.plan(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.plan(now);
+    }
+
+    /// Ends the download for a reason from outside.
+    pub fn stop(&mut self, failure: Failure) {
+        self.finish(Err(failure));
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Directive> {
+        self.directives.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let slots = self.slots.iter().filter_map(|slot| slot.retry_at);
+        let mirrors = self.mirrors.iter().filter_map(Mirror::suspended_until);
+        let rests = self.connections.values().filter_map(|connection| connection.rest_until);
+        let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
+        slots.chain(mirrors).chain(rests).chain(hedges).min()
+    }
+
+    /// What has come.
+    #[must_use]
+    pub const fn done(&self) -> &RangeSet {
+        &self.done
+    }
+
+    /// The size of the file in bytes, once it is known.
+    #[must_use]
+    pub const fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// How many sessions are fetching.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.connections
+            .values()
+            .filter(|connection| connection.segment.is_some() && connection.stage == Stage::Ready)
+            .count()
+    }
+
+    /// How many connections the job has.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Draws all conclusions from the state: opens what can be opened, gives work to who has none.
+    fn plan(&mut self, now: Instant) {
+        if self.finished {
+            return;
+        }
+        self.expire(now);
+        self.open_sessions(now);
+        self.hand_out(now);
+        self.conclude();
+    }
+
+    /// Lifts what was imposed until now.
+    fn expire(&mut self, now: Instant) {
+        let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        for slot in self.slots.iter_mut().filter(|slot| due(slot.retry_at)) {
+            slot.retry_at = None;
+            slot.parked = false;
+        }
+        for mirror in self.mirrors.iter_mut().filter(|mirror| due(mirror.suspended_until())) {
+            mirror.access = Access::Trial;
+        }
+        for connection in self.connections.values_mut().filter(|connection| due(connection.rest_until)) {
+            connection.rest_until = None;
+        }
+    }
+
+    /// Whether everything is here, or nothing more can be done.
+    fn conclude(&mut self) {
+        if self.finished {
+            return;
+        }
+        if let Some(size) = self.size
+            && self.done.contains(&(0..size))
+            && !self.awaits_end()
+            && !self.is_disputed()
+        {
+            return self.finish(Ok(size));
+        }
+        if self.mirrors.iter().any(Mirror::is_alive) {
+            return;
+        }
+        let failures = self.mirrors.iter_mut().filter_map(|mirror| mirror.failure.take());
+        let failure = failures
+            .reduce(Failure::or_more_telling)
+            .unwrap_or_else(|| Failure::new(Kind::Other, "there is no mirror to fetch from"));
+        self.finish(Err(failure));
+    }
+
+    fn finish(&mut self, result: Result<u64, Failure>) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.directives.push_back(Directive::Finish(result));
+        }
+    }
+
+    fn warn(&mut self, message: String) {
+        self.directives.push_back(Directive::Warn(message));
+    }
+}
+
+fn unknown_host(server: &str, error: &str) -> Failure {
+    Failure::new(Kind::Connect, format!("{server}: cannot find the host: {error}; check the server's name"))
+}
+
+/// The mirror of each of `wanted` connections: first one for each mirror, then what each asked for
+/// beyond that, then in turn.
+fn allot(asked: &[usize], wanted: usize) -> Vec<usize> {
+    let most = asked.iter().copied().max().unwrap_or(1).max(1);
+    let named = (0..most).flat_map(|round| {
+        asked.iter().enumerate().filter(move |(_, asked)| round < **asked).map(|(mirror, _)| mirror)
+    });
+    named.chain((0..asked.len()).cycle()).take(if asked.is_empty() { 0 } else { wanted }).collect()
+}

@@ -1,0 +1,152 @@
+//! What reports of the transport change.
+
+use super::Planner;
+use crate::exit::{Failure, Kind};
+use ftp_proto::{Event, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb};
+use std::ops::Range;
+
+impl Planner {
+    /// Takes a report of the transport. A failure of the sink is not the planner's to judge: see [`stop`](Self::stop).
+    pub fn handle<E>(&mut self, report: &Report<E>, now: Instant) {
+        if self.finished {
+            return;
+        }
+        match report {
+            Report::Event(id, event) => self.on_event(*id, event, now),
+            Report::Written(id, range) => self.on_written(*id, range.clone(), now),
+            Report::Sink(..) => {}
+        }
+        self.plan(now);
+    }
+
+    fn on_event(&mut self, id: SessionId, event: &Event, now: Instant) {
+        if let Event::Closed(error) = event {
+            return self.on_closed(id, error, now);
+        }
+        let Some(connection) = self.connections.get(&id).filter(|connection| !connection.closing) else {
+            return;
+        };
+        let mirror = connection.mirror;
+        match event {
+            Event::Connected => self.on_connected(id, now),
+            Event::Ready(_) => self.on_ready(id),
+            Event::Reply(request, _) => self.on_reply(id, *request),
+            Event::Facts(_, facts) => self.on_facts(mirror, facts),
+            Event::Started(_) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.rate.start(now);
+                }
+            }
+            Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
+            Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
+            _ => {}
+        }
+    }
+
+    /// The directory has been changed to: the file can be asked for by its name.
+    fn on_reply(&mut self, id: SessionId, request: RequestId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.changing != Some(request) {
+            return;
+        }
+        connection.changing = None;
+        connection.placed = true;
+        let name =
+            self.mirrors.get(connection.mirror).and_then(|mirror| mirror.split_path()).map(|(_, name)| name);
+        if let Some(name) = name {
+            let request = Request::Facts(name);
+            let request_id = connection.next_request();
+            self.directives.push_back(super::Directive::Request(id, request_id, request));
+            self.start_unsized(id);
+        }
+    }
+
+    fn on_written(&mut self, id: SessionId, range: Range<u64>, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(segment) = connection.segment.as_mut() else { return };
+        segment.at = range.end;
+        connection.rate.add(range.end.saturating_sub(range.start), now);
+        if let Some(mirror) = self.mirrors.get_mut(connection.mirror) {
+            mirror.failures = 0;
+        }
+        if let Some(slot) = self.slots.get_mut(connection.slot) {
+            slot.failures = 0;
+        }
+        if range.start == 0 && self.settings.representation == Type::Ascii {
+            self.done = super::RangeSet::new();
+        }
+        self.done.insert(range);
+    }
+
+    fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
+        let (slot, mirror) = (connection.slot, connection.mirror);
+        match finish {
+            Finish::Cut => self.release(segment),
+            Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
+                self.size = Some(*at)
+            }
+            Finish::Whole { .. } => self.release(segment),
+            Finish::Short { at, reply } => {
+                let lied = reply.code().is_completion() && matches!(segment.until, Until::Size(_));
+                let failure = self.ended_early(mirror, *at, lied, reply);
+                self.release(segment);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.rest_until = Some(now + self.jitter.wait(1));
+                }
+                self.on_transfer_failed(slot, mirror, failure);
+            }
+        }
+    }
+
+    fn ended_early(&self, mirror: usize, at: u64, lied: bool, reply: &Reply) -> Failure {
+        let server = self.mirrors.get(mirror).map_or("", |mirror| &mirror.server);
+        let kind = if lied { Kind::Integrity } else { Kind::Other };
+        let size = self.size.map_or_else(String::new, |size| format!(" of {size}"));
+        Failure::new(
+            kind,
+            format!("{server}: fetching: the server ended the transfer at byte {at}{size}: {reply}"),
+        )
+    }
+
+    /// A transfer failed on a session that lives. Too many of them without a byte between end the mirror.
+    fn on_transfer_failed(&mut self, _slot: usize, mirror: usize, failure: Failure) {
+        let retries = self.settings.retries;
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        known.failures = known.failures.saturating_add(1);
+        if known.failures > retries {
+            self.give_up(mirror, |_| failure);
+        }
+    }
+
+    fn on_refused(&mut self, id: SessionId, request: RequestId, (verb, reply): (Verb, &Reply), now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (slot, mirror) = (connection.slot, connection.mirror);
+        let changing = connection.changing.take_if(|changing| *changing == request).is_some();
+        let segment = connection.segment.take_if(|segment| segment.request == request);
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        let failure = Failure::refused(&known.server, &known.path, verb, reply);
+        if let Some(segment) = segment {
+            self.release(segment);
+        } else if !changing {
+            return;
+        }
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        match verb {
+            Verb::Rest if !reply.code().is_transient() => {
+                known.restarts = false;
+                let server = known.server.clone();
+                self.warn(format!("{server} cannot restart in the middle of a file; it is fetched from the start or not at all"));
+                self.without_restart();
+            }
+            _ if reply.code().is_transient() => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.rest_until = Some(now + self.jitter.wait(known.failures.saturating_add(1)));
+                }
+                self.on_transfer_failed(slot, mirror, failure);
+            }
+            _ => self.on_path_refused(id, verb, failure),
+        }
+    }
+}

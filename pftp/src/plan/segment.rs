@@ -1,0 +1,124 @@
+//! Which bytes go to which connection.
+
+use super::ranges::RangeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Splits `missing` into about `parts` ranges of equal length, none below `least` bytes unless it has to be.
+/// Longer gaps are split more often.
+#[must_use]
+pub(super) fn split(missing: &RangeSet, parts: usize, least: u64) -> Vec<Range<u64>> {
+    let share = missing.len().div_ceil(parts.max(1) as u64).max(least).max(1);
+    let mut ranges = Vec::new();
+    for gap in missing.iter() {
+        let len = gap.end.saturating_sub(gap.start);
+        // To the nearest number of shares, so that no small rest is left over.
+        let pieces = len.saturating_add(share / 2).checked_div(share).unwrap_or(1).max(1);
+        let pieces = if len / pieces < least { (len / least.max(1)).max(1) } else { pieces };
+        let bound = |n: u64| gap.start.saturating_add(scale(len, n, pieces));
+        ranges.extend((0..pieces).map(|n| bound(n)..bound(n.saturating_add(1))));
+    }
+    ranges
+}
+
+/// `len * numerator / denominator`, without overflow.
+fn scale(len: u64, numerator: u64, denominator: u64) -> u64 {
+    let scaled = u128::from(len) * u128::from(numerator) / u128::from(denominator.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// A transfer as the taking over of its tail sees it: its offset, its end, and bytes per second.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Running {
+    /// What is left.
+    pub(super) left: Range<u64>,
+    /// Bytes per second.
+    pub(super) rate: u64,
+}
+
+impl Running {
+    /// Milliseconds until it ends at its present rate.
+    #[must_use]
+    pub(super) fn time_left(&self) -> u64 {
+        let left = u128::from(self.left.end.saturating_sub(self.left.start));
+        u64::try_from(left * 1000 / u128::from(self.rate.max(1))).unwrap_or(u64::MAX)
+    }
+}
+
+/// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which starts to deliver
+/// after `setup`: as many as make both end together. `None` if it does not pay, or would leave either part
+/// below `least` bytes.
+#[must_use]
+pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> Option<u64> {
+    let left = u128::from(victim.left.end.saturating_sub(victim.left.start));
+    let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate));
+    // left = victims * t + rate * (t - setup)
+    let millis = (left * 1000 + rate * setup.as_millis()) / (victims + rate);
+    let take = rate * millis.checked_sub(setup.as_millis())? / 1000;
+    let take = u64::try_from(take.min(left)).ok()?;
+    let stays = u64::try_from(left).ok()?.saturating_sub(take);
+    (take >= least && (stays >= least || victims == 0)).then_some(take)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(size: u64) -> RangeSet {
+        RangeSet::new().gaps(0..size)
+    }
+
+    #[test]
+    fn equal_parts_and_no_splinters() {
+        assert_eq!(split(&whole(100), 4, 1), [0..25, 25..50, 50..75, 75..100]);
+        assert_eq!(split(&whole(10), 4, 4), [0..5, 5..10]);
+        assert_eq!(split(&whole(3), 16, 10), [0..3]);
+        assert_eq!(split(&whole(0), 4, 1), []);
+        assert_eq!(split(&whole(u64::MAX), 3, 1).len(), 3);
+    }
+
+    #[test]
+    fn a_tail_ends_when_its_head_does() {
+        let slow = Running { left: 0..1_000_000, rate: 10_000 };
+        // 990,000 bytes/s against 10,000: nearly everything.
+        assert_eq!(tail(&slow, 990_000, Duration::ZERO, 1), Some(990_000));
+        let even = Running { left: 500..1500, rate: 100 };
+        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1), Some(400));
+        assert_eq!(tail(&even, 100, Duration::from_secs(60), 1), None, "set-up costs more than it saves");
+        assert_eq!(tail(&even, 100, Duration::ZERO, 600), None, "too small to split");
+        let dead = Running { left: 0..1000, rate: 0 };
+        assert_eq!(tail(&dead, 10, Duration::from_secs(1), 100), Some(1000));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_cover_exactly_what_is_missing(
+            gaps in prop::collection::vec((0_u64..10_000, 1_u64..5_000), 0..6), parts in 0_usize..20, least in 0_u64..3_000,
+        ) {
+            let mut missing = RangeSet::new();
+            for (start, len) in gaps {
+                missing.insert(start..start + len);
+            }
+            let mut covered = RangeSet::new();
+            let mut sum = 0;
+            for range in split(&missing, parts, least) {
+                prop_assert!(!range.is_empty());
+                sum += range.end - range.start;
+                covered.insert(range);
+            }
+            prop_assert_eq!(sum, missing.len());
+            prop_assert_eq!(covered, missing);
+        }
+
+        #[test]
+        fn a_tail_is_never_more_than_there_is(
+            start in any::<u64>(), len in any::<u64>(), victim in any::<u64>(), rate in any::<u64>(), setup in 0_u64..100_000,
+        ) {
+            let running = Running { left: start..start.saturating_add(len), rate: victim };
+            if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1) {
+                prop_assert!(take <= running.left.end - running.left.start);
+            }
+        }
+    }
+}

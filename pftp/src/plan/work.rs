@@ -1,0 +1,190 @@
+//! Handing out ranges.
+
+use super::connection::{Connection, Segment};
+use super::mirror::{PathForm, Verdict};
+use super::segment::{Running, split, tail};
+use super::{Directive, Planner};
+use ftp_proto::{Instant, Request, Retrieve, SessionId, Until};
+use std::ops::Range;
+
+/// Bytes per second that a connection is taken to have while nothing is known of any.
+const GUESS: u64 = 1024 * 1024;
+
+/// Bytes; a tail below that is not worth a data connection, however the file is split at first.
+const LEAST_TAIL: u64 = 64 * 1024;
+
+impl Planner {
+    /// The size has become known: the file is split, and the transfer that began before it keeps the first part.
+    pub(super) fn sized(&mut self, size: u64) {
+        self.size = Some(size);
+        let missing = self.done.gaps(0..size);
+        let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
+        self.todo = split(&missing, parts, self.settings.min_segment).into();
+        // The transfer that asked for everything goes on with what it is at.
+        let unsized_transfer = self.connections.iter().find_map(|(id, connection)| {
+            let segment = connection.segment.as_ref()?;
+            (segment.until == Until::Eof && !connection.closing).then_some((*id, segment.at))
+        });
+        let Some((id, at)) = unsized_transfer else { return };
+        let Some(part) = self.todo.iter().position(|range| range.start <= at && at < range.end) else {
+            return self.set_end(id, Until::Size(size));
+        };
+        if let Some(part) = self.todo.remove(part) {
+            self.set_end(id, self.until(part.end));
+        }
+    }
+
+    /// How a transfer that goes to `end` ends.
+    fn until(&self, end: u64) -> Until {
+        if self.size == Some(end) { Until::Size(end) } else { Until::Offset(end) }
+    }
+
+    pub(super) fn set_end(&mut self, id: SessionId, until: Until) {
+        if let Some(segment) =
+            self.connections.get_mut(&id).and_then(|connection| connection.segment.as_mut())
+        {
+            segment.until = until;
+            self.directives.push_back(Directive::Shrink(id, segment.request, until));
+        }
+    }
+
+    pub(super) fn retrieve(&mut self, id: SessionId, offset: u64, until: Until) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
+        let path = match connection.form {
+            PathForm::Whole => Some(mirror.path.clone()),
+            PathForm::Directory => mirror.split_path().map(|(_, name)| name),
+        };
+        let Some(path) = path else { return };
+        let request = connection.next_request();
+        connection.segment = Some(Segment { request, start: offset, at: offset, until });
+        connection.rest_until = None;
+        let part = Retrieve { path, offset, until };
+        self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
+    }
+
+    /// Gives every free session something to do.
+    pub(super) fn hand_out(&mut self, now: Instant) {
+        let free: Vec<SessionId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.is_free())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in free {
+            if self.size.is_none() {
+                self.start_unsized(id);
+            } else if self.may_fetch(id) {
+                self.employ(id, now);
+            }
+        }
+    }
+
+    /// Whether what the session's mirror has is known to be the file.
+    fn may_fetch(&self, id: SessionId) -> bool {
+        let mirror = self.connections.get(&id).and_then(|connection| self.mirrors.get(connection.mirror));
+        mirror.is_some_and(|mirror| mirror.verdict != Verdict::Differs)
+    }
+
+    fn employ(&mut self, id: SessionId, now: Instant) {
+        let restarts = self
+            .connections
+            .get(&id)
+            .and_then(|connection| self.mirrors.get(connection.mirror))
+            .is_some_and(|mirror| mirror.restarts);
+        if !restarts {
+            return self.employ_from_start(id);
+        }
+        match self.next_range() {
+            Some(range) => {
+                let until = self.until(range.end);
+                self.retrieve(id, range.start, until);
+            }
+            None => self.take_over(id, now),
+        }
+    }
+
+    /// The next range that is really missing.
+    fn next_range(&mut self) -> Option<Range<u64>> {
+        while let Some(range) = self.todo.pop_front() {
+            let mut missing = self.done.gaps(range);
+            let Some(first) = missing.pop_first() else { continue };
+            for rest in missing.iter().collect::<Vec<_>>().into_iter().rev() {
+                self.todo.push_front(rest);
+            }
+            return Some(first);
+        }
+        None
+    }
+
+    /// A server without REST can only send the whole file. That is used when no other can go on.
+    fn employ_from_start(&mut self, id: SessionId) {
+        let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
+        let busy = self.connections.values().any(|connection| connection.segment.is_some());
+        let Some(size) = self.size else { return };
+        if others || busy || self.done.contains(&(0..size)) {
+            return;
+        }
+        self.todo.clear();
+        self.retrieve(id, 0, Until::Size(size));
+    }
+
+    /// If no mirror can restart, the one transfer that runs has to fetch everything.
+    pub(super) fn without_restart(&mut self) {
+        let Some(size) = self.size else { return };
+        if self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts) {
+            return;
+        }
+        let first = self.connections.iter().find_map(|(id, connection)| {
+            connection
+                .segment
+                .as_ref()
+                .filter(|segment| segment.start == 0 && !connection.closing)
+                .map(|_| *id)
+        });
+        if let Some(id) = first {
+            self.todo.clear();
+            self.set_end(id, Until::Size(size));
+        }
+    }
+
+    /// Takes the tail of the transfer that would end last, if that ends it sooner.
+    fn take_over(&mut self, id: SessionId, now: Instant) {
+        if Self::is_single(&self.settings) {
+            return;
+        }
+        let guess = self.guess(now);
+        let Some(free) = self.connections.get(&id) else { return };
+        let rate = free.rate.last().unwrap_or(guess);
+        let set_up = self.mirrors.get(free.mirror).map(|mirror| mirror.set_up_time()).unwrap_or_default();
+        let slowest = self
+            .connections
+            .iter()
+            .filter_map(|(id, connection)| Some((*id, connection.running(now, guess)?)))
+            .max_by_key(|(_, running)| running.time_left());
+        let Some((victim, running)) = slowest else { return };
+        let least = self.settings.min_segment.min(LEAST_TAIL);
+        let Some(take) = tail(&running, rate, set_up, least) else { return };
+        let Running { left, .. } = running;
+        let start = left.end.saturating_sub(take);
+        self.set_end(victim, Until::Offset(start));
+        let until = self.until(left.end);
+        self.retrieve(id, start, until);
+    }
+
+    /// Bytes per second of a connection of which nothing is known: the mean of the others.
+    fn guess(&self, now: Instant) -> u64 {
+        let rates: Vec<u64> =
+            self.connections.values().filter_map(|connection| connection.rate.now(now)).collect();
+        let sum: u64 = rates.iter().fold(0, |sum, rate| sum.saturating_add(*rate));
+        sum.checked_div(rates.len() as u64).unwrap_or(GUESS)
+    }
+
+    /// Whether a transfer that has to end where the file does has not done so yet.
+    pub(super) fn awaits_end(&self) -> bool {
+        let awaits = |connection: &Connection| {
+            connection.segment.as_ref().is_some_and(|segment| !matches!(segment.until, Until::Offset(_)))
+        };
+        self.connections.values().any(|connection| awaits(connection) && !connection.closing)
+    }
+}

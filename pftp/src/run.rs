@@ -1,0 +1,255 @@
+//! One download, from its options to its end: names, signals, sessions, file, log and progress put together.
+
+use crate::destination::Destination;
+use crate::drive::{Input, Surroundings, drive};
+use crate::exit::{Failure, Kind, Signal};
+use crate::log::Log;
+use crate::options::Options;
+use crate::plan::{MirrorId, Planner, Settings, Source};
+use crate::progress::{Mode, Progress};
+use crate::sources;
+use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
+use ftp_transport_std::StdTransport;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Connections when nobody says how many, unless there are more sources.
+const CONNECTIONS: usize = 4;
+
+/// Connections to one source at most, whatever is asked for: no server is known to allow more, and each is a
+/// thread.
+const MOST_CONNECTIONS: usize = 64;
+
+/// Bytes below which a file is not split, unless told otherwise: on a path of 100 ms a data connection costs
+/// as much as a few hundred KiB at 20 Mbit/s.
+const MIN_SEGMENT: u64 = 1024 * 1024;
+
+/// Does what the options say.
+///
+/// # Errors
+/// Why there is no whole file; what there is of it has been kept.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let mut progress = Progress::new(Mode::choose(options.quiet), &options.name());
+    let result = download(options, &mut progress);
+    progress.clear();
+    result
+}
+
+fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
+    for warning in &options.warnings {
+        progress.warn(warning);
+    }
+    let settings = settings(options, progress);
+    let destination = Arc::new(Destination::open(options)?);
+    let log = match &options.log {
+        Some(target) => Some(Log::open(target, settings.connections > NonZeroUsize::MIN)?),
+        None => None,
+    };
+    let mut transport = StdTransport::new(destination.clone());
+    let (sender, inputs) = channel();
+    watch_signals(sender.clone(), transport.waker())
+        .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
+    let mut planner = Planner::new(settings, transport.now());
+    let mut here = Here {
+        sources: &options.sources,
+        destination: &destination,
+        waker: Box::new(transport.waker()),
+        sender,
+        inputs,
+        threads: BTreeMap::new(),
+        log,
+        next_look: Instant::ZERO,
+        progress,
+    };
+    let result = drive(&mut planner, &mut transport, &mut here);
+    here.flush_log();
+    let now = transport.now();
+    // No session may write any more when the file is made whole.
+    drop(transport);
+    let size = result?;
+    destination.finish(size)?;
+    progress.done(size);
+    progress.finish(now.0);
+    Ok(())
+}
+
+fn settings(options: &Options, progress: &mut Progress) -> Settings {
+    let named: usize = options.sources.iter().map(|source| source.connections).sum();
+    let wanted = options.connections.map_or_else(|| named.max(CONNECTIONS), NonZeroUsize::get);
+    let most = MOST_CONNECTIONS.saturating_mul(options.sources.len());
+    if wanted > most {
+        progress.warn(&format!("{wanted} connections are more than servers allow; using {most}"));
+    }
+    let source = |source: &sources::Source| Source {
+        server: source.server(),
+        path: source.path.clone(),
+        config: config(options, source),
+        connections: source.connections,
+    };
+    Settings {
+        sources: options.sources.iter().map(source).collect(),
+        connections: NonZeroUsize::new(wanted.min(most)).unwrap_or(NonZeroUsize::MIN),
+        retries: options.retries,
+        min_segment: options.min_segment.map_or(MIN_SEGMENT, Into::into),
+        in_order: options.output == crate::options::Output::Stdout,
+        representation: options.representation,
+        seed: RandomState::new().hash_one(0),
+    }
+}
+
+/// What a session with `source` is told.
+fn config(options: &Options, source: &sources::Source) -> Config {
+    let mut config = Config::default();
+    config.username = source.username.clone();
+    config.password = source.password.clone();
+    config.representation = options.representation;
+    config.trace = options.log.is_some();
+    let timeouts = &mut config.timeouts;
+    for patience in
+        [&mut timeouts.connect, &mut timeouts.reply, &mut timeouts.data_connect, &mut timeouts.stall]
+    {
+        *patience = options.timeout;
+    }
+    for patience in [&mut timeouts.burst, &mut timeouts.completion, &mut timeouts.cut] {
+        *patience = options.timeout.min(*patience);
+    }
+    config
+}
+
+/// Ends the download in order at the first signal, and the program at once at the second.
+fn watch_signals(inputs: Sender<Input>, wake: impl Fn() + Send + 'static) -> io::Result<()> {
+    for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
+        let seen = Arc::new(AtomicBool::new(false));
+        let code = i32::from(Kind::Interrupted(code).code());
+        signal_hook::flag::register_conditional_shutdown(signal, code, seen.clone())?;
+        signal_hook::flag::register(signal, seen)?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
+            let failure = Failure::new(Kind::Interrupted(signal), "stopped; what was fetched is kept");
+            // Fails when the download is over.
+            let _ = inputs.send(Input::Stop(failure));
+            wake();
+        }
+    })?;
+    Ok(())
+}
+
+/// The surroundings of a download on this machine.
+struct Here<'a> {
+    sources: &'a [sources::Source],
+    destination: &'a Destination,
+    waker: Box<dyn Waker>,
+    sender: Sender<Input>,
+    inputs: Receiver<Input>,
+    /// The number of each session's connection in the log.
+    threads: BTreeMap<SessionId, usize>,
+    log: Option<Log>,
+    next_look: Instant,
+    progress: &'a mut Progress,
+}
+
+/// A closure that wakes the transport and can be handed to a thread.
+trait Waker: Send {
+    fn another(&self) -> Box<dyn Waker>;
+    fn wake(&self);
+}
+
+impl<F: Fn() + Clone + Send + 'static> Waker for F {
+    fn another(&self) -> Box<dyn Waker> {
+        Box::new(self.clone())
+    }
+
+    fn wake(&self) {
+        self();
+    }
+}
+
+impl Here<'_> {
+    fn log(&mut self, write: impl FnOnce(&mut Log) -> Result<(), Failure>) {
+        if let Some(Err(failure)) = self.log.as_mut().map(write) {
+            self.progress.warn(&failure.to_string());
+        }
+    }
+
+    fn flush_log(&mut self) {
+        self.log(Log::flush);
+    }
+}
+
+impl Surroundings<io::Error> for Here<'_> {
+    fn resolve(&mut self, id: MirrorId) {
+        let Some(source) = self.sources.get(id.0) else { return };
+        let (host, port) = (source.host.clone(), source.port);
+        let (inputs, waker) = (self.sender.clone(), self.waker.another());
+        let look_up = move || {
+            let found = addresses(&host, port);
+            // Fails when the download is over.
+            let _ = inputs.send(Input::Resolved(id, found));
+            waker.wake();
+        };
+        if let Err(error) = std::thread::Builder::new().name("resolver".to_owned()).spawn(look_up) {
+            let _ = self.sender.send(Input::Resolved(id, Err(error.to_string())));
+            self.waker.wake();
+        }
+    }
+
+    fn input(&mut self) -> Option<Input> {
+        self.inputs.try_recv().ok()
+    }
+
+    fn opened(&mut self, id: SessionId, thread: usize) {
+        self.threads.insert(id, thread);
+    }
+
+    fn report(&mut self, report: &Report<io::Error>) -> Result<(), Failure> {
+        match report {
+            Report::Event(id, Event::Wire(line)) => {
+                let thread = self.threads.get(id).copied().unwrap_or_default();
+                self.log(|log| log.line(thread, line));
+                Ok(())
+            }
+            Report::Sink(_, error) => Err(self.destination.failure(error)),
+            Report::Event(..) | Report::Written(..) => Ok(()),
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.progress.warn(message);
+    }
+
+    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        let interval = self.progress.interval()?;
+        if now >= self.next_look {
+            if let Some(size) = planner.size() {
+                self.progress.total(size);
+            }
+            self.progress.done(planner.done().len());
+            self.progress.connections(planner.active());
+            self.progress.tick(now.0);
+            self.flush_log();
+            self.next_look = now + interval;
+        }
+        Some(self.next_look)
+    }
+}
+
+/// The addresses of a host, in the order in which to try them. An address is its own.
+fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.rsplit(": ").next().unwrap_or(&text).to_owned())
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the tests of pftp share: a model FTP server with its driver on loopback sockets, and real FTP servers.
+
+pub mod loopback;
+pub mod model;
+pub mod servers;
