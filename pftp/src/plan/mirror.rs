@@ -55,6 +55,8 @@ pub(super) enum Verdict {
     Agrees,
     /// It has another one.
     Differs,
+    /// It tells neither size nor time.
+    Abstains,
 }
 
 /// A mirror as it has shown itself.
@@ -67,6 +69,8 @@ pub(super) struct Mirror {
     /// The addresses of its name, and which one is dialled.
     addresses: Vec<SocketAddr>,
     preferred: usize,
+    /// Addresses that could not be reached.
+    unreachable: Vec<SocketAddr>,
     /// Whether a session has ever been greeted.
     pub(super) greeted: bool,
     pub(super) access: Access,
@@ -94,6 +98,7 @@ impl Mirror {
             config: source.config,
             addresses: Vec::new(),
             preferred: 0,
+            unreachable: Vec::new(),
             greeted: false,
             access: Access::Unresolved,
             failures: 0,
@@ -121,7 +126,7 @@ impl Mirror {
 
     pub(super) fn resolved(&mut self, addresses: Vec<SocketAddr>) {
         if self.access == Access::Unresolved {
-            self.addresses = addresses;
+            self.addresses = in_turn(addresses);
             self.access = Access::Open;
         }
     }
@@ -141,7 +146,18 @@ impl Mirror {
         if let Some(at) = self.addresses.iter().position(|known| *known == address) {
             self.preferred = at;
         }
+        self.unreachable.clear();
         self.round_trip = Some(self.round_trip.map_or(took, |known| known.min(took)));
+    }
+
+    /// `address` cannot be reached. Whether another one is left to dial instead.
+    pub(super) fn passes_over(&mut self, address: SocketAddr) -> bool {
+        if !self.unreachable.contains(&address) {
+            self.unreachable.push(address);
+        }
+        let left = self.addresses.iter().position(|address| !self.unreachable.contains(address));
+        self.preferred = left.unwrap_or(self.preferred);
+        left.is_some()
     }
 
     /// What a new session is told.
@@ -179,5 +195,36 @@ impl Mirror {
         let times = known.modify.zip(facts.modify);
         // Some servers give fractions of a second and others do not.
         differ(known.size, facts.size) || times.is_some_and(|(a, b)| a.unix_seconds() != b.unix_seconds())
+    }
+}
+
+/// The addresses with the families in turn, as the resolver ranks them within each (RFC 8305 §4).
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut one, mut other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let mut turns = Vec::with_capacity(one.len().saturating_add(other.len()));
+    let (mut one, mut other) = (one.drain(..), other.drain(..));
+    loop {
+        let before = turns.len();
+        turns.extend(one.next());
+        turns.extend(other.next());
+        if turns.len() == before {
+            return turns;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let parse =
+            |text: &str| -> Vec<SocketAddr> { text.split(' ').map(|one| one.parse().unwrap()).collect() };
+        let turns = in_turn(parse("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1"));
+        assert_eq!(turns, parse("[::1]:1 1.1.1.1:1 [::2]:1 [::3]:1"));
+        assert_eq!(in_turn(Vec::new()), []);
     }
 }

@@ -6,12 +6,13 @@
 
 mod backoff;
 mod connection;
+mod identity;
 mod mirror;
-mod mirrors;
 mod ranges;
 mod rate;
 mod reports;
 mod segment;
+mod sessions;
 mod work;
 
 pub use mirror::Source;

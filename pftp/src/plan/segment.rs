@@ -45,19 +45,22 @@ impl Running {
     }
 }
 
-/// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which starts to deliver
-/// after `setup`: as many as make both end together. `None` if it does not pay, or would leave either part
-/// below `least` bytes.
+/// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
+/// starts to deliver after `setup`: as many as make both end together. `None` if that saves less time than
+/// the setting up takes, or would be less than `least` bytes.
 #[must_use]
 pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> Option<u64> {
     let left = u128::from(victim.left.end.saturating_sub(victim.left.start));
     let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate));
-    // left = victims * t + rate * (t - setup)
-    let millis = (left * 1000 + rate * setup.as_millis()) / (victims + rate);
-    let take = rate * millis.checked_sub(setup.as_millis())? / 1000;
+    let setup = setup.as_millis();
+    // left = victims * together + rate * (together - setup)
+    let together = (left * 1000 + rate * setup) / (victims + rate);
+    if together.saturating_add(setup) > u128::from(victim.time_left()) {
+        return None;
+    }
+    let take = rate * together.checked_sub(setup)? / 1000;
     let take = u64::try_from(take.min(left)).ok()?;
-    let stays = u64::try_from(left).ok()?.saturating_sub(take);
-    (take >= least && (stays >= least || victims == 0)).then_some(take)
+    (take >= least.max(1)).then_some(take)
 }
 
 #[cfg(test)]

@@ -4,16 +4,49 @@ use super::connection::{Connection, Segment};
 use super::mirror::{PathForm, Verdict};
 use super::segment::{Running, split, tail};
 use super::{Directive, Planner};
-use ftp_proto::{Instant, Request, Retrieve, SessionId, Until};
+use crate::exit::{Failure, Kind};
+use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
+use std::cmp::Reverse;
 use std::ops::Range;
 
 /// Bytes per second that a connection is taken to have while nothing is known of any.
 const GUESS: u64 = 1024 * 1024;
 
-/// Bytes; a tail below that is not worth a data connection, however the file is split at first.
-const LEAST_TAIL: u64 = 64 * 1024;
+/// Bytes; a tail below that is not worth a data connection, however slow the one that would fetch it.
+const LEAST_TAIL: u64 = 16 * 1024;
 
 impl Planner {
+    /// The first session asks for the whole file in the write that asks for its size.
+    pub(super) fn start_unsized(&mut self, id: SessionId) {
+        let slot = self.connections.get(&id).map(|connection| connection.slot);
+        let taken = self.connections.values().any(|connection| {
+            connection.segment.is_some() && !connection.closing && Some(connection.slot) != slot
+        });
+        if self.size.is_none() && !taken {
+            self.go_on(id, Until::Eof);
+        }
+    }
+
+    /// Fetches from the first missing byte on, or where the server or the representation type allow no
+    /// restart, from the start.
+    pub(super) fn go_on(&mut self, id: SessionId, until: Until) {
+        let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else { return };
+        let restarts = self.mirrors.get(mirror).is_some_and(|mirror| mirror.restarts);
+        let missing = self.done.gaps(0..u64::MAX).iter().next().map_or(0, |gap| gap.start);
+        if restarts && self.settings.representation == Type::Image {
+            self.retrieve(id, missing, until);
+        } else if self.settings.in_order && missing > 0 {
+            // What went out cannot be taken back.
+            self.give_up(mirror, |server| {
+                let message =
+                    "the transfer broke off and cannot go on in the middle; fetch to a file instead";
+                Failure::new(Kind::Other, format!("{server}: fetching: {message}"))
+            });
+        } else {
+            self.retrieve(id, 0, until);
+        }
+    }
+
     /// The size has become known: the file is split, and the transfer that began before it keeps the first part.
     pub(super) fn sized(&mut self, size: u64) {
         self.size = Some(size);
@@ -61,6 +94,18 @@ impl Planner {
         connection.rest_until = None;
         let part = Retrieve { path, offset, until };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
+    }
+
+    /// A range that nobody is fetching any more.
+    pub(super) fn release(&mut self, segment: Segment) {
+        if self.settings.representation == Type::Ascii {
+            return;
+        }
+        let Some(size) = self.size else { return };
+        let end = segment.until.end().min(size);
+        for gap in self.done.gaps(segment.at.min(end)..end).iter() {
+            self.todo.push_front(gap);
+        }
     }
 
     /// Gives every free session something to do.
@@ -126,7 +171,7 @@ impl Planner {
             return;
         }
         self.todo.clear();
-        self.retrieve(id, 0, Until::Size(size));
+        self.go_on(id, Until::Size(size));
     }
 
     /// If no mirror can restart, the one transfer that runs has to fetch everything.
@@ -157,15 +202,19 @@ impl Planner {
         let Some(free) = self.connections.get(&id) else { return };
         let rate = free.rate.last().unwrap_or(guess);
         let set_up = self.mirrors.get(free.mirror).map(|mirror| mirror.set_up_time()).unwrap_or_default();
-        let slowest = self
+        let least = self.settings.min_segment.min(LEAST_TAIL);
+        let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
             .filter_map(|(id, connection)| Some((*id, connection.running(now, guess)?)))
-            .max_by_key(|(_, running)| running.time_left());
-        let Some((victim, running)) = slowest else { return };
-        let least = self.settings.min_segment.min(LEAST_TAIL);
-        let Some(take) = tail(&running, rate, set_up, least) else { return };
-        let Running { left, .. } = running;
+            .collect();
+        running.sort_by_key(|(_, running)| Reverse(running.time_left()));
+        // The one that would end last may have too little left to share.
+        let shared = running.into_iter().find_map(|(id, running)| {
+            let take = tail(&running, rate, set_up, least)?;
+            Some((id, running.left, take))
+        });
+        let Some((victim, left, take)) = shared else { return };
         let start = left.end.saturating_sub(take);
         self.set_end(victim, Until::Offset(start));
         let until = self.until(left.end);

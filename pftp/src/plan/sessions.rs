@@ -1,12 +1,10 @@
 //! Sessions and the mirrors they lead to: opening, failing, giving up.
 
-use super::connection::{Connection, Segment, Stage};
-use super::mirror::{Access, Mirror, PathForm, Verdict};
+use super::connection::{Connection, Stage};
+use super::mirror::{Access, Mirror, PathForm};
 use super::{ADDRESS_HEAD_START, Directive, Planner};
-use crate::exit::{Failure, Kind, is_full};
-use ftp_proto::{
-    Cause, Channel, Command, Error, Facts, Instant, PeerFault, Request, SessionId, Timer, Type, Until, Verb,
-};
+use crate::exit::{Failure, is_full};
+use ftp_proto::{Cause, Channel, Command, Error, Instant, PeerFault, Request, SessionId, Timer, Verb};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -112,22 +110,6 @@ impl Planner {
         }
     }
 
-    /// The first session asks for the whole file in the write that asks for its size.
-    pub(super) fn start_unsized(&mut self, id: SessionId) {
-        let slot = self.connections.get(&id).map(|connection| connection.slot);
-        let taken = self.connections.values().any(|connection| {
-            connection.segment.is_some() && !connection.closing && Some(connection.slot) != slot
-        });
-        if self.size.is_none() && !taken {
-            let start = if self.settings.in_order {
-                self.done.gaps(0..u64::MAX).iter().next().map_or(0, |gap| gap.start)
-            } else {
-                0
-            };
-            self.retrieve(id, start, Until::Eof);
-        }
-    }
-
     /// CWD, whose reply is awaited: what follows would otherwise be looked for in the wrong directory.
     pub(super) fn change_directory(&mut self, id: SessionId, connection: &mut Connection) {
         let split = self.mirrors.get(connection.mirror).and_then(Mirror::split_path);
@@ -144,13 +126,22 @@ impl Planner {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.stage = Stage::Connected;
         let (slot, address, opened) = (connection.slot, connection.address, connection.opened);
-        let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
+        let mirror_of = connection.mirror;
+        let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
         mirror.answered(address, now.since(opened));
-        let rivals = self.slots.get(slot).map(|slot| slot.sessions.clone()).unwrap_or_default();
-        for rival in rivals {
-            if rival != id {
-                self.close(rival);
-            }
+        // The others of its slot have lost, and those of the mirror that dial another address would lose.
+        let lost = |other: &Connection| {
+            other.slot == slot
+                || other.mirror == mirror_of && other.stage == Stage::Dialling && other.address != address
+        };
+        let losers: Vec<SessionId> = self
+            .connections
+            .iter()
+            .filter(|(other, connection)| **other != id && lost(connection))
+            .map(|(id, _)| *id)
+            .collect();
+        for loser in losers {
+            self.close(loser);
         }
     }
 
@@ -183,89 +174,99 @@ impl Planner {
         if let Some(segment) = connection.segment.take() {
             self.release(segment);
         }
-        let at = connection.slot;
-        if let Some(slot) = self.slots.get_mut(at) {
+        let replaced = self.slots.get_mut(connection.slot).is_some_and(|slot| {
             slot.sessions.retain(|session| *session != id);
-            // Another address is still being tried in its place, or it was not wanted any more.
-            if connection.closing || !slot.sessions.is_empty() {
-                return;
-            }
-        }
+            !slot.sessions.is_empty()
+        });
         let Some(mirror) = self.mirrors.get_mut(connection.mirror).filter(|mirror| mirror.is_alive()) else {
             return;
         };
-        // Neither counts as a failure, and neither can happen twice to a slot.
-        match error {
-            Error::OutOfStep(_) => return mirror.set_lock_step(),
-            Error::Connection(Channel::Data, _) | Error::Timeout(Timer::DataConnect) if connection.epsv => {
-                return mirror.set_plain_passive();
-            }
-            _ => {}
+        if mirror.access == Access::Probing && !replaced {
+            mirror.access = Access::Trial;
         }
+        if connection.closing {
+            return;
+        }
+        if is_unreachable(error) && !mirror.greeted && mirror.passes_over(connection.address) || replaced {
+            return;
+        }
+        self.on_broken(&connection, error, now);
+    }
+
+    /// A session broke that nothing stands in for.
+    fn on_broken(&mut self, connection: &Connection, error: &Error, now: Instant) {
+        let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         let failure = Failure::session(&mirror.server, error);
-        let refused_login = matches!(error, Error::Refused { verb: Some(_), reply } if !is_full(reply));
-        let lies = matches!(error, Error::Peer(PeerFault::Overrun { .. }));
-        let unreachable = matches!(
-            error,
-            Error::Connection(Channel::Control, Cause::Refused | Cause::Unreachable | Cause::TimedOut)
-                | Error::Timeout(Timer::Connect)
-        );
-        if refused_login || lies || unreachable && !mirror.greeted {
-            return self.give_up(connection.mirror, |_| failure);
-        }
-        if matches!(error, Error::Refused { reply, .. } if is_full(reply)) {
-            self.on_full(at, connection.mirror, failure, now);
-        } else {
-            self.on_failed(at, connection.mirror, failure, now);
+        match error {
+            // Neither of these two counts as a failure, and neither can happen twice to a slot.
+            Error::OutOfStep(_) => mirror.set_lock_step(),
+            Error::Connection(Channel::Data, _) | Error::Timeout(Timer::DataConnect) if connection.epsv => {
+                mirror.set_plain_passive();
+            }
+            Error::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
+            Error::Refused { verb: Some(_), .. } | Error::Peer(PeerFault::Overrun { .. }) => {
+                self.give_up(connection.mirror, |_| failure);
+            }
+            Error::Refused { verb: None, reply } if !reply.code().is_transient() => {
+                self.give_up(connection.mirror, |_| failure);
+            }
+            _ if is_unreachable(error) && !mirror.greeted && !self.is_tried(connection.mirror) => {
+                self.give_up(connection.mirror, |_| failure);
+            }
+            _ => self.on_failed(connection, failure, now),
         }
     }
 
-    /// The server takes no more sessions. While it has some of ours, that is no failure.
-    fn on_full(&mut self, slot: usize, mirror: usize, failure: Failure, now: Instant) {
-        let served = self.serves(mirror);
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        if !served {
-            return self.on_failed(slot, mirror, failure, now);
+    /// An attempt failed in a way that another may not. With other sessions of the mirror alive it is the
+    /// connection's trouble, without any it is the mirror's.
+    fn on_failed(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+        if !self.is_tried(connection.mirror) {
+            return self.suspend(connection.mirror, failure, now);
         }
-        if !std::mem::replace(&mut known.full, true) {
+        if connection.stage < Stage::Ready {
+            return self.on_full(connection, now);
+        }
+        let retries = self.settings.retries;
+        let Some(slot) = self.slots.get_mut(connection.slot) else { return };
+        slot.failures = slot.failures.saturating_add(1);
+        slot.parked = slot.failures > retries;
+        slot.retry_at = (!slot.parked).then(|| now + self.jitter.wait(slot.failures));
+    }
+
+    /// Whether a session of the mirror lives, or may yet come to.
+    fn is_tried(&self, mirror: usize) -> bool {
+        self.connections.values().any(|connection| connection.mirror == mirror && !connection.closing)
+    }
+
+    /// The server takes no more sessions, in whatever way it says so. While it has some of ours, that is no
+    /// failure.
+    fn on_full(&mut self, connection: &Connection, now: Instant) {
+        let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
+        if known.greeted && !std::mem::replace(&mut known.full, true) {
             let server = known.server.clone();
             self.warn(format!("{server} takes no more connections; going on with fewer"));
         }
-        if let Some(slot) = self.slots.get_mut(slot) {
+        if let Some(slot) = self.slots.get_mut(connection.slot) {
             slot.parked = true;
             slot.retry_at = Some(now + FULL_PAUSE);
         }
     }
 
-    fn serves(&self, mirror: usize) -> bool {
-        self.connections
-            .values()
-            .any(|connection| connection.mirror == mirror && connection.stage == Stage::Ready)
-    }
-
-    /// An attempt failed in a way that another may not. With other sessions alive it is the slot's trouble,
-    /// without any it is the mirror's.
-    pub(super) fn on_failed(&mut self, slot: usize, mirror: usize, failure: Failure, now: Instant) {
-        let served = self.serves(mirror);
+    /// No session of the mirror is left: after a while one may try again.
+    fn suspend(&mut self, mirror: usize, failure: Failure, now: Instant) {
         let retries = self.settings.retries;
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        if served {
-            let Some(slot) = self.slots.get_mut(slot) else { return };
-            slot.failures = slot.failures.saturating_add(1);
-            slot.parked = slot.failures > retries;
-            slot.retry_at = (!slot.parked).then(|| now + self.jitter.wait(slot.failures));
-            return;
-        }
-        // Several sessions that fail together are one failed attempt.
-        if matches!(known.access, Access::Suspended { .. }) {
-            return;
-        }
         known.failures = known.failures.saturating_add(1);
         if known.failures > retries {
             return self.give_up(mirror, |_| failure);
         }
         known.failure = Some(failure);
         known.access = Access::Suspended { until: now + self.jitter.wait(known.failures) };
+        // Its parked connections, too, have to wait for that one.
+        for slot in self.slots.iter_mut().filter(|slot| slot.mirror == mirror) {
+            slot.parked = false;
+            slot.retry_at = None;
+        }
     }
 
     /// The mirror is of no more use; others take over its connections.
@@ -299,88 +300,6 @@ impl Planner {
         self.judge();
     }
 
-    /// What a mirror says of the file.
-    pub(super) fn on_facts(&mut self, mirror: usize, facts: &Facts) {
-        let representation = self.settings.representation;
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        if known.facts.as_ref().is_some_and(|before| Mirror::contradict(before, facts)) {
-            let message = format!(
-                "{}: {} changed while it was fetched; run the same command again",
-                known.server, known.path
-            );
-            return self.finish(Err(Failure::new(Kind::Integrity, message)));
-        }
-        if facts.size.is_none() && facts.modify.is_none() {
-            return;
-        }
-        known.facts = Some(facts.clone());
-        let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
-        let trusted = others
-            .filter(|(_, other)| other.verdict == Verdict::Agrees)
-            .find_map(|(_, other)| other.facts.clone());
-        let differs = trusted.is_some_and(|trusted| Mirror::contradict(&trusted, facts));
-        if let Some(known) = self.mirrors.get_mut(mirror) {
-            known.verdict = if differs { Verdict::Differs } else { Verdict::Agrees };
-        }
-        match facts.size {
-            Some(size) if !differs && self.size.is_none() && representation == Type::Image => {
-                self.sized(size)
-            }
-            _ => {}
-        }
-        self.judge();
-    }
-
-    /// Whether mirrors have answered differently, and others may still decide between them.
-    pub(super) fn is_disputed(&self) -> bool {
-        self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.verdict == Verdict::Differs)
-    }
-
-    /// Once all mirrors have answered: a majority for the file that the download began with outvotes the others,
-    /// anything else cannot be decided.
-    fn judge(&mut self) {
-        let alive = || self.mirrors.iter().enumerate().filter(|(_, mirror)| mirror.is_alive());
-        let count = |verdict| alive().filter(|(_, mirror)| mirror.verdict == verdict).count();
-        let (agree, differ, silent) =
-            (count(Verdict::Agrees), count(Verdict::Differs), count(Verdict::Unknown));
-        if differ == 0 || silent > 0 && agree <= differ.saturating_add(silent) {
-            return;
-        }
-        let differing: Vec<usize> =
-            alive().filter(|(_, mirror)| mirror.verdict == Verdict::Differs).map(|(at, _)| at).collect();
-        if agree <= differ {
-            let of = |verdict| {
-                alive().find(|(_, mirror)| mirror.verdict == verdict).map_or("", |(_, mirror)| &mirror.server)
-            };
-            let message = format!(
-                "{} and {} have different files (size or time), and nothing says which is right; name only one of them",
-                of(Verdict::Agrees),
-                of(Verdict::Differs)
-            );
-            return self.finish(Err(Failure::new(Kind::Integrity, message)));
-        }
-        for at in differing {
-            self.give_up(at, |server| {
-                Failure::new(
-                    Kind::Integrity,
-                    format!("{server}: its file differs from that of the other mirrors (size or time)"),
-                )
-            });
-        }
-    }
-
-    /// A range that nobody is fetching any more.
-    pub(super) fn release(&mut self, segment: Segment) {
-        if self.settings.representation == Type::Ascii {
-            return;
-        }
-        let Some(size) = self.size else { return };
-        let end = segment.until.end().min(size);
-        for gap in self.done.gaps(segment.at.min(end)..end).iter() {
-            self.todo.push_front(gap);
-        }
-    }
-
     /// The refusal of a command of a session that goes on.
     pub(super) fn on_path_refused(&mut self, id: SessionId, verb: Verb, failure: Failure) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
@@ -403,4 +322,15 @@ impl Planner {
             self.give_up(mirror, |_| first.unwrap_or(failure));
         }
     }
+}
+
+/// Whether no connection could be made.
+const fn is_unreachable(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Connection(
+            Channel::Control,
+            Cause::Refused | Cause::Unreachable | Cause::TimedOut | Cause::Other(_)
+        ) | Error::Timeout(Timer::Connect)
+    )
 }

@@ -1,0 +1,67 @@
+//! The client's end of a simulated session.
+
+use super::MemorySink;
+use ftp_proto::{Change, Channel, End, Instant, Link};
+use std::collections::VecDeque;
+
+/// A link with its ends of the two pipes.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) link: Link<MemorySink>,
+    pub(super) server: usize,
+    /// Whether the control connection is up.
+    pub(super) connected: bool,
+    pub(super) data: Option<ClientData>,
+}
+
+/// The client's end of a data connection.
+#[derive(Debug)]
+pub(super) struct ClientData {
+    /// Which of the session's data connections it is.
+    pub(super) serial: u64,
+    pub(super) connected: bool,
+    /// What has arrived and has not been read.
+    unread: VecDeque<Vec<u8>>,
+    ended: Option<End>,
+}
+
+impl ClientData {
+    pub(super) const fn dialling(serial: u64) -> Self {
+        Self { serial, connected: false, unread: VecDeque::new(), ended: None }
+    }
+}
+
+impl Client {
+    /// The data connection `serial`, if it is still the one.
+    pub(super) fn data(&mut self, serial: u64) -> Option<&mut ClientData> {
+        self.data.as_mut().filter(|data| data.serial == serial)
+    }
+
+    pub(super) fn arrived(&mut self, serial: u64, bytes: Vec<u8>) {
+        if let Some(data) = self.data(serial) {
+            data.unread.push_back(bytes);
+        }
+    }
+
+    pub(super) fn ended(&mut self, serial: u64, end: End) {
+        if let Some(data) = self.data(serial) {
+            data.ended = Some(end);
+        }
+    }
+
+    /// Reads one portion if the link wants it; how many bytes that were. The end comes after the last.
+    pub(super) fn read(&mut self, now: Instant) -> Option<usize> {
+        let data = self.data.as_mut().filter(|data| data.connected)?;
+        if !self.link.wants(Channel::Data).read {
+            return None;
+        }
+        if let Some(bytes) = data.unread.pop_front() {
+            self.link.read(Channel::Data, &bytes, now);
+            return Some(bytes.len());
+        }
+        let end = data.ended?;
+        self.data = None;
+        self.link.change(Channel::Data, Change::Ended(end), now);
+        Some(0)
+    }
+}

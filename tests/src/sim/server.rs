@@ -1,0 +1,77 @@
+//! A model server at the other end of simulated pipes.
+
+use super::transport::Path;
+use crate::model::{Host, ServerSession};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A server with the path to it.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) host: Host,
+    pub(super) path: Path,
+    /// When the path is free for the next payload.
+    free_at: Duration,
+    /// The ports that are listened on, and for which session.
+    pub(super) ports: BTreeMap<u16, usize>,
+    next_port: u16,
+}
+
+impl Server {
+    pub(super) fn new(address: SocketAddr, host: Host, path: Path) -> Self {
+        Self { address, host, path, free_at: Duration::ZERO, ports: BTreeMap::new(), next_port: 10_000 }
+    }
+
+    pub(super) fn listen(&mut self, session: usize) -> SocketAddr {
+        self.next_port = self.next_port.checked_add(1).unwrap_or(10_000);
+        self.ports.retain(|_, owner| *owner != session);
+        self.ports.insert(self.next_port, session);
+        SocketAddr::new(self.address.ip(), self.next_port)
+    }
+
+    /// When `len` bytes that are sent at `now` arrive.
+    pub(super) fn arrival(&mut self, len: usize, now: Duration) -> Duration {
+        let takes = self
+            .path
+            .bytes_per_second
+            .map_or(Duration::ZERO, |rate| Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1)));
+        self.free_at = self.free_at.max(now) + takes;
+        self.free_at + self.path.latency
+    }
+}
+
+/// A session at the server's end.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) server: usize,
+    pub(super) index: usize,
+    pub(super) session: ServerSession,
+    pub(super) data: Option<ServedData>,
+}
+
+impl Served {
+    /// When the session wants to be called next. With its window full it waits for the client: the session's own
+    /// deadline says then that it could send.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let full = self.data.as_ref().is_some_and(|data| data.in_flight >= WINDOW);
+        if full { None } else { self.session.poll_timeout() }
+    }
+}
+
+/// The server's end of a data connection.
+#[derive(Debug)]
+pub(super) struct ServedData {
+    pub(super) serial: u64,
+    /// Bytes sent and not yet known to be read.
+    pub(super) in_flight: usize,
+    /// Whether the server has ended its sending side.
+    pub(super) finished: bool,
+}
+
+/// Bytes that a data connection may have in flight: the largest receive window that Linux grows to.
+pub(super) const WINDOW: usize = 6 * 1024 * 1024;
+
+/// Bytes sent as one portion.
+pub(super) const PORTION: usize = 64 * 1024;

@@ -1,0 +1,483 @@
+//! The transport of the simulation.
+
+use super::MemorySink;
+use super::client::{Client, ClientData};
+use super::server::{PORTION, Served, ServedData, Server, WINDOW};
+use crate::model::{Action as ServerAction, DataChange, Ending, Host, Model, Output as ServerOutput, Stats};
+use ftp_proto::{
+    Action, Cause, Change, Channel, Config, End, Event, Instant, Link, LinkOutput, Report, Request,
+    RequestId, SessionId, Transport, Until,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The path between the client and a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Path {
+    /// From one end to the other: half a round trip.
+    pub latency: Duration,
+    /// Payload bytes per second, all connections together; `None` for no limit.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Path {
+    /// A path without a limit, whose round trip takes `millis` milliseconds.
+    pub const fn of_round_trip(millis: u64) -> Self {
+        Self { latency: Duration::from_micros(millis * 500), bytes_per_second: None }
+    }
+}
+
+/// Something that happens at a time.
+#[derive(Debug)]
+enum Happening {
+    ControlConnected(SessionId),
+    ControlRefused(SessionId),
+    ControlAccepted(SessionId, usize),
+    ToServer(SessionId, Vec<u8>),
+    ToClient(SessionId, Vec<u8>),
+    ControlEnded(SessionId, End),
+    ClientGone(SessionId),
+    DataConnected(SessionId, u64),
+    DataRefused(SessionId, u64),
+    DataAccepted(SessionId, u64),
+    Payload(SessionId, u64, Vec<u8>),
+    DataEnded(SessionId, u64, End),
+    DataClosed(SessionId, u64),
+    Read(SessionId, u64, usize),
+}
+
+/// Real links and model servers over pipes, on a virtual clock.
+#[derive(Debug)]
+pub struct SimTransport {
+    now: Duration,
+    sink: Arc<MemorySink>,
+    servers: Vec<Server>,
+    clients: BTreeMap<SessionId, Client>,
+    served: BTreeMap<SessionId, Served>,
+    /// What is to come, in order of time and then of being planned.
+    agenda: BTreeMap<(Duration, u64), Happening>,
+    serial: u64,
+    reports: VecDeque<Report<Infallible>>,
+    first_payload: BTreeMap<SessionId, Instant>,
+    events: Vec<(Instant, SessionId, Event)>,
+    black_holes: Vec<SocketAddr>,
+    /// Waits since time last went on.
+    waits: u32,
+}
+
+impl SimTransport {
+    /// A world without servers, at time zero.
+    pub fn new(sink: Arc<MemorySink>) -> Self {
+        Self {
+            now: Duration::ZERO,
+            sink,
+            servers: Vec::new(),
+            clients: BTreeMap::new(),
+            served: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            serial: 0,
+            reports: VecDeque::new(),
+            first_payload: BTreeMap::new(),
+            events: Vec::new(),
+            black_holes: Vec::new(),
+            waits: 0,
+        }
+    }
+
+    /// Adds a server; where it listens.
+    pub fn add(&mut self, model: Model, path: Path) -> SocketAddr {
+        let host = u8::try_from(self.servers.len() + 1).expect("a simulation has less than 256 servers");
+        let address = SocketAddr::from(([192, 0, 2, host], 21));
+        self.servers.push(Server::new(address, Host::new(model), path));
+        address
+    }
+
+    /// What the server at `address` has seen.
+    pub fn stats(&self, address: SocketAddr) -> &Stats {
+        let server = self.servers.iter().find(|server| server.address == address);
+        server.expect("a server of this simulation").host.stats()
+    }
+
+    /// When the first payload byte of each session arrived.
+    pub const fn first_payload(&self) -> &BTreeMap<SessionId, Instant> {
+        &self.first_payload
+    }
+
+    /// Every event of every session so far, and when it was.
+    pub fn events(&self) -> &[(Instant, SessionId, Event)] {
+        &self.events
+    }
+
+    /// An address at which nothing ever answers.
+    pub fn black_hole(&mut self) -> SocketAddr {
+        let address = self.add(Model::default(), Path::of_round_trip(0));
+        self.black_holes.push(address);
+        address
+    }
+
+    fn plan(&mut self, after: Duration, happening: Happening) {
+        self.plan_at(self.now + after, happening);
+    }
+
+    fn plan_at(&mut self, at: Duration, happening: Happening) {
+        self.serial += 1;
+        self.agenda.insert((at, self.serial), happening);
+    }
+
+    /// Half a round trip of the session's path.
+    fn latency(&self, id: SessionId) -> Duration {
+        self.clients.get(&id).map_or(Duration::ZERO, |client| self.servers[client.server].path.latency)
+    }
+
+    /// The next time at which something happens.
+    fn next(&self) -> Option<Duration> {
+        let agenda = self.agenda.keys().next().map(|(at, _)| *at);
+        let clients = self.clients.values().filter_map(|client| client.link.poll_timeout()).map(|due| due.0);
+        let served = self.served.values().filter_map(Served::deadline);
+        agenda.into_iter().chain(clients).chain(served).min()
+    }
+
+    /// Lets happen what is due.
+    fn step(&mut self) {
+        let now = Instant(self.now);
+        if self.agenda.keys().next().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, happening)) = self.agenda.pop_first()
+        {
+            return self.happen(happening);
+        }
+        let late = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let client =
+            self.clients.iter().find(|(_, client)| late(client.link.poll_timeout())).map(|(id, _)| *id);
+        if let Some(id) = client {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.link.handle_timeout(now);
+            }
+            return self.settle_client(id);
+        }
+        let due = |served: &Served| served.deadline().is_some_and(|due| due <= now.0);
+        let server = self.served.iter().find(|(_, served)| due(served)).map(|(id, _)| *id);
+        if let Some(id) = server {
+            self.with_served(id, |served, now| served.session.handle_timeout(now));
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let now = Instant(self.now);
+        match happening {
+            Happening::ControlConnected(id) => self.with_client(id, |client| {
+                client.connected = true;
+                client.link.change(Channel::Control, Change::Connected, now);
+            }),
+            Happening::ControlRefused(id) => self.with_client(id, |client| {
+                client.link.change(Channel::Control, Change::Failed(Cause::Refused), now);
+            }),
+            Happening::ControlAccepted(id, server) => self.accept(id, server),
+            Happening::ToServer(id, bytes) => {
+                self.with_served(id, |served, now| served.session.handle_control(&bytes, now));
+            }
+            Happening::ToClient(id, bytes) => {
+                self.with_client(id, |client| client.link.read(Channel::Control, &bytes, now));
+            }
+            Happening::ControlEnded(id, end) => self.with_client(id, |client| {
+                client.connected = false;
+                client.link.change(Channel::Control, Change::Ended(end), now);
+            }),
+            Happening::ClientGone(id) => {
+                self.with_served(id, |served, now| served.session.handle_control_closed(now));
+                if let Some(served) = self.served.remove(&id) {
+                    self.servers[served.server].host.closed(served.index);
+                }
+            }
+            Happening::DataConnected(id, serial) => self.with_client(id, |client| {
+                if let Some(data) = client.data(serial) {
+                    data.connected = true;
+                    client.link.change(Channel::Data, Change::Connected, now);
+                }
+            }),
+            Happening::DataRefused(id, serial) => self.with_client(id, |client| {
+                if client.data(serial).is_some() {
+                    client.data = None;
+                    client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
+                }
+            }),
+            Happening::DataAccepted(id, serial) => self.with_served(id, |served, now| {
+                served.data = Some(ServedData { serial, in_flight: 0, finished: false });
+                served.session.handle_data(DataChange::Accepted, now);
+            }),
+            Happening::Payload(id, serial, bytes) => {
+                self.first_payload.entry(id).or_insert(now);
+                self.with_client(id, |client| client.arrived(serial, bytes));
+            }
+            Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
+            Happening::DataClosed(id, serial) => self.with_served(id, |served, now| {
+                if served.data.take_if(|data| data.serial == serial).is_some() {
+                    served.session.handle_data(DataChange::Closed, now);
+                }
+            }),
+            Happening::Read(id, serial, len) => self.with_served(id, |served, _| {
+                if let Some(data) = served.data.as_mut().filter(|data| data.serial == serial) {
+                    data.in_flight = data.in_flight.saturating_sub(len);
+                }
+            }),
+        }
+    }
+
+    fn accept(&mut self, id: SessionId, server: usize) {
+        let (index, session) = self.servers[server].host.accept(self.now);
+        self.served.insert(id, Served { server, index, session, data: None });
+        self.settle_served(id);
+    }
+
+    fn with_client(&mut self, id: SessionId, act: impl FnOnce(&mut Client)) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            act(client);
+            self.settle_client(id);
+        }
+    }
+
+    fn with_served(&mut self, id: SessionId, act: impl FnOnce(&mut Served, Duration)) {
+        let now = self.now;
+        if let Some(served) = self.served.get_mut(&id) {
+            act(served, now);
+            self.settle_served(id);
+        }
+    }
+
+    /// Carries out what a link wants, until it wants nothing more.
+    fn settle_client(&mut self, id: SessionId) {
+        loop {
+            let now = Instant(self.now);
+            let latency = self.latency(id);
+            let Some(client) = self.clients.get_mut(&id) else { return };
+            if let Some(output) = client.link.poll() {
+                self.client_output(id, output);
+                continue;
+            }
+            let bytes = client.link.write_buf(Channel::Control).to_vec();
+            if client.connected && !bytes.is_empty() {
+                client.link.wrote(Channel::Control, bytes.len(), now);
+                self.plan(latency, Happening::ToServer(id, bytes));
+                continue;
+            }
+            let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
+            match client.read(now) {
+                Some(0) => {}
+                Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
+                None => return,
+            }
+        }
+    }
+
+    fn client_output(&mut self, id: SessionId, output: LinkOutput<Infallible>) {
+        let latency = self.latency(id);
+        match output {
+            LinkOutput::Action(Action::Connect(peer)) => self.dial_data(id, peer),
+            LinkOutput::Action(Action::Close(channel)) => self.close(id, channel, latency),
+            LinkOutput::Action(_) => {}
+            LinkOutput::Written(range) => self.reports.push_back(Report::Written(id, range)),
+            LinkOutput::Sink(error) => match error {},
+            LinkOutput::Event(event) => {
+                if matches!(event, Event::Closed(_)) {
+                    self.clients.remove(&id);
+                }
+                self.events.push((self.now(), id, event.clone()));
+                self.reports.push_back(Report::Event(id, event));
+            }
+        }
+    }
+
+    fn close(&mut self, id: SessionId, channel: Channel, latency: Duration) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match channel {
+            Channel::Data => {
+                if let Some(data) = client.data.take() {
+                    self.plan(latency, Happening::DataClosed(id, data.serial));
+                }
+            }
+            Channel::Control => {
+                let rest = client.link.write_buf(Channel::Control).to_vec();
+                if std::mem::take(&mut client.connected) && !rest.is_empty() {
+                    self.plan(latency, Happening::ToServer(id, rest));
+                }
+                self.plan(latency, Happening::ClientGone(id));
+            }
+        }
+    }
+
+    /// A connection takes a round trip to be up for the client, and half of one more to be accepted.
+    fn dial_data(&mut self, id: SessionId, peer: SocketAddr) {
+        let latency = self.latency(id);
+        self.serial += 1;
+        let serial = self.serial;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.data = Some(ClientData::dialling(serial));
+        let listens = self.servers[client.server].ports.remove(&peer.port()).is_some();
+        if listens {
+            self.plan(latency * 2, Happening::DataConnected(id, serial));
+            self.plan(latency * 3, Happening::DataAccepted(id, serial));
+        } else {
+            self.plan(latency * 2, Happening::DataRefused(id, serial));
+        }
+    }
+
+    /// Carries out what a server's session wants, until it wants nothing more.
+    fn settle_served(&mut self, id: SessionId) {
+        loop {
+            let (now, latency) = (self.now, self.latency(id));
+            let Some(served) = self.served.get_mut(&id) else { return };
+            // What is sent before an action goes before it.
+            let bytes = served.session.transmit().to_vec();
+            if !bytes.is_empty() {
+                served.session.transmitted(bytes.len(), now);
+                self.plan(latency, Happening::ToClient(id, bytes));
+                continue;
+            }
+            match served.session.poll_output() {
+                Some(ServerOutput::Event(event)) => {
+                    let (server, index) = (served.server, served.index);
+                    self.servers[server].host.record(index, event);
+                }
+                Some(ServerOutput::Action(action)) => self.server_action(id, action),
+                None if self.send_payload(id) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn server_action(&mut self, id: SessionId, action: ServerAction) {
+        let (now, latency) = (self.now, self.latency(id));
+        let Some(served) = self.served.get_mut(&id) else { return };
+        let server = &mut self.servers[served.server];
+        match action {
+            ServerAction::Listen => {
+                let address = server.listen(served.index);
+                served.session.handle_data(DataChange::Listening(address), now);
+            }
+            ServerAction::FinishData => {
+                if let Some(data) = served.data.as_mut() {
+                    data.finished = true;
+                    let (serial, at) = (data.serial, server.arrival(0, now));
+                    self.plan_at(at, Happening::DataEnded(id, serial, End::Fin));
+                }
+            }
+            ServerAction::CloseData(ending) => {
+                server.ports.retain(|_, owner| *owner != served.index);
+                if let Some(data) = served.data.take().filter(|data| !data.finished) {
+                    let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
+                    let at = server.arrival(0, now);
+                    self.plan_at(at, Happening::DataEnded(id, data.serial, end));
+                }
+            }
+            ServerAction::CloseControl(ending) => {
+                let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
+                self.plan(latency, Happening::ControlEnded(id, end));
+            }
+        }
+    }
+
+    /// Sends a portion of payload, if the session has one and the window has room.
+    fn send_payload(&mut self, id: SessionId) -> bool {
+        let now = self.now;
+        let Some(served) = self.served.get_mut(&id) else { return false };
+        let Some(data) = served.data.as_mut().filter(|data| !data.finished) else { return false };
+        let room = WINDOW.saturating_sub(data.in_flight).min(PORTION);
+        let len = served.session.data_window(now).min(room);
+        let mut bytes = vec![0; len];
+        if bytes.is_empty() {
+            return false;
+        }
+        let filled = served.session.fill_data(&mut bytes);
+        bytes.truncate(filled);
+        served.session.data_sent(filled, now);
+        data.in_flight += filled;
+        let serial = data.serial;
+        let at = self.servers[served.server].arrival(filled, now);
+        self.plan_at(at, Happening::Payload(id, serial, bytes));
+        true
+    }
+}
+
+impl Transport for SimTransport {
+    type SinkError = Infallible;
+
+    fn now(&self) -> Instant {
+        Instant(self.now)
+    }
+
+    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
+        let server = self.servers.iter().position(|server| server.address == peer);
+        let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
+        let client = Client { link, server: server.unwrap_or_default(), connected: false, data: None };
+        self.clients.insert(id, client);
+        let latency = self.latency(id);
+        match server {
+            Some(_) if self.black_holes.contains(&peer) => {}
+            Some(server) if !self.servers[server].host.refuses() => {
+                self.plan(latency * 2, Happening::ControlConnected(id));
+                self.plan(latency * 3, Happening::ControlAccepted(id, server));
+            }
+            _ => self.plan(latency * 2, Happening::ControlRefused(id)),
+        }
+    }
+
+    fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
+        let now = self.now();
+        self.with_client(id, |client| {
+            client.link.request(request_id, request, now).expect("the planner asks what may be asked");
+        });
+    }
+
+    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+        let now = self.now();
+        self.with_client(id, |client| client.link.shrink(request_id, until, now));
+    }
+
+    fn close(&mut self, id: SessionId) {
+        let now = self.now();
+        self.with_client(id, |client| client.link.quit(now));
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Option<Report<Infallible>> {
+        self.waits += 1;
+        assert!(
+            self.waits < MOST_WAITS,
+            "the planner goes round in circles at {:?}, waiting until {until:?}",
+            self.now
+        );
+        loop {
+            if let Some(report) = self.reports.pop_front() {
+                return Some(report);
+            }
+            let next = self.next();
+            match (next, until) {
+                (Some(next), Some(until)) if until.0 < next => return self.pass_to(until),
+                (Some(next), _) => {
+                    self.advance(next);
+                    self.step();
+                }
+                (None, Some(until)) => return self.pass_to(until),
+                (None, None) => panic!("nothing will ever happen again, and the download is not over"),
+            }
+        }
+    }
+}
+
+impl SimTransport {
+    fn pass_to(&mut self, until: Instant) -> Option<Report<Infallible>> {
+        self.advance(until.0);
+        None
+    }
+
+    fn advance(&mut self, to: Duration) {
+        if to > self.now {
+            self.now = to;
+            self.waits = 0;
+        }
+    }
+}
+
+/// Waits in one moment that only a planner which waits for nothing can need.
+const MOST_WAITS: u32 = 100_000;

@@ -1,0 +1,170 @@
+//! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
+
+use ftp_proto::{Event, Instant};
+use pftp::exit::Kind;
+use pftp::plan::Settings;
+use pftp_tests::model::{Behaviour, Bursts, Cap, File, Model, Tree, WhenFull};
+use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SIZE: u64 = 8 << 20;
+const NAME: &str = "pub/file";
+
+fn file() -> File {
+    File::generated(3, SIZE)
+}
+
+fn model(behaviour: Behaviour) -> Model {
+    Model::new(Tree::new().with(NAME, file())).with_behaviour(behaviour)
+}
+
+fn throttled(bytes_per_second: u64) -> Behaviour {
+    Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
+}
+
+struct World {
+    transport: SimTransport,
+    sink: Arc<MemorySink>,
+}
+
+impl World {
+    fn new() -> Self {
+        let sink = Arc::new(MemorySink::default());
+        Self { transport: SimTransport::new(Arc::clone(&sink)), sink }
+    }
+
+    fn add(&mut self, model: Model) -> SocketAddr {
+        self.transport.add(model, Path::of_round_trip(40))
+    }
+
+    fn run(&mut self, settings: Settings) -> Outcome {
+        run(settings, &mut self.transport)
+    }
+
+    /// Downloads, exactly.
+    fn fetch(&mut self, servers: &[SocketAddr], connections: usize) -> Outcome {
+        let outcome = self.run(settings(servers, NAME, connections));
+        assert_eq!(outcome.result, Ok(SIZE));
+        assert!(self.sink.contents() == file().read(0..SIZE), "the bytes are wrong");
+        outcome
+    }
+
+    fn took(&self) -> Duration {
+        let ends =
+            self.transport.events().iter().filter(|(_, _, event)| matches!(event, Event::Finished(..)));
+        ends.map(|(at, ..)| *at).max().unwrap_or(Instant::ZERO).0
+    }
+}
+
+#[test]
+fn a_slow_connection_loses_its_work_to_the_others_and_none_logs_in_twice() {
+    let mut world = World::new();
+    let server = world.add(model(throttled(1 << 20)).with_session(1, throttled((1 << 20) / 40)));
+    let outcome = world.fetch(&[server], 4);
+    assert_eq!(outcome.warnings, [""; 0]);
+    let stats = world.transport.stats(server);
+    assert_eq!(stats.logins(), 4);
+    assert_eq!(stats.sessions.len(), 4);
+    // 8 MiB at 3 MiB/s, and the slow one's part of 2 MiB would alone have taken 80 s.
+    assert!(world.took() < Duration::from_millis(3500), "{:?}", world.took());
+}
+
+#[test]
+fn a_mirror_that_dies_is_a_warning_while_another_lives() {
+    let mut world = World::new();
+    let full = model(throttled(1 << 20));
+    let dead = model(Behaviour {
+        cap: Some(Cap { sessions: 0, when_full: WhenFull::Refuse, ..Cap::default() }),
+        ..Behaviour::default()
+    });
+    let servers = [world.add(dead), world.add(full)];
+    let outcome = world.fetch(&servers, 4);
+    assert_eq!(outcome.warnings.len(), 1);
+    assert!(outcome.warnings[0].starts_with("192.0.2.1:21: connecting: connection refused"), "{outcome:?}");
+    assert_eq!(world.transport.stats(servers[1]).logins(), 4, "the dead mirror's connections moved over");
+}
+
+#[test]
+fn a_full_server_is_served_by_as_many_as_it_takes() {
+    for when_full in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
+        let mut world = World::new();
+        let cap = Some(Cap { sessions: 2, when_full, ..Cap::default() });
+        let server = world.add(model(Behaviour { cap, ..throttled(1 << 20) }));
+        let outcome = world.fetch(&[server], 8);
+        assert!(outcome.warnings.len() <= 1, "{outcome:?}");
+        let stats = world.transport.stats(server);
+        assert!(stats.peak_sessions <= 8);
+        let opened =
+            world.transport.events().iter().filter(|(_, _, event)| matches!(event, Event::Closed(_)));
+        assert!(opened.count() <= 16, "{when_full:?}: a storm of attempts");
+    }
+}
+
+#[test]
+fn a_server_that_stands_no_burst_is_redialled_in_lock_step() {
+    for bursts in [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed] {
+        let mut world = World::new();
+        let behaviour = Behaviour { bursts, ..Behaviour::default() };
+        let server = world.add(model(behaviour));
+        let outcome = world.fetch(&[server], 3);
+        assert_eq!(outcome.warnings, [""; 0]);
+        assert!(world.transport.stats(server).sessions.len() <= 6, "each connection is redialled once");
+    }
+}
+
+#[test]
+fn a_dead_address_is_not_waited_out() {
+    let mut world = World::new();
+    let (hole, server) = (world.transport.black_hole(), world.add(model(Behaviour::default())));
+    let mut settings = settings(&[server], NAME, 3);
+    settings.sources[0].server = format!("{hole},{server}");
+    let outcome = world.run(settings);
+    assert_eq!(outcome.result, Ok(SIZE));
+    assert!(world.took() < Duration::from_secs(2), "{:?}", world.took());
+    assert_eq!(world.transport.stats(server).logins(), 3);
+}
+
+#[test]
+fn a_refused_address_gives_way_to_the_next() {
+    let mut world = World::new();
+    let nobody = SocketAddr::from(([192, 0, 2, 99], 21));
+    let server = world.add(model(Behaviour::default()));
+    let mut settings = settings(&[server], NAME, 2);
+    settings.sources[0].server = format!("{nobody},{server}");
+    assert_eq!(world.run(settings).result, Ok(SIZE));
+}
+
+fn other_size() -> Model {
+    Model::new(Tree::new().with(NAME, File::generated(4, SIZE + 1)))
+}
+
+#[test]
+fn two_mirrors_that_disagree_are_no_file() {
+    let mut world = World::new();
+    let servers = [world.add(model(Behaviour::default())), world.add(other_size())];
+    let failure = world.run(settings(&servers, NAME, 4)).result.unwrap_err();
+    assert_eq!(failure.kind(), Kind::Integrity);
+}
+
+#[test]
+fn a_majority_outvotes_one_mirror() {
+    let mut world = World::new();
+    let servers =
+        [model(Behaviour::default()), other_size(), model(Behaviour::default())].map(|it| world.add(it));
+    let outcome = world.fetch(&servers, 6);
+    assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
+    assert!(outcome.warnings[0].starts_with("192.0.2.2:21: its file differs"), "{outcome:?}");
+}
+
+#[test]
+fn the_failure_that_says_most_is_the_one_reported() {
+    let mut world = World::new();
+    let empty = Model::new(Tree::new());
+    let nobody = SocketAddr::from(([192, 0, 2, 99], 21));
+    let servers = [nobody, world.add(empty)];
+    let outcome = world.run(settings(&servers, NAME, 2));
+    assert_eq!(outcome.result.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(outcome.warnings.len(), 1);
+}

@@ -1,0 +1,104 @@
+//! How many round trips a download takes, on paths where nothing else takes time.
+
+use ftp_proto::{Event, Finish, Instant};
+use pftp_tests::model::{Behaviour, File, Model, Tree};
+use pftp_tests::sim::{MemorySink, Path, SimTransport, run, settings};
+use std::sync::Arc;
+use std::time::Duration;
+
+const ROUND_TRIP: u64 = 100;
+const SIZE: u64 = 300_000;
+
+fn file() -> File {
+    File::generated(7, SIZE)
+}
+
+fn model(behaviour: Behaviour) -> Model {
+    Model::new(Tree::new().with("pub/file", file())).with_behaviour(behaviour)
+}
+
+/// Time in round trips, which must be a whole number.
+fn round_trips(at: Instant) -> u64 {
+    let nanos = Duration::from_millis(ROUND_TRIP).as_nanos();
+    assert_eq!(at.0.as_nanos() % nanos, 0, "{at:?} is not a whole number of round trips");
+    u64::try_from(at.0.as_nanos() / nanos).unwrap()
+}
+
+#[test]
+fn the_first_byte_takes_five() {
+    for behaviour in
+        [Behaviour::vsftpd(), Behaviour::proftpd(), Behaviour::pure_ftpd(), Behaviour::pyftpdlib()]
+    {
+        let sink = Arc::new(MemorySink::default());
+        let mut world = SimTransport::new(Arc::clone(&sink));
+        let server = world.add(model(behaviour), Path::of_round_trip(ROUND_TRIP));
+        let outcome = run(settings(&[server], "pub/file", 1), &mut world);
+        assert_eq!(outcome.result, Ok(SIZE));
+        assert!(sink.contents() == file().read(0..SIZE));
+        // SYN, greeting, burst, data connection, data.
+        let first: Vec<u64> = world.first_payload().values().map(|at| round_trips(*at)).collect();
+        assert_eq!(first, [5]);
+        let session = &world.stats(server).sessions[0];
+        assert_eq!((session.reads, session.logins, session.data_connections), (1, 1, 1), "one burst");
+    }
+}
+
+/// A further range costs two round trips until its data connection stands: EPSV, REST and RETR in one write, then
+/// the connection. Its first byte comes one later, as it does at first.
+#[test]
+fn a_further_range_takes_two_and_its_first_byte() {
+    use ftp_proto::{Arg, Config, Report, Request, RequestId, Retrieve, SessionId, Transport, Until};
+    let sink = Arc::new(MemorySink::default());
+    let mut world = SimTransport::new(Arc::clone(&sink));
+    let server = world.add(model(Behaviour::vsftpd()), Path::of_round_trip(ROUND_TRIP));
+    let id = SessionId(1);
+    world.open(id, server, Arc::new(Config::default()));
+    let path = Arg::new(&b"pub/file"[..]).unwrap();
+    let range = |offset, until| Request::Retrieve(Retrieve { path: path.clone(), offset, until });
+    let mut ask = |world: &mut SimTransport, request, what| {
+        let asked = world.now();
+        world.request(id, RequestId(request), what);
+        loop {
+            match world.wait(None).expect("a report") {
+                Report::Written(..) => return round_trips(Instant(world.now().0 - asked.0)),
+                Report::Event(_, Event::Closed(error)) => panic!("{error}"),
+                Report::Event(..) => {}
+                Report::Sink(_, error) => match error {},
+            }
+        }
+    };
+    assert_eq!(ask(&mut world, 1, range(0, Until::Offset(1000))), 5);
+    // After a cut.
+    assert_eq!(ask(&mut world, 2, range(2000, Until::Offset(3000))), 2 + 1);
+    assert_eq!(ask(&mut world, 3, range(299_000, Until::Size(SIZE))), 2 + 1);
+    while !matches!(world.wait(None), Some(Report::Event(_, Event::Finished(_, Finish::Whole { at: SIZE }))))
+    {
+    }
+    // After a whole transfer.
+    assert_eq!(ask(&mut world, 4, range(299_500, Until::Size(SIZE))), 2 + 1);
+    let stats = world.stats(server);
+    assert_eq!((stats.logins(), stats.data_connections()), (1, 4));
+}
+
+#[test]
+fn sessions_of_one_download_are_opened_side_by_side() {
+    let sink = Arc::new(MemorySink::default());
+    let mut world = SimTransport::new(Arc::clone(&sink));
+    let servers = [1, 2].map(|_| world.add(model(Behaviour::default()), Path::of_round_trip(ROUND_TRIP)));
+    let outcome = run(settings(&servers, "pub/file", 4), &mut world);
+    assert_eq!(outcome.result, Ok(SIZE));
+    assert!(sink.contents() == file().read(0..SIZE));
+    let connected: Vec<u64> = world
+        .events()
+        .iter()
+        .filter(|(_, _, event)| matches!(event, Event::Connected))
+        .map(|(at, ..)| round_trips(*at))
+        .collect();
+    assert_eq!(connected, [1; 4]);
+    // The size comes with the first burst, at 3; the others ask for their ranges then.
+    let first: Vec<u64> = world.first_payload().values().map(|at| round_trips(*at)).collect();
+    assert_eq!(first, [5, 6, 6, 6]);
+    for server in servers {
+        assert_eq!(world.stats(server).logins(), 2);
+    }
+}
