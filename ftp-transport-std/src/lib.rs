@@ -129,6 +129,13 @@ where
         }
     }
 
+    /// Ends the sessions like a drop, but does not wait for their threads: a write to the sink may hold one
+    /// up for ever.
+    pub fn abandon(mut self) {
+        self.quit();
+        self.sessions.clear();
+    }
+
     fn start(&self, id: SessionId, peer: SocketAddr, config: Arc<Config>) -> std::io::Result<Handle> {
         let (orders, receiver) = mpsc::channel();
         let (reader, wake) = std::io::pipe()?;
@@ -205,14 +212,23 @@ where
     }
 }
 
+impl<S: Sink + ?Sized> StdTransport<S>
+where
+    S::Error: Send,
+{
+    fn quit(&mut self) {
+        for handle in self.sessions.values_mut() {
+            handle.order(Order::Quit);
+        }
+    }
+}
+
 impl<S: Sink + ?Sized> Drop for StdTransport<S>
 where
     S::Error: Send,
 {
     fn drop(&mut self) {
-        for handle in self.sessions.values_mut() {
-            handle.order(Order::Quit);
-        }
+        self.quit();
         while let Some((_, handle)) = self.sessions.pop_first() {
             let _ = handle.thread.join();
         }

@@ -42,6 +42,15 @@ impl Destination {
         Failure::write(self.name(), error)
     }
 
+    /// The download has failed: leaves no file here if no byte has come.
+    pub(crate) fn discard(&self) {
+        match self {
+            Self::File(sink) => sink.discard(),
+            Self::AsciiFile(sink) => sink.inner().discard(),
+            Self::Stream(_) | Self::AsciiStream(_) => {}
+        }
+    }
+
     /// All `size` bytes have come: makes of them what was asked for.
     pub(crate) fn finish(&self, size: u64) -> Result<(), Failure> {
         let failed = |error: io::Error| self.failure(&error);

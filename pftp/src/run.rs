@@ -71,9 +71,18 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     let result = drive(&mut planner, &mut transport, &mut here);
     here.flush_log();
     let now = transport.now();
+    let size = match result {
+        Ok(size) => size,
+        Err(failure) => {
+            // Nobody may be reading what a session is writing.
+            transport.abandon();
+            // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
+            destination.discard();
+            return Err(failure);
+        }
+    };
     // No session may write any more when the file is made whole.
     drop(transport);
-    let size = result?;
     destination.finish(size)?;
     progress.done(size);
     progress.finish(now.0);
@@ -135,7 +144,7 @@ fn watch_signals(inputs: Sender<Input>, wake: impl Fn() + Send + 'static) -> io:
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
-            let failure = Failure::new(Kind::Interrupted(signal), "stopped; what was fetched is kept");
+            let failure = Failure::new(Kind::Interrupted(signal), "stopped");
             // Fails when the download is over.
             let _ = inputs.send(Input::Stop(failure));
             wake();

@@ -95,8 +95,11 @@ impl<S: Sink + ?Sized> Link<S> {
         let Some(window) = self.session.window() else { return };
         let room = usize::try_from(window.end.saturating_sub(window.start)).unwrap_or(usize::MAX);
         let wanted = bytes.get(..room).unwrap_or(bytes);
-        if let Err(error) = self.sink.write_at(window.start, wanted) {
+        if !wanted.is_empty()
+            && let Err(error) = self.sink.write_at(window.start, wanted)
+        {
             self.collect();
+            self.flush_written();
             self.outputs.push_back(LinkOutput::Sink(error));
             self.session.quit(now);
             return;
@@ -108,6 +111,7 @@ impl<S: Sink + ?Sized> Link<S> {
     fn moved(&mut self, offset: u64, written: usize, read: usize, now: Instant) {
         let end = offset.saturating_add(written as u64);
         match &mut self.unreported {
+            _ if written == 0 => {}
             Some((range, _)) if range.end == offset => range.end = end,
             _ => {
                 self.flush_written();
@@ -186,7 +190,7 @@ impl<S: Sink + ?Sized> Link<S> {
     }
 
     fn flush_written(&mut self) {
-        if let Some((range, _)) = self.unreported.take().filter(|(range, _)| !range.is_empty()) {
+        if let Some((range, _)) = self.unreported.take() {
             self.outputs.push_back(LinkOutput::Written(range));
         }
     }

@@ -25,16 +25,17 @@ impl Session {
     pub(super) fn start_inquiry(&mut self, id: RequestId, path: Arg) {
         let mut open = 1;
         if self.config.representation == Type::Image {
-            self.pipeline.push(Command::Size(path.clone()), Purpose::Facts);
+            self.pipeline.push(Command::Size(path.clone()), Purpose::Facts(id));
             open = 2;
         }
-        self.pipeline.push(Command::Mdtm(path.clone()), Purpose::Facts);
+        self.pipeline.push(Command::Mdtm(path.clone()), Purpose::Facts(id));
         self.inquiries.push_back(Inquiry { id, path, facts: Facts::default(), open, without_size: false });
     }
 
     /// The final reply to SIZE, MDTM or MLST.
-    pub(super) fn on_facts(&mut self, verb: Verb, reply: &Reply) {
-        let Some(inquiry) = self.inquiries.front_mut() else { return };
+    pub(super) fn on_facts(&mut self, id: RequestId, verb: Verb, reply: &Reply) {
+        let Some(at) = self.inquiries.iter().position(|inquiry| inquiry.id == id) else { return };
+        let Some(inquiry) = self.inquiries.get_mut(at) else { return };
         inquiry.open = inquiry.open.saturating_sub(1);
         match verb {
             Verb::Size => {
@@ -54,8 +55,8 @@ impl Session {
         if core::mem::take(&mut inquiry.without_size) {
             inquiry.open = 1;
             let path = inquiry.path.clone();
-            self.pipeline.push_next(Command::Mlst(path), Purpose::Facts);
-        } else if let Some(inquiry) = self.inquiries.pop_front() {
+            self.pipeline.push_next(Command::Mlst(path), Purpose::Facts(id));
+        } else if let Some(inquiry) = self.inquiries.remove(at) {
             self.event(Event::Facts(inquiry.id, inquiry.facts));
         }
     }

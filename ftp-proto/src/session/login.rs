@@ -13,7 +13,7 @@ impl Session {
     /// The first reply (RFC 959 §5.4, "Connection Establishment"): 220, or 120 before it.
     pub(super) fn on_greeting(&mut self, reply: Reply) {
         match reply.code().severity() {
-            Severity::Preliminary => self.count_greeting_delay(),
+            Severity::Preliminary => self.count_stray(),
             Severity::Completion => {
                 self.phase = Phase::Login;
                 self.push_login();

@@ -68,9 +68,10 @@ pub struct Session {
     requests: VecDeque<(RequestId, Request)>,
     inquiries: VecDeque<Inquiry>,
     transfer: Option<Transfer>,
-    /// Whether replies to a cut transfer may still come, before that to the next command.
+    /// Whether another reply to a cut transfer may still come, before that to the next command.
     fenced: bool,
-    greeting_delays: u32,
+    /// Replies in a row that answer no command: 120 before the greeting, and those to a cut transfer.
+    strays: u32,
     marks: Marks,
     outputs: VecDeque<Output>,
 }
@@ -91,7 +92,7 @@ impl Session {
             inquiries: VecDeque::new(),
             transfer: None,
             fenced: false,
-            greeting_delays: 0,
+            strays: 0,
             marks: Marks::new(now),
             outputs: VecDeque::new(),
             config,
@@ -242,13 +243,14 @@ impl Session {
     /// not known: bytes may overtake it, and where they belong hangs on it.
     #[must_use]
     pub fn window(&self) -> Option<Range<u64>> {
-        if self.pipeline.preparing() {
+        if self.pipeline.before_transfer() {
             return None;
         }
         self.transfer.as_ref().and_then(Transfer::window)
     }
 
     /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
+    /// Does nothing while there is no window: nothing is to be read then.
     pub fn received(&mut self, len: u64, now: Instant) {
         self.on_received(len, now);
         self.pump(now);
@@ -261,8 +263,8 @@ impl Session {
         if reply.code().get() == 421 {
             return self.fail(Error::Refused { verb: None, reply });
         }
-        if self.fenced && transfer::may_follow_cut(&reply) {
-            return;
+        if self.fenced && transfer::may_come_again(&reply) {
+            return self.count_stray();
         }
         let limit = self.config.limits.preliminary_replies;
         let Some(front) = self.pipeline.front() else {
@@ -270,17 +272,23 @@ impl Session {
         };
         if reply.code().severity() == Severity::Preliminary {
             front.preliminary = front.preliminary.saturating_add(1);
-            let (many, purpose) = (front.preliminary > limit, front.purpose);
+            let (count, purpose, cut) = (front.preliminary, front.purpose, front.cut);
             match purpose {
-                _ if many => self.fail(Error::Peer(PeerFault::TooManyPreliminary)),
-                Purpose::Transfer => self.on_mark(now),
+                _ if count > limit => self.fail(Error::Peer(PeerFault::TooManyPreliminary)),
+                Purpose::Transfer if !cut => self.on_mark(now),
+                // A second mark is all that Pure-FTPd says of a cut transfer.
+                Purpose::Transfer if count > 1 => self.on_cut_answered(),
+                Purpose::Transfer => {}
                 Purpose::Login
                 | Purpose::Features
                 | Purpose::Command(_)
-                | Purpose::Facts
+                | Purpose::Facts(_)
                 | Purpose::Prepare => {}
             }
             return;
+        }
+        if front.cut {
+            return self.on_cut_answered();
         }
         let Some(sent) = self.pipeline.answered() else { return };
         self.fenced = false;
@@ -291,15 +299,15 @@ impl Session {
                 self.event(Event::Refused(id, sent.verb, reply));
             }
             Purpose::Command(id) => self.event(Event::Reply(id, reply)),
-            Purpose::Facts => self.on_facts(sent.verb, &reply),
+            Purpose::Facts(id) => self.on_facts(id, sent.verb, &reply),
             Purpose::Prepare => self.on_prepared(sent.verb, reply, now),
             Purpose::Transfer => self.on_transferred(reply, now),
         }
     }
 
-    fn count_greeting_delay(&mut self) {
-        self.greeting_delays = self.greeting_delays.saturating_add(1);
-        if self.greeting_delays > self.config.limits.preliminary_replies {
+    fn count_stray(&mut self) {
+        self.strays = self.strays.saturating_add(1);
+        if self.strays > self.config.limits.preliminary_replies {
             self.fail(Error::Peer(PeerFault::TooManyPreliminary));
         }
     }
@@ -337,9 +345,10 @@ impl Session {
         self.outputs.push_back(Output::Action(action));
     }
 
-    /// Ends the session with an error that a burst may have caused.
+    /// Ends the session with an error that a burst may have caused, unless a cut may have.
     fn fail_in_step(&mut self, error: Error) {
-        let error = if self.pipeline.in_burst() { Error::OutOfStep(Box::new(error)) } else { error };
+        let burst = self.pipeline.in_burst() && !self.fenced;
+        let error = if burst { Error::OutOfStep(Box::new(error)) } else { error };
         self.fail(error);
     }
 
@@ -375,6 +384,3 @@ const fn is_reserved(verb: Verb) -> bool {
             | Verb::Syst
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,7 @@ pub(super) enum Purpose {
     /// The caller's own command.
     Command(RequestId),
     /// SIZE, MDTM or MLST of a [`Request::Facts`](crate::Request::Facts).
-    Facts,
+    Facts(RequestId),
     /// EPSV, PASV or REST of a transfer.
     Prepare,
     /// RETR.
@@ -29,6 +29,8 @@ pub(super) struct Sent {
     pub(super) purpose: Purpose,
     /// Preliminary replies to it so far.
     pub(super) preliminary: u32,
+    /// It is a RETR whose data connection has been closed from this side.
+    pub(super) cut: bool,
 }
 
 /// The queue of commands, matched to replies in order: replies carry no id (RFC 959 §5.4).
@@ -37,7 +39,7 @@ pub(super) struct Pipeline {
     depth: usize,
     waiting: VecDeque<(Command, Purpose)>,
     sent: VecDeque<Sent>,
-    /// Whether, since nothing was unanswered, more than one command was.
+    /// Whether, since nothing was unanswered, more than one command was, and no transfer has begun.
     burst: bool,
     out: Vec<u8>,
     /// How much of `out` the driver has sent.
@@ -61,16 +63,21 @@ impl Pipeline {
         self.waiting.push_back((command, purpose));
     }
 
-    /// Queues a command before all that have not been sent.
+    /// Queues a command before all that have not been sent; behind RETR if EPSV or PASV has, as nothing may
+    /// come between REST and RETR.
     pub(super) fn push_next(&mut self, command: Command, purpose: Purpose) {
-        self.waiting.push_front((command, purpose));
+        let begun = |(command, _): &(Command, Purpose)| matches!(command.verb(), Verb::Rest | Verb::Retr);
+        let mut at = 0;
+        if self.waiting.front().is_some_and(begun) {
+            let retr = self.waiting.iter().position(|(_, purpose)| *purpose == Purpose::Transfer);
+            at = retr.map_or(0, |retr| retr.saturating_add(1));
+        }
+        self.waiting.insert(at, (command, purpose));
     }
 
-    /// Forgets the unsent commands that `which` picks; says whether there were any.
-    pub(super) fn withdraw(&mut self, which: impl Fn(Verb, Purpose) -> bool) -> bool {
-        let before = self.waiting.len();
+    /// Forgets the unsent commands that `which` picks.
+    pub(super) fn withdraw(&mut self, which: impl Fn(Verb, Purpose) -> bool) {
         self.waiting.retain(|(command, purpose)| !which(command.verb(), *purpose));
-        self.waiting.len() < before
     }
 
     /// Encodes the next command that may leave now, and hands it out for the trace.
@@ -84,7 +91,7 @@ impl Pipeline {
         let (command, purpose) = self.waiting.pop_front()?;
         command.encode(&mut self.out);
         self.burst = !self.sent.is_empty();
-        self.sent.push_back(Sent { verb: command.verb(), purpose, preliminary: 0 });
+        self.sent.push_back(Sent { verb: command.verb(), purpose, preliminary: 0, cut: false });
         Some(command)
     }
 
@@ -109,9 +116,21 @@ impl Pipeline {
         self.sent.iter().any(|sent| sent.purpose == Purpose::Prepare)
     }
 
+    /// Whether a RETR is still to be sent, or something before it to be answered.
+    pub(super) fn before_transfer(&self) -> bool {
+        let behind = self.sent.iter().skip(1).map(|sent| sent.purpose);
+        let unsent = self.waiting.iter().map(|(_, purpose)| *purpose);
+        behind.chain(unsent).any(|purpose| purpose == Purpose::Transfer)
+    }
+
     /// Whether a RETR is unanswered.
     pub(super) fn transferring(&self) -> bool {
         self.sent.iter().any(|sent| sent.purpose == Purpose::Transfer)
+    }
+
+    /// Whether the reply to a cut RETR is awaited.
+    pub(super) fn is_cut(&self) -> bool {
+        self.sent.iter().any(|sent| sent.cut)
     }
 
     /// How many commands are unanswered.
@@ -122,6 +141,11 @@ impl Pipeline {
     /// Whether what happens now may come from several commands having been under way at once.
     pub(super) const fn in_burst(&self) -> bool {
         self.burst
+    }
+
+    /// RETR is under way no longer, or its data are: the burst it came in has been understood.
+    pub(super) const fn end_burst(&mut self) {
+        self.burst = false;
     }
 
     pub(super) fn transmit(&self) -> &[u8] {

@@ -12,7 +12,7 @@ pub(super) struct Marks {
     pub(super) started: Instant,
     /// The control connection came up, bytes were sent on it, or a reply came.
     pub(super) control: Instant,
-    /// The data connection was asked for, came up, brought bytes, or ended.
+    /// The data connection was asked for, came up, could be read, brought bytes, or ended.
     pub(super) data: Instant,
 }
 
@@ -30,7 +30,10 @@ impl Session {
             Phase::Connecting => Some((self.marks.started + timeouts.connect, Timer::Connect)),
             Phase::Greeting => Some((self.marks.control + timeouts.reply, Timer::Reply)),
             Phase::Login | Phase::Ready => {
-                let data = self.transfer.as_ref().and_then(|transfer| transfer.waits_for()).map(|timer| {
+                // As long as nobody may read, no byte can be late.
+                let readable = !self.pipeline.before_transfer();
+                let timer = self.transfer.as_ref().and_then(|transfer| transfer.waits_for());
+                let data = timer.filter(|timer| readable || *timer != Timer::Stall).map(|timer| {
                     let patience = match timer {
                         Timer::DataConnect => timeouts.data_connect,
                         Timer::Stall => timeouts.stall,
@@ -50,7 +53,7 @@ impl Session {
         if unanswered == 0 || data_waits && unanswered == 1 && self.pipeline.transferring() {
             return None;
         }
-        let (patience, timer) = if self.fenced {
+        let (patience, timer) = if self.fenced || self.pipeline.is_cut() {
             (timeouts.cut, Timer::Cut)
         } else if self.pipeline.in_burst() && unanswered > usize::from(self.pipeline.transferring()) {
             (timeouts.burst.min(timeouts.reply), Timer::Burst)
@@ -64,8 +67,11 @@ impl Session {
         let failed = self.transfer.as_ref().and_then(|transfer| transfer.failure());
         match (timer, failed) {
             (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
-            (Timer::Burst, _) => self.fail_in_step(Error::Timeout(timer)),
-            _ => self.fail(Error::Timeout(timer)),
+            // Where a burst is under way and no transfer has begun, its RETR may have been lost.
+            (Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {
+                self.fail_in_step(Error::Timeout(timer));
+            }
+            (Timer::Connect | Timer::DataConnect | Timer::Cut, _) => self.fail(Error::Timeout(timer)),
         }
     }
 }

@@ -9,14 +9,18 @@
 //! | 4yz, 5yz, after that | close, `Short` | close, `Short` | `Short` |
 //!
 //! A transfer that is not wanted any further is cut: the data connection is closed and nothing said on the
-//! control connection. Servers answer that with one reply, or two, or in one case a second mark only; so the
-//! replies are not counted but fenced: until the next command is answered, whatever may belong to the cut
-//! transfer does.
+//! control connection until the server has said that it noticed. What is sent earlier may meet a server that is
+//! still sending: ProFTPD refuses it (450, and then 426), Pure-FTPd throws it away (500), pyftpdlib breaks
+//! off without a word. Most servers say 426; Pure-FTPd says a second mark and nothing more; so whatever
+//! comes first counts, and until the next command is answered, a further reply that may belong to the cut
+//! transfer does. Where RETR is spoiled because EPSV, PASV or REST before it was refused, what is
+//! under way of it is awaited in the same way.
 
 use super::pipeline::Purpose;
 use super::{
     Action, Change, Channel, Command, End, Event, Finish, RequestId, Retrieve, Session, Until, Verb,
 };
+use crate::code::Severity;
 use crate::error::{Cause, Error, PeerFault, Timer};
 use crate::meaning;
 use crate::reply::Reply;
@@ -45,6 +49,8 @@ pub(super) struct Transfer {
     data: Data,
     /// The mark (1yz) to RETR has come.
     mark: bool,
+    /// Data have come, wanted or not.
+    bytes: bool,
     /// The final reply to RETR.
     outcome: Option<Reply>,
     /// EPSV, PASV or REST was refused while RETR was under way.
@@ -79,7 +85,7 @@ impl Transfer {
     }
 
     const fn has_begun(&self) -> bool {
-        self.mark || self.at > self.part.offset
+        self.mark || self.bytes
     }
 
     /// Whether everything wanted is here, and the rest is not wanted.
@@ -91,17 +97,25 @@ impl Transfer {
     }
 }
 
-/// Whether the reply may belong to a cut transfer, if the command after it has not been answered:
-/// marks, completions and failures of a data connection (RFC 959 §4.2.2).
-pub(super) fn may_follow_cut(reply: &Reply) -> bool {
-    matches!(reply.code().get(), 100..=199 | 225 | 226 | 250 | 425 | 426 | 450 | 451 | 551)
+/// Whether the reply may be one more to a cut transfer: servers that say 426 may say 226 as well, as they have
+/// to after an ABOR (RFC 959 §4.1.3). No command that may come next is answered with one of these.
+pub(super) fn may_come_again(reply: &Reply) -> bool {
+    matches!(reply.code().get(), 225 | 226 | 426)
 }
 
 impl Session {
     pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve) {
         let at = part.offset;
-        self.transfer =
-            Some(Transfer { id, part, at, data: Data::None, mark: false, outcome: None, spoiled: None });
+        self.transfer = Some(Transfer {
+            id,
+            part,
+            at,
+            data: Data::None,
+            mark: false,
+            bytes: false,
+            outcome: None,
+            spoiled: None,
+        });
         self.push_transfer();
     }
 
@@ -118,63 +132,80 @@ impl Session {
 
     /// The final reply to EPSV, PASV or REST.
     pub(super) fn on_prepared(&mut self, verb: Verb, reply: Reply, now: Instant) {
-        if self.transfer.is_none() {
-            return;
-        }
         if verb == Verb::Rest {
-            return if reply.code().is_refusal() {
-                self.spoil(verb, reply)
-            } else {
-                self.stale_restart = true
-            };
+            self.on_restart(reply, now)
+        } else {
+            self.on_passive(verb, reply, now)
         }
+        self.settle_spoiled();
+    }
+
+    /// The final reply to REST: 3yz, or the server will not start there.
+    fn on_restart(&mut self, reply: Reply, now: Instant) {
+        match reply.code().severity() {
+            Severity::Intermediate => {
+                self.stale_restart = true;
+                if self.transfer.as_ref().is_some_and(|transfer| transfer.data == Data::Open) {
+                    self.marks.data = now;
+                }
+            }
+            Severity::Transient | Severity::Permanent => self.spoil(Verb::Rest, reply),
+            Severity::Preliminary | Severity::Completion => {
+                self.fail_in_step(Error::Peer(PeerFault::Unexpected(Verb::Rest, reply)));
+            }
+        }
+    }
+
+    /// The final reply to EPSV or PASV.
+    fn on_passive(&mut self, verb: Verb, reply: Reply, now: Instant) {
         let port = match verb {
             Verb::Epsv => meaning::epsv(&reply),
             _ => meaning::pasv(&reply).map(|(_, port)| port),
         };
-        match port {
-            Some(port) => {
-                // Always the control connection's peer, whatever host a 227 names: a server behind NAT
-                // names a wrong one, a hostile one somebody else.
-                self.action(Action::Connect(SocketAddr::new(self.peer.ip(), port)));
-                self.marks.data = now;
-                if let Some(transfer) = &mut self.transfer {
-                    transfer.data = Data::Connecting;
-                }
-            }
-            None if verb == Verb::Epsv => {
-                self.epsv = false;
-                self.spoil(verb, reply);
-            }
-            None if reply.code().is_refusal() => self.spoil(verb, reply),
-            None => self.fail(Error::Peer(PeerFault::Passive(reply))),
+        let Some(port) = port else { return self.on_no_port(verb, reply) };
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.data = Data::Connecting;
+        self.marks.data = now;
+        // Always the control connection's peer, whatever host a 227 names: a server behind NAT
+        // names a wrong one, a hostile one somebody else.
+        self.action(Action::Connect(SocketAddr::new(self.peer.ip(), port)));
+    }
+
+    /// EPSV or PASV was refused, or answered with nonsense. PASV may do better than the latter, unless RETR
+    /// is under way: the server then waits at a port that nobody knows.
+    fn on_no_port(&mut self, verb: Verb, reply: Reply) {
+        let another_way = verb == Verb::Epsv && !self.pipeline.transferring();
+        if verb == Verb::Epsv {
+            self.epsv = false;
+        }
+        if reply.code().is_refusal() || another_way {
+            self.spoil(verb, reply);
+        } else {
+            self.fail_in_step(Error::Peer(PeerFault::Passive(reply)));
         }
     }
 
-    /// A command that prepares the transfer was refused. If RETR is under way, its reply is awaited first.
+    /// A command that prepares the transfer was refused. Nothing more of it is sent; what is under way is
+    /// awaited first.
     fn spoil(&mut self, verb: Verb, reply: Reply) {
-        let unsent =
-            self.pipeline.withdraw(|_, purpose| matches!(purpose, Purpose::Prepare | Purpose::Transfer));
+        self.pipeline.withdraw(|_, purpose| matches!(purpose, Purpose::Prepare | Purpose::Transfer));
         self.close_data();
         let Some(transfer) = &mut self.transfer else { return };
         transfer.data = Data::None;
         if transfer.spoiled.is_none() {
             transfer.spoiled = Some((verb, reply));
         }
-        if unsent && !self.pipeline.transferring() {
-            self.after_spoiled();
-        }
     }
 
-    /// Nothing of the spoiled transfer is under way any more: EPSV gives way to PASV, anything else is final.
-    fn after_spoiled(&mut self) {
+    /// Once nothing of a spoiled transfer is under way any more, EPSV gives way to PASV; anything else is
+    /// final.
+    fn settle_spoiled(&mut self) {
+        if self.pipeline.preparing() || self.pipeline.transferring() {
+            return;
+        }
         let Some(transfer) = &mut self.transfer else { return };
         match transfer.spoiled.take() {
-            Some((Verb::Epsv, _)) => {
-                transfer.mark = false;
-                transfer.outcome = None;
-                self.push_transfer();
-            }
+            Some((Verb::Epsv, _)) => self.push_transfer(),
             Some((verb, reply)) => {
                 let id = transfer.id;
                 self.transfer = None;
@@ -187,11 +218,17 @@ impl Session {
     /// 1yz to RETR.
     pub(super) fn on_mark(&mut self, now: Instant) {
         let Some(transfer) = &mut self.transfer else { return };
-        if transfer.spoiled.is_none() && !core::mem::replace(&mut transfer.mark, true) {
+        self.stale_restart = false;
+        self.pipeline.end_burst();
+        if transfer.spoiled.is_some() {
+            // The server sends, or tries to, what nobody takes: as after a cut.
+            self.abandon(now);
+            return self.settle_spoiled();
+        }
+        if !core::mem::replace(&mut transfer.mark, true) {
             let id = transfer.id;
             self.event(Event::Started(id));
         }
-        self.stale_restart = false;
         self.settle(now);
     }
 
@@ -199,7 +236,7 @@ impl Session {
     pub(super) fn on_transferred(&mut self, reply: Reply, now: Instant) {
         let Some(transfer) = &mut self.transfer else { return };
         if transfer.spoiled.is_some() {
-            return self.after_spoiled();
+            return self.settle_spoiled();
         }
         let code = reply.code();
         let strange = !code.is_completion() && !code.is_refusal();
@@ -210,6 +247,7 @@ impl Session {
         }
         if code.is_completion() {
             self.stale_restart = false;
+            self.pipeline.end_burst();
         }
         transfer.outcome = Some(reply);
         if transfer.data == Data::Connecting {
@@ -238,12 +276,15 @@ impl Session {
     }
 
     pub(super) fn on_received(&mut self, len: u64, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.data == Data::Open) else {
-            return;
-        };
+        let Some(window) = self.window() else { return };
+        let Some(transfer) = &mut self.transfer else { return };
         self.marks.data = now;
-        let room = transfer.part.until.end().saturating_sub(transfer.at);
+        let room = window.end.saturating_sub(window.start);
         transfer.at = transfer.at.saturating_add(len.min(room));
+        if len > 0 {
+            transfer.bytes = true;
+            self.pipeline.end_burst();
+        }
         match transfer.part.until {
             Until::Size(size) if len > room => self.fail(Error::Peer(PeerFault::Overrun { size })),
             _ => self.settle(now),
@@ -280,13 +321,13 @@ impl Session {
             (_, Data::Open | Data::Connecting) if begun && transfer.is_past_its_end() => self.cut(now),
             (Some(reply), Data::Ended(end)) => {
                 let reply = reply.clone();
-                let all = match transfer.part.until {
-                    Until::Eof => true,
+                // Where the end is known, every byte has come, however the connection went.
+                let whole = match transfer.part.until {
+                    Until::Eof => end == End::Fin,
                     Until::Size(size) => at == size,
                     Until::Offset(end) => at >= end,
                 };
                 self.transfer = None;
-                let whole = all && end == End::Fin;
                 let finish = if whole { Finish::Whole { at } } else { Finish::Short { at, reply } };
                 self.event(Event::Finished(id, finish));
             }
@@ -299,12 +340,25 @@ impl Session {
     fn cut(&mut self, now: Instant) {
         self.close_data();
         let Some(transfer) = self.transfer.take() else { return };
-        if self.pipeline.transferring() {
-            self.pipeline.answered();
-            self.fenced = true;
+        self.abandon(now);
+        self.event(Event::Finished(transfer.id, Finish::Cut));
+    }
+
+    /// RETR is not wanted any more: its reply is awaited, and then the next command may leave. It is the front
+    /// command: its data, or its mark, have come, so all before it has been answered.
+    fn abandon(&mut self, now: Instant) {
+        if let Some(front) = self.pipeline.front().filter(|front| front.purpose == Purpose::Transfer) {
+            front.cut = true;
             self.marks.control = now;
         }
-        self.event(Event::Finished(transfer.id, Finish::Cut));
+    }
+
+    /// The server has noticed that a transfer was cut.
+    pub(super) fn on_cut_answered(&mut self) {
+        self.pipeline.answered();
+        self.fenced = true;
+        self.strays = 0;
+        self.settle_spoiled();
     }
 
     fn close_data(&mut self) {

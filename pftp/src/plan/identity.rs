@@ -1,14 +1,13 @@
 //! Whose file it is: what the mirrors say of it, and what follows when they disagree.
 
-use super::Planner;
 use super::mirror::{Mirror, Verdict};
+use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
-use ftp_proto::{Facts, Type};
+use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
 impl Planner {
     /// What a mirror says of the file.
     pub(super) fn on_facts(&mut self, mirror: usize, facts: &Facts) {
-        let representation = self.settings.representation;
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.facts.as_ref().is_some_and(|before| Mirror::contradict(before, facts)) {
             let message = format!(
@@ -18,25 +17,91 @@ impl Planner {
             return self.finish(Err(Failure::new(Kind::Integrity, message)));
         }
         if facts.size.is_none() && facts.modify.is_none() {
-            known.verdict = Verdict::Abstains;
+            if known.facts.is_none() {
+                known.verdict = Verdict::Abstains;
+            }
             return self.judge();
         }
         known.facts = Some(facts.clone());
-        let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
-        let trusted = others
-            .filter(|(_, other)| other.verdict == Verdict::Agrees)
-            .find_map(|(_, other)| other.facts.clone());
-        let differs = trusted.is_some_and(|trusted| Mirror::contradict(&trusted, facts));
-        if let Some(known) = self.mirrors.get_mut(mirror) {
-            known.verdict = if differs { Verdict::Differs } else { Verdict::Agrees };
+        if Mirror::contradict(&self.identity, facts) {
+            self.set_aside(mirror);
+        } else {
+            self.agree(mirror);
         }
-        match facts.size {
-            Some(size) if !differs && self.size.is_none() && representation == Type::Image => {
+        self.judge();
+    }
+
+    /// The mirror has the file that is being fetched. What it says of it holds for all.
+    fn agree(&mut self, mirror: usize) {
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        known.verdict = Verdict::Agrees;
+        let Some(facts) = &known.facts else { return };
+        self.identity.size = self.identity.size.or(facts.size);
+        self.identity.modify = self.identity.modify.or(facts.modify);
+        match self.identity.size {
+            Some(size) if self.size.is_none() && self.settings.representation == Type::Image => {
                 self.sized(size)
             }
             _ => {}
         }
-        self.judge();
+    }
+
+    /// The mirror has another file: nothing of it may count, now or later.
+    fn set_aside(&mut self, mirror: usize) {
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        known.verdict = Verdict::Differs;
+        self.disown(mirror);
+        let fetching = self.connections.iter().filter(|(_, connection)| connection.mirror == mirror);
+        for (id, segment) in fetching.filter_map(|(id, connection)| Some((id, connection.segment.as_ref()?)))
+        {
+            // The segment keeps its end: others get it when this session has let go of it.
+            let none = Until::Offset(segment.start);
+            self.directives.push_back(Directive::Shrink(*id, segment.request, none));
+        }
+    }
+
+    /// What came from a mirror is to be fetched again. What its sessions are still at is, when they have ended.
+    fn disown(&mut self, mirror: usize) {
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        let mut wrong = std::mem::take(&mut known.fetched);
+        for range in wrong.iter() {
+            self.done.remove(range);
+        }
+        self.most_done = self.done.len();
+        for connection in self.connections.values_mut().filter(|connection| connection.mirror == mirror) {
+            if let Some(segment) = &mut connection.segment {
+                segment.at = segment.start;
+                wrong.remove(segment.start..segment.until.end());
+            }
+        }
+        let Some(size) = self.size else { return };
+        wrong.remove(size..u64::MAX);
+        self.todo.extend(wrong.iter());
+    }
+
+    /// A mirror has sent what cannot be of the file.
+    pub(super) fn unmask(&mut self, mirror: usize, failure: Failure) {
+        let fetched = self.mirrors.get(mirror).is_some_and(|known| !known.fetched.is_empty());
+        if self.settings.in_order && fetched {
+            // What went out cannot be taken back.
+            return self.finish(Err(failure));
+        }
+        self.disown(mirror);
+        self.give_up(mirror, |_| failure);
+        // Even if nothing seems to be missing: nobody is left to say what that is worth.
+        self.fail_without_mirrors();
+    }
+
+    /// Finds mirrors that have sent more than the file has, before the size was known or unaware of it.
+    pub(super) fn find_overruns(&mut self) {
+        let Some(size) = self.size else { return };
+        for at in 0..self.mirrors.len() {
+            let Some(known) = self.mirrors.get(at) else { continue };
+            if known.is_alive() && known.fetched.iter().last().is_some_and(|range| range.end > size) {
+                let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
+                self.unmask(at, failure);
+            }
+        }
     }
 
     /// Whether mirrors have answered differently, and others may still decide between them.
@@ -44,36 +109,102 @@ impl Planner {
         self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.verdict == Verdict::Differs)
     }
 
-    /// Once all mirrors have answered: a majority for the file that the download began with outvotes the others,
-    /// anything else cannot be decided.
+    /// Settles a dispute, if it can be: a majority of those that say something of the file is right.
     pub(super) fn judge(&mut self) {
-        let alive = || self.mirrors.iter().enumerate().filter(|(_, mirror)| mirror.is_alive());
-        let count = |verdict| alive().filter(|(_, mirror)| mirror.verdict == verdict).count();
-        let (agree, differ, silent) =
-            (count(Verdict::Agrees), count(Verdict::Differs), count(Verdict::Unknown));
-        if differ == 0 || silent > 0 && agree <= differ.saturating_add(silent) {
+        if !self.is_disputed() {
             return;
         }
-        let differing: Vec<usize> =
-            alive().filter(|(_, mirror)| mirror.verdict == Verdict::Differs).map(|(at, _)| at).collect();
-        if agree <= differ {
-            let of = |verdict| {
-                alive().find(|(_, mirror)| mirror.verdict == verdict).map_or("", |(_, mirror)| &mirror.server)
-            };
+        let said: Vec<&Facts> = self.mirrors.iter().filter_map(|mirror| mirror.facts.as_ref()).collect();
+        let votes = |for_: &Facts| said.iter().filter(|facts| !Mirror::contradict(for_, facts)).count();
+        let differing = self.mirrors.iter().filter(|mirror| mirror.verdict == Verdict::Differs);
+        let rival = differing.filter_map(|mirror| mirror.facts.as_ref()).max_by_key(|facts| votes(facts));
+        let Some(rival) = rival.cloned() else { return };
+        let (ours, theirs, all) = (votes(&self.identity), votes(&rival), said.len());
+        let unheard = |mirror: &&Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
+        let silent = self.mirrors.iter().filter(unheard).count();
+        let beats = |a: usize, b: usize| a > b + silent && 2 * a > all + silent;
+        if beats(ours, theirs) {
+            self.drop_differing();
+        } else if beats(theirs, ours) {
+            self.start_over(rival);
+        } else if silent > 0 {
+            self.ask_unheard();
+        } else {
+            let of = |verdict| self.mirrors.iter().find(|mirror| mirror.verdict == verdict);
+            let [one, other] = [of(Verdict::Agrees), of(Verdict::Differs)]
+                .map(|mirror| mirror.map_or("", |mirror| &mirror.server));
             let message = format!(
-                "{} and {} have different files (size or time), and nothing says which is right; name only one of them",
-                of(Verdict::Agrees),
-                of(Verdict::Differs)
+                "{one} and {other} have different files (size or time), and nothing says which is right; \
+                 name only one of them"
             );
+            self.finish(Err(Failure::new(Kind::Integrity, message)));
+        }
+    }
+
+    fn drop_differing(&mut self) {
+        for at in 0..self.mirrors.len() {
+            if self.mirrors.get(at).is_some_and(|mirror| mirror.verdict == Verdict::Differs) {
+                self.give_up(at, |server| {
+                    let message = "its file differs from that of the other mirrors (size or time)";
+                    Failure::new(Kind::Integrity, format!("{server}: {message}"))
+                });
+            }
+        }
+    }
+
+    /// The file is another one than that which the download began with.
+    fn start_over(&mut self, identity: Facts) {
+        if self.settings.in_order && !self.done.is_empty() {
+            let message = "most mirrors have another file (size or time) than the one that was begun with";
             return self.finish(Err(Failure::new(Kind::Integrity, message)));
         }
-        for at in differing {
-            self.give_up(at, |server| {
-                Failure::new(
-                    Kind::Integrity,
-                    format!("{server}: its file differs from that of the other mirrors (size or time)"),
-                )
-            });
+        for at in 0..self.mirrors.len() {
+            self.disown(at);
+        }
+        // A mirror that does not say which file it has may have sent something of either.
+        let abstaining: Vec<SessionId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.segment.is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in abstaining {
+            self.close(id);
+        }
+        (self.size, self.done, self.identity) = (None, RangeSet::new(), identity);
+        self.todo.clear();
+        for at in 0..self.mirrors.len() {
+            let Some(known) = self.mirrors.get_mut(at) else { continue };
+            let Some(facts) = &known.facts else { continue };
+            if Mirror::contradict(&self.identity, facts) {
+                known.verdict = Verdict::Differs;
+            } else {
+                self.agree(at);
+            }
+        }
+        self.drop_differing();
+    }
+
+    /// Gives connections to mirrors that have none, so that they can say what they have.
+    fn ask_unheard(&mut self) {
+        for at in 0..self.mirrors.len() {
+            let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
+            let has_none = self.slots.iter().all(|slot| slot.mirror != at);
+            if !has_none || !self.mirrors.get(at).is_some_and(unheard) {
+                continue;
+            }
+            let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
+            let heard = |mirror: usize| verdict(mirror) != Some(Verdict::Unknown);
+            // One that may not fetch has no use for a connection any more.
+            let idle = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+            let Some(slot) = idle.or_else(|| self.slots.iter().rposition(|slot| heard(slot.mirror))) else {
+                return;
+            };
+            let Some(slot) = self.slots.get_mut(slot) else { return };
+            (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (at, 0, false, None);
+            for id in slot.sessions.clone() {
+                self.close(id);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of a mirror.
 
+use super::RangeSet;
 use crate::exit::Failure;
 use ftp_proto::{Arg, Config, Facts, Instant};
 use std::net::SocketAddr;
@@ -85,6 +86,10 @@ pub(super) struct Mirror {
     pub(super) full: bool,
     pub(super) facts: Option<Facts>,
     pub(super) verdict: Verdict,
+    /// What came from it and counts.
+    pub(super) fetched: RangeSet,
+    /// Until when failures of transfers belong to the attempt that has failed.
+    pub(super) rests_until: Option<Instant>,
     /// The shortest time that a connection took to be established.
     round_trip: Option<Duration>,
 }
@@ -108,6 +113,8 @@ impl Mirror {
             full: false,
             facts: None,
             verdict: Verdict::Unknown,
+            fetched: RangeSet::new(),
+            rests_until: None,
             round_trip: None,
         }
     }

@@ -21,7 +21,7 @@ pub use ranges::RangeSet;
 use crate::exit::{Failure, Kind};
 use backoff::Jitter;
 use connection::{Connection, Stage};
-use ftp_proto::{Config, Instant, Request, RequestId, SessionId, Type, Until};
+use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
 use mirror::{Access, Mirror};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -108,7 +108,11 @@ pub struct Planner {
     last_session: u64,
     /// The size of the file, once it is known.
     size: Option<u64>,
+    /// What is known of the file beside its bytes: what all mirrors that are fetched from agree on.
+    identity: Facts,
     done: RangeSet,
+    /// The greatest length of `done` so far: what is fetched once more is no progress.
+    most_done: u64,
     /// Ranges that no session is fetching.
     todo: VecDeque<Range<u64>>,
     jitter: Jitter,
@@ -135,7 +139,9 @@ impl Planner {
             connections: BTreeMap::new(),
             last_session: 0,
             size: None,
+            identity: Facts::default(),
             done: RangeSet::new(),
+            most_done: 0,
             todo: VecDeque::new(),
             directives: VecDeque::new(),
             finished: false,
@@ -252,6 +258,11 @@ impl Planner {
         {
             return self.finish(Ok(size));
         }
+        self.fail_without_mirrors();
+    }
+
+    /// Ends the download if no mirror is left.
+    fn fail_without_mirrors(&mut self) {
         if self.mirrors.iter().any(Mirror::is_alive) {
             return;
         }

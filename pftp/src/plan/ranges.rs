@@ -127,7 +127,8 @@ mod tests {
             for (add, start, len) in operations {
                 let range = start..start + len;
                 if add { set.insert(range) } else { set.remove(range) }
-                flags[start as usize..(start + len) as usize].fill(add);
+                let at = |offset: u64| usize::try_from(offset).unwrap();
+                flags[at(start)..at(start + len)].fill(add);
             }
             let listed: Vec<Range<u64>> = set.iter().collect();
             prop_assert!(listed.windows(2).all(|pair| pair[0].end < pair[1].start));

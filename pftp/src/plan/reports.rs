@@ -1,6 +1,7 @@
 //! What reports of the transport change.
 
-use super::Planner;
+use super::mirror::Verdict;
+use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Event, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb};
 use std::ops::Range;
@@ -63,25 +64,34 @@ impl Planner {
 
     fn on_written(&mut self, id: SessionId, range: Range<u64>, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         let Some(segment) = connection.segment.as_mut() else { return };
+        if mirror.verdict == Verdict::Differs {
+            return;
+        }
         segment.at = range.end;
         connection.rate.add(range.end.saturating_sub(range.start), now);
-        if let Some(mirror) = self.mirrors.get_mut(connection.mirror) {
-            mirror.failures = 0;
-        }
-        if let Some(slot) = self.slots.get_mut(connection.slot) {
-            slot.failures = 0;
-        }
+        mirror.fetched.insert(range.clone());
         if range.start == 0 && self.settings.representation == Type::Ascii {
-            self.done = super::RangeSet::new();
+            self.done = RangeSet::new();
         }
-        self.done.insert(range);
+        self.done.insert(range.clone());
+        if self.done.len() > self.most_done {
+            self.most_done = self.done.len();
+            mirror.failures = 0;
+            if let Some(slot) = self.slots.get_mut(connection.slot) {
+                slot.failures = 0;
+            }
+        }
+        if self.size.is_some_and(|size| range.end > size) {
+            self.find_overruns();
+        }
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
-        let (slot, mirror) = (connection.slot, connection.mirror);
+        let mirror = connection.mirror;
         match finish {
             Finish::Cut => self.release(segment),
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
@@ -89,13 +99,10 @@ impl Planner {
             }
             Finish::Whole { .. } => self.release(segment),
             Finish::Short { at, reply } => {
-                let lied = reply.code().is_completion() && matches!(segment.until, Until::Size(_));
+                let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.rest_until = Some(now + self.jitter.wait(1));
-                }
-                self.on_transfer_failed(slot, mirror, failure);
+                self.on_transfer_failed(id, failure, now);
             }
         }
     }
@@ -110,19 +117,36 @@ impl Planner {
         )
     }
 
-    /// A transfer failed on a session that lives. Too many of them without a byte between end the mirror.
-    fn on_transfer_failed(&mut self, _slot: usize, mirror: usize, failure: Failure) {
-        let retries = self.settings.retries;
+    /// A transfer failed on a session that lives, which rests for a while. Transfers that fail meanwhile belong to
+    /// the same attempt. Too many attempts without a new byte between them end the mirror.
+    fn on_transfer_failed(&mut self, id: SessionId, failure: Failure, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let mirror = connection.mirror;
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        known.failures = known.failures.saturating_add(1);
-        if known.failures > retries {
-            self.give_up(mirror, |_| failure);
+        if known.rests_until.is_none_or(|until| until <= now) {
+            known.failures = known.failures.saturating_add(1);
+            if known.failures > self.settings.retries {
+                return self.give_up(mirror, |_| failure);
+            }
+            known.rests_until = Some(now + self.jitter.wait(known.failures));
         }
+        connection.rest_until = known.rests_until;
+    }
+
+    fn on_restart_refused(&mut self, mirror: usize) {
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        if std::mem::take(&mut known.restarts) {
+            let server = known.server.clone();
+            self.warn(format!(
+                "{server} cannot send a part of a file, only the whole; using one connection to it"
+            ));
+        }
+        self.without_restart();
     }
 
     fn on_refused(&mut self, id: SessionId, request: RequestId, (verb, reply): (Verb, &Reply), now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let (slot, mirror) = (connection.slot, connection.mirror);
+        let mirror = connection.mirror;
         let changing = connection.changing.take_if(|changing| *changing == request).is_some();
         let segment = connection.segment.take_if(|segment| segment.request == request);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
@@ -132,20 +156,11 @@ impl Planner {
         } else if !changing {
             return;
         }
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
         match verb {
-            Verb::Rest if !reply.code().is_transient() => {
-                known.restarts = false;
-                let server = known.server.clone();
-                self.warn(format!("{server} cannot restart in the middle of a file; it is fetched from the start or not at all"));
-                self.without_restart();
-            }
-            _ if reply.code().is_transient() => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.rest_until = Some(now + self.jitter.wait(known.failures.saturating_add(1)));
-                }
-                self.on_transfer_failed(slot, mirror, failure);
-            }
+            Verb::Rest if !reply.code().is_transient() => self.on_restart_refused(mirror),
+            // What prepares a transfer says nothing of the file.
+            Verb::Pasv | Verb::Epsv | Verb::Rest => self.on_transfer_failed(id, failure, now),
+            _ if reply.code().is_transient() => self.on_transfer_failed(id, failure, now),
             _ => self.on_path_refused(id, verb, failure),
         }
     }

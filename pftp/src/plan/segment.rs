@@ -45,9 +45,12 @@ impl Running {
     }
 }
 
+/// Milliseconds that a cut has to save: it makes the server send what nobody takes.
+const LEAST_SAVING: u128 = 30;
+
 /// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
 /// starts to deliver after `setup`: as many as make both end together. `None` if that saves less time than
-/// the setting up takes, or would be less than `least` bytes.
+/// the setting up takes, or next to none, or would be less than `least` bytes.
 #[must_use]
 pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> Option<u64> {
     let left = u128::from(victim.left.end.saturating_sub(victim.left.start));
@@ -55,7 +58,7 @@ pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> 
     let setup = setup.as_millis();
     // left = victims * together + rate * (together - setup)
     let together = (left * 1000 + rate * setup) / (victims + rate);
-    if together.saturating_add(setup) > u128::from(victim.time_left()) {
+    if together.saturating_add(setup.max(LEAST_SAVING)) > u128::from(victim.time_left()) {
         return None;
     }
     let take = rate * together.checked_sub(setup)? / 1000;

@@ -104,14 +104,15 @@ impl Planner {
                 self.start_unsized(id);
             }
             PathForm::Directory => {
-                self.change_directory(id, &mut connection);
                 self.connections.insert(id, connection);
+                self.change_directory(id);
             }
         }
     }
 
     /// CWD, whose reply is awaited: what follows would otherwise be looked for in the wrong directory.
-    pub(super) fn change_directory(&mut self, id: SessionId, connection: &mut Connection) {
+    pub(super) fn change_directory(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         let split = self.mirrors.get(connection.mirror).and_then(Mirror::split_path);
         let Some((directory, _)) = split else { return };
         let request = connection.next_request();
@@ -149,14 +150,16 @@ impl Planner {
     pub(super) fn on_ready(&mut self, id: SessionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.stage = Stage::Ready;
-        if let Some(mirror) = self.mirrors.get_mut(connection.mirror) {
-            mirror.greeted = true;
-            if mirror.access == Access::Probing {
-                mirror.access = Access::Open;
-            }
-        }
+        let mirror_of = connection.mirror;
         if let Some(slot) = self.slots.get_mut(connection.slot) {
             slot.parked = false;
+        }
+        let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
+        if mirror.access == Access::Probing {
+            mirror.access = Access::Open;
+        }
+        if !std::mem::replace(&mut mirror.greeted, true) && mirror.full {
+            self.warn_of_full(mirror_of);
         }
     }
 
@@ -204,9 +207,8 @@ impl Planner {
                 mirror.set_plain_passive();
             }
             Error::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
-            Error::Refused { verb: Some(_), .. } | Error::Peer(PeerFault::Overrun { .. }) => {
-                self.give_up(connection.mirror, |_| failure);
-            }
+            Error::Peer(PeerFault::Overrun { .. }) => self.unmask(connection.mirror, failure),
+            Error::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, |_| failure),
             Error::Refused { verb: None, reply } if !reply.code().is_transient() => {
                 self.give_up(connection.mirror, |_| failure);
             }
@@ -242,14 +244,19 @@ impl Planner {
     /// failure.
     fn on_full(&mut self, connection: &Connection, now: Instant) {
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
-        if known.greeted && !std::mem::replace(&mut known.full, true) {
-            let server = known.server.clone();
-            self.warn(format!("{server} takes no more connections; going on with fewer"));
+        // Until one session got through it may be that none does, and that is another matter.
+        if !std::mem::replace(&mut known.full, true) && known.greeted {
+            self.warn_of_full(connection.mirror);
         }
         if let Some(slot) = self.slots.get_mut(connection.slot) {
             slot.parked = true;
             slot.retry_at = Some(now + FULL_PAUSE);
         }
+    }
+
+    fn warn_of_full(&mut self, mirror: usize) {
+        let Some(server) = self.mirrors.get(mirror).map(|mirror| mirror.server.clone()) else { return };
+        self.warn(format!("{server} takes no more connections; going on with fewer"));
     }
 
     /// No session of the mirror is left: after a while one may try again.
@@ -302,23 +309,20 @@ impl Planner {
 
     /// The refusal of a command of a session that goes on.
     pub(super) fn on_path_refused(&mut self, id: SessionId, verb: Verb, failure: Failure) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
-        let mirror = connection.mirror;
+        let Some(connection) = self.connections.get(&id) else { return };
+        let (mirror, form) = (connection.mirror, connection.form);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        // A server that has told the size knows the path.
+        // A server that has told the size knows the path; unless that was in the other form.
         let another_form = verb == Verb::Retr
-            && connection.form == PathForm::Whole
-            && known.facts.is_none()
-            && known.split_path().is_some();
+            && form == PathForm::Whole
+            && (known.form == PathForm::Directory || known.facts.is_none() && known.split_path().is_some());
         if another_form {
             known.form = PathForm::Directory;
             known.failure = Some(failure);
-            self.change_directory(id, &mut connection);
-            self.connections.insert(id, connection);
+            self.change_directory(id);
         } else {
             // The refusal of the whole path says what the user asked for.
-            let first = known.failure.take().filter(|_| connection.form == PathForm::Directory);
-            self.connections.insert(id, connection);
+            let first = known.failure.take().filter(|_| form == PathForm::Directory);
             self.give_up(mirror, |_| first.unwrap_or(failure));
         }
     }

@@ -50,21 +50,35 @@ impl Planner {
     /// The size has become known: the file is split, and the transfer that began before it keeps the first part.
     pub(super) fn sized(&mut self, size: u64) {
         self.size = Some(size);
-        let missing = self.done.gaps(0..size);
+        let mut missing = self.done.gaps(0..size);
+        // What somebody is yet to let go of comes later.
+        for connection in self.connections.values().filter(|connection| !self.may_go_on(connection)) {
+            if let Some(segment) = &connection.segment {
+                missing.remove(segment.start..segment.until.end());
+            }
+        }
         let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
         self.todo = split(&missing, parts, self.settings.min_segment).into();
         // The transfer that asked for everything goes on with what it is at.
         let unsized_transfer = self.connections.iter().find_map(|(id, connection)| {
             let segment = connection.segment.as_ref()?;
-            (segment.until == Until::Eof && !connection.closing).then_some((*id, segment.at))
+            (segment.until == Until::Eof && self.may_go_on(connection)).then_some((*id, segment.at))
         });
-        let Some((id, at)) = unsized_transfer else { return };
+        let Some((id, at)) = unsized_transfer else { return self.find_overruns() };
         let Some(part) = self.todo.iter().position(|range| range.start <= at && at < range.end) else {
-            return self.set_end(id, Until::Size(size));
+            self.set_end(id, Until::Size(size));
+            return self.find_overruns();
         };
         if let Some(part) = self.todo.remove(part) {
             self.set_end(id, self.until(part.end));
         }
+        self.find_overruns();
+    }
+
+    /// Whether what the session is at is wanted of it.
+    fn may_go_on(&self, connection: &Connection) -> bool {
+        let mirror = self.mirrors.get(connection.mirror);
+        !connection.closing && mirror.is_some_and(|mirror| mirror.verdict != Verdict::Differs)
     }
 
     /// How a transfer that goes to `end` ends.
@@ -117,18 +131,22 @@ impl Planner {
             .map(|(id, _)| *id)
             .collect();
         for id in free {
-            if self.size.is_none() {
+            if self.asks_in_vain(id) {
+                self.change_directory(id);
+            } else if self.size.is_none() {
                 self.start_unsized(id);
-            } else if self.may_fetch(id) {
+            } else if self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection)) {
                 self.employ(id, now);
             }
         }
     }
 
-    /// Whether what the session's mirror has is known to be the file.
-    fn may_fetch(&self, id: SessionId) -> bool {
-        let mirror = self.connections.get(&id).and_then(|connection| self.mirrors.get(connection.mirror));
-        mirror.is_some_and(|mirror| mirror.verdict != Verdict::Differs)
+    /// Whether the session asks for the path in the form that the mirror was found not to take.
+    fn asks_in_vain(&self, id: SessionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| {
+            let known = self.mirrors.get(connection.mirror);
+            known.is_some_and(|mirror| mirror.form != connection.form)
+        })
     }
 
     fn employ(&mut self, id: SessionId, now: Instant) {

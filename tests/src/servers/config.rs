@@ -217,9 +217,9 @@ server.max_cons_per_ip = int(per_ip)
 server.serve_forever()
 "#;
 
-/// The private `/etc` and `/run`.
+/// The private `/etc`; in it what becomes `/run`.
 fn write_etc(work: &Path, options: &Options) {
-    for directory in ["run", "etc", "etc/tree", "etc/empty", "etc/log", "etc/pam.d"] {
+    for directory in ["etc", "etc/run", "etc/tree", "etc/empty", "etc/log", "etc/pam.d"] {
         fs::create_dir(work.join(directory)).expect("a directory for the server");
         set_mode(&work.join(directory), 0o755);
     }

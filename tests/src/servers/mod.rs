@@ -40,17 +40,17 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const ATTEMPTS: usize = 4;
 
 /// The first process of a server's namespaces. Its standard input is the pipe from the test; its arguments
-/// are the private `/etc`, the private `/run` and the tree (all empty for none), then the server's command.
+/// are the private `/etc` and the tree (both empty for none), then the server's command.
 /// The server's own standard input is the file of its output: that is where vsftpd writes why it cannot start.
 const LAUNCHER: &str = r#"
 set -eu
 exec 3<&0 </dev/null
 if [ -n "$1" ]; then
-    mount --rbind "$3" "$1/tree"
-    mount --bind "$2" /run
+    mount --rbind "$2" "$1/tree"
     mount --rbind "$1" /etc
+    mount --bind /etc/run /run
 fi
-shift 3
+shift 2
 "$@" <&1 3<&- &
 server=$!
 { cat <&3 >/dev/null; kill -KILL $server; } &
@@ -177,9 +177,9 @@ impl RealServer {
         let mut command: Vec<OsString> = namespaces(kind).iter().map(OsString::from).collect();
         command.extend(["sh", "-c", LAUNCHER, "sh"].map(OsString::from));
         if kind == Kind::Pyftpdlib {
-            command.extend(["", "", ""].map(OsString::from));
+            command.extend(["", ""].map(OsString::from));
         } else {
-            command.extend([work.path().join("etc").into(), work.path().join("run").into(), root.into()]);
+            command.extend([work.path().join("etc").into(), root.into()]);
         }
         command.push(program.into());
         command.extend(arguments);

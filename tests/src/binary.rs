@@ -1,0 +1,71 @@
+//! The `pftp` executable, as it is built from this workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+/// The workspace.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The `pftp` executable. The first call in a process builds it, in the profile of the caller, with the cargo
+/// that started it; that costs a moment when it is built already.
+///
+/// # Panics
+/// If it does not build, with what cargo said.
+pub fn pftp() -> &'static Path {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| build("pftp").unwrap_or_else(|error| panic!("{error:#}")))
+}
+
+/// Builds the executable of the package and says where it is. Only cargo knows: it has several ways to be told
+/// of another target directory.
+fn build(package: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(ROOT).stdin(Stdio::null());
+    command.args(["build", "--package", package, "--bin", package]);
+    command.arg("--message-format=json-render-diagnostics");
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{package} does not build: {}\n{said}", output.status);
+    }
+    let mut messages = output.stdout.split(|byte| *byte == b'\n');
+    let found = messages.find_map(|message| executable(message, package));
+    found.with_context(|| format!("cargo built no executable {package}"))
+}
+
+/// The path in cargo's message that the executable `name` is there.
+fn executable(message: &[u8], name: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_slice(message).ok()?;
+    let of_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
+    let path = message["executable"].as_str().filter(|_| of_it)?;
+    Some(path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_runs() {
+        let output = Command::new(pftp()).arg("--version").output().unwrap();
+        assert!(output.status.success());
+        assert!(output.stdout.starts_with(b"pftp "));
+    }
+
+    #[test]
+    fn what_cargo_says_is_told() {
+        let error = build("no-such-package").unwrap_err().to_string();
+        assert!(
+            error.starts_with("no-such-package does not build: ") && error.contains("error: "),
+            "{error}"
+        );
+    }
+}

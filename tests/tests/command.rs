@@ -1,0 +1,30 @@
+//! The `pftp` command against model servers: what its users and the operators of servers see of it.
+
+#[path = "command/bytes.rs"]
+mod bytes;
+#[path = "command/caps.rs"]
+mod caps;
+#[path = "command/codes.rs"]
+mod codes;
+#[path = "command/config.rs"]
+mod config;
+#[path = "command/dialects.rs"]
+mod dialects;
+#[path = "command/lies.rs"]
+mod lies;
+#[path = "command/lock_step.rs"]
+mod lock_step;
+#[path = "command/log.rs"]
+mod log;
+#[path = "command/mirrors.rs"]
+mod mirrors;
+#[path = "command/progress.rs"]
+mod progress;
+#[path = "command/signals.rs"]
+mod signals;
+#[path = "command/stdout.rs"]
+mod stdout;
+#[path = "command/support.rs"]
+mod support;
+#[path = "command/take_over.rs"]
+mod take_over;

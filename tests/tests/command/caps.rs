@@ -1,0 +1,92 @@
+//! Servers that serve only so many connections at a time.
+
+use crate::support::*;
+
+const FORMS: [WhenFull; 4] = [WhenFull::Greeting, WhenFull::Password, WhenFull::Hang, WhenFull::Refuse];
+
+/// Asks for 8 connections where 2 are served, slowly enough that those turned away are noticed meanwhile.
+#[track_caller]
+fn two_are_served(when_full: WhenFull, args: &str) {
+    let file = file(3 * MIB);
+    let server = serve(&file, throttled(1_500_000).with_cap(2, when_full));
+    let done = pftp(args, &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    let stats = server.stop();
+    assert_eq!(stats.logins(), 2);
+    let served = stats.sessions.iter().filter(|session| session.payload > 0).count();
+    assert_eq!(served, 2, "both that are served fetch");
+    assert!(stats.sessions.len() <= 14, "no storm of connections: {}", stats.sessions.len());
+    let lines: Vec<&str> = done.stderr.lines().collect();
+    let [warning] = lines[..] else { panic!("not one warning: {lines:?}") };
+    assert!(warning.starts_with("pftp: warning: 127.0.0.1:"), "{warning}");
+    assert!(warning.contains("takes no more connections"), "{warning}");
+}
+
+#[test]
+fn two_of_eight_and_421_at_the_greeting() {
+    two_are_served(WhenFull::Greeting, "-c 8");
+}
+
+#[test]
+fn two_of_eight_and_530_at_the_password() {
+    two_are_served(WhenFull::Password, "-c 8");
+}
+
+#[test]
+fn two_of_eight_and_silence() {
+    two_are_served(WhenFull::Hang, "-c 8 --timeout 1");
+}
+
+#[test]
+fn two_of_eight_and_refused_connections() {
+    two_are_served(WhenFull::Refuse, "-c 8");
+}
+
+#[test]
+fn two_of_eight_without_a_single_retry() {
+    for form in FORMS {
+        two_are_served(form, "-c 8 --timeout 1 --retries 0");
+    }
+}
+
+#[test]
+fn one_of_sixteen() {
+    for form in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
+        let file = file(MIB);
+        let server = serve(&file, Behaviour::default().with_cap(1, form));
+        pftp("-c 16 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+        assert_eq!(server.stop().logins(), 1, "{form:?}");
+    }
+}
+
+#[test]
+fn no_room_at_all() {
+    for form in FORMS {
+        let server = serve(&file(1000), Behaviour::default().with_cap(0, form));
+        let done = pftp("-c 3 --timeout 1 --retries 1", &[&server]).run();
+        let code = if form == WhenFull::Hang { 7 } else { 1 };
+        let done = done.expect_code(code);
+        assert_eq!(done.stderr.lines().count(), 1, "{form:?}: {}", done.stderr);
+        assert!(done.files().is_empty());
+        assert!(server.stop().sessions.len() <= 6, "{form:?}");
+    }
+}
+
+#[test]
+fn room_comes_free() {
+    let file = file(1000);
+    let full = Reaction::reply_and_close("421 Too many users.");
+    let busy = Behaviour::default().when(Trigger::Accepted, full);
+    let server = start(Model::new(tree(&file)).with_session(0, busy.clone()).with_session(1, busy));
+    pftp("-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    assert_eq!(server.stop().sessions.len(), 3);
+}
+
+#[test]
+fn another_mirror_takes_what_a_full_one_does_not() {
+    let file = file(2 * MIB);
+    let full = serve(&file, Behaviour::default().with_cap(0, WhenFull::Greeting));
+    let open = serve(&file, throttled(2_000_000));
+    let done = pftp("-c 4 --retries 1", &[&full, &open]).run().expect_code(0).expect_file(NAME, &file);
+    let other = |line: &str| !line.contains(&full.addr().to_string());
+    assert!(!done.stderr.lines().any(other), "{}", done.stderr);
+}

@@ -1,0 +1,111 @@
+//! Mirrors from a config file.
+
+use crate::support::*;
+
+const CONF: &str = "mirrors.conf";
+
+fn with_config(text: &str, args: &str) -> Pftp {
+    let args = ["-q", "-t", CONF].into_iter().chain(args.split_whitespace());
+    Pftp::new(args).with_file(CONF, text)
+}
+
+#[test]
+fn comments_ports_and_lines_without_login() {
+    let file = file(2 * MIB);
+    let plain = serve(&file, throttled(2_000_000));
+    let login = Login::only("bob", "p@ss:w/rd");
+    let locked = serve(&file, Behaviour { login, ..throttled(2_000_000) });
+    let secret = locked.url(PATH).replace("//", "//bob:p%40ss%3Aw%2Frd@");
+    let text = format!("# mirrors\n\n  {}\n\t# more\n{secret}\r\n", plain.url(PATH));
+    let done = with_config(&text, "-c 2 --min-segment 64K").run().expect_code(0).expect_silence();
+    assert_eq!(done.expect_content(NAME, &file).files(), [NAME, CONF]);
+    let (plain, locked) = (plain.stop(), locked.stop());
+    assert_eq!((plain.logins(), locked.logins()), (1, 1));
+    assert!(plain.lines_of(0).contains(&"USER anonymous"));
+    assert!(plain.lines_of(0).contains(&"PASS user@localhost.localnet"));
+    assert!(locked.lines_of(0).contains(&"USER bob") && locked.lines_of(0).contains(&"PASS p@ss:w/rd"));
+}
+
+#[test]
+fn a_port_that_no_line_names() {
+    let file = file(1000);
+    let server = serve(&file, Behaviour::default());
+    let text = format!("ftp://{}/{PATH}\n", server.ip());
+    let done = with_config(&text, &format!("-p {}", server.addr().port())).run().expect_code(0);
+    done.expect_content(NAME, &file);
+}
+
+#[test]
+fn a_server_named_twice_gets_two_connections() {
+    let file = file(4 * MIB);
+    let (once, twice) = (serve(&file, throttled(2_000_000)), serve(&file, throttled(2_000_000)));
+    let text = [once.url(PATH), twice.url(PATH), twice.url(PATH)].join("\n");
+    with_config(&text, "-c 3 --min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
+    assert_eq!((once.stop().logins(), twice.stop().logins()), (1, 2));
+}
+
+#[test]
+fn a_connection_a_line_at_least() {
+    let file = file(4 * MIB);
+    let server = serve(&file, throttled(1_500_000));
+    let text = format!("{}\n", server.url(PATH)).repeat(6);
+    with_config(&text, "--min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
+    assert_eq!(server.stop().logins(), 6);
+}
+
+#[test]
+fn directories_may_differ() {
+    let file = file(2 * MIB);
+    let a = start(Model::new(Tree::new().with("/a/f", file.clone())).with_behaviour(throttled(3_000_000)));
+    let b = start(Model::new(Tree::new().with("/b/c/f", file.clone())).with_behaviour(throttled(3_000_000)));
+    let text = format!("{}\n{}\n", a.url("a/f"), b.url("/b/c/f"));
+    with_config(&text, "-c 2 --min-segment 64K").run().expect_code(0).expect_content("f", &file);
+    assert!(a.stop().payload() > 0 && b.stop().payload() > 0);
+}
+
+#[test]
+fn wrong_lines_are_refused_before_anything_is_dialled() {
+    let server = serve(&file(1000), Behaviour::default());
+    let good = server.url(PATH);
+    for (line, number, says) in [
+        (format!("{good}\nhttp://127.0.0.1/{NAME}\n"), 2, "the scheme http is not supported"),
+        (format!("{good}\n\n# x\nftp://127.0.0.1/other.bin\n"), 4, "names the file other.bin, but line 1"),
+        (format!("{good}\n127.0.0.1 {PATH}\n"), 2, "is not a URL"),
+        (format!("ftp://bob:hunter2@127.0.0.1:x/{NAME}\n{good}"), 1, "port"),
+        (format!("{good}\nftp://127.0.0.1/{NAME}%0d%0aDELE%20x\n"), 2, "line end"),
+        (format!("{good}\nftp://127.0.0.1/\n"), 2, "does not end in a file name"),
+    ] {
+        let done = with_config(&line, "").run().expect_code(4);
+        let start = format!("pftp: {CONF}: line {number}: ");
+        assert!(done.stderr.starts_with(&start) && done.stderr.contains(says), "{}", done.stderr);
+        assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+        assert!(!done.stderr.contains("hunter"), "{}", done.stderr);
+        assert_eq!(done.files(), [CONF]);
+    }
+    for nothing in ["", "# nothing\n\n"] {
+        let done = with_config(nothing, "").run().expect_code(4);
+        assert!(done.stderr.contains("names no server"), "{}", done.stderr);
+    }
+    assert!(server.stop().sessions.is_empty());
+}
+
+#[test]
+fn a_config_that_is_not_there() {
+    let done = Pftp::new(["-q", "-t", "missing.conf"]).run().expect_code(9);
+    assert!(done.stderr.starts_with("pftp: cannot read missing.conf: "), "{}", done.stderr);
+}
+
+#[test]
+fn a_config_and_something_else_to_fetch() {
+    let server = serve(&file(1000), Behaviour::default());
+    let (url, host) = (server.url(PATH), server.addr().to_string());
+    for args in [&[url.as_str()][..], &["-s", &host, "-f", PATH], &["-f", PATH], &["-s", &host]] {
+        let mut command = with_config(&url, "");
+        for arg in args {
+            command = command.arg(*arg);
+        }
+        let done = command.run().expect_code(7);
+        assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    }
+    assert!(server.stop().sessions.is_empty());
+}

@@ -1,0 +1,72 @@
+//! Servers that do not stand several commands at once are served one at a time.
+
+use crate::support::*;
+
+const KINDS: [Bursts; 3] = [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed];
+
+fn server(file: &File, bursts: Bursts) -> Server {
+    serve(file, Behaviour { bursts, ..Behaviour::default() })
+}
+
+/// Every line of the session up to its first RETR came after the answer to the one before.
+#[track_caller]
+fn is_in_lock_step(stats: &Stats, session: usize) {
+    let lines = stats.lines_of(session);
+    let retr = lines.iter().position(|line| line.starts_with("RETR")).expect("a RETR");
+    assert_eq!(stats.sessions[session].turns_to_data as usize, retr + 1, "{lines:?}");
+    assert!(stats.sessions[session].reads as usize >= lines.len() - 1, "{lines:?}");
+}
+
+#[test]
+fn over_one_connection() {
+    for bursts in KINDS {
+        let file = file(300_000);
+        let server = server(&file, bursts);
+        let done = pftp("-c 1 --timeout 1", &[&server]).run();
+        done.expect_code(0).expect_silence().expect_file(NAME, &file);
+        let stats = server.stop();
+        assert_eq!((stats.sessions.len(), stats.logins()), (2, 1), "{bursts:?}");
+        is_in_lock_step(&stats, 1);
+    }
+}
+
+#[test]
+fn over_several_connections() {
+    for bursts in KINDS {
+        let file = file(3 * MIB);
+        let server = serve(&file, Behaviour { bursts, ..throttled(1_500_000) });
+        let done = pftp("-c 3 --timeout 1 --min-segment 64K", &[&server]).run();
+        done.expect_code(0).expect_silence().expect_file(NAME, &file);
+        let stats = server.stop();
+        assert_eq!(stats.logins(), 3, "{bursts:?}");
+        assert!(stats.sessions.len() <= 6, "{bursts:?}: {}", stats.sessions.len());
+        for session in 0..stats.sessions.len() {
+            if stats.sessions[session].payload > 0 {
+                is_in_lock_step(&stats, session);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_of_several_mirrors() {
+    for bursts in KINDS {
+        let file = file(3 * MIB);
+        let (odd, plain) = (server(&file, bursts), serve(&file, throttled(1_000_000)));
+        let done = pftp("-c 2 --timeout 1 --min-segment 64K", &[&odd, &plain]).run();
+        done.expect_code(0).expect_silence().expect_file(NAME, &file);
+        let (odd, plain) = (odd.stop(), plain.stop());
+        assert_eq!((odd.logins(), plain.logins(), plain.sessions.len()), (1, 1, 1), "{bursts:?}");
+        assert!(plain.sessions[0].turns_to_data <= 2, "the other still gets its commands in a burst");
+        let served = odd.sessions.iter().position(|session| session.payload > 0).expect("some data of it");
+        is_in_lock_step(&odd, served);
+    }
+}
+
+#[test]
+fn a_well_behaved_server_gets_one_burst() {
+    let file = file(300_000);
+    let server = serve(&file, Behaviour::default());
+    pftp("-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    assert_eq!(server.stop().sessions[0].turns_to_data, 1);
+}

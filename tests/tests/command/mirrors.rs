@@ -1,0 +1,222 @@
+//! Several servers for one file, some of which are of no use.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::support::*;
+
+/// A port at which nobody listens, while the listener is kept.
+fn dead_port() -> (TcpListener, String) {
+    // Bound to another loopback address, so that the same port of 127.0.0.9 is free and stays so.
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 8), 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, format!("127.0.0.9:{port}"))
+}
+
+/// The one line on standard error is a warning that names the server and says this.
+#[track_caller]
+fn warns(done: &Done, server: &str, says: &str) {
+    let lines: Vec<&str> = done.stderr.lines().collect();
+    let [line] = lines[..] else { panic!("not one line: {lines:?}") };
+    assert!(line.starts_with(&format!("pftp: warning: {server}: ")) && line.contains(says), "{line}");
+}
+
+/// The file comes from a good mirror although this one, which is named first or last, is of no use.
+#[track_caller]
+fn is_left_out(useless: Behaviour, args: &str, says: &str) {
+    let file = file(2 * MIB);
+    for first in [true, false] {
+        // Slow enough that the failure of the other is noticed meanwhile.
+        let (bad, good) = (serve(&file, useless.clone()), serve(&file, throttled(700_000)));
+        let servers = if first { [&bad, &good] } else { [&good, &bad] };
+        let done = pftp(args, &servers).run().expect_code(0).expect_file(NAME, &file);
+        warns(&done, &bad.addr().to_string(), says);
+        assert!(good.stop().logins() <= 4);
+    }
+}
+
+#[test]
+fn one_that_nobody_listens_at() {
+    let file = file(2 * MIB);
+    let good = serve(&file, Behaviour::default());
+    let (_port, dead) = dead_port();
+    for first in [true, false] {
+        let mut urls = [format!("ftp://{dead}/{PATH}"), good.url(PATH)];
+        if !first {
+            urls.reverse();
+        }
+        let done = Pftp::new(["-q", "-c", "4"]).arg(&urls[0]).arg(&urls[1]).run();
+        let done = done.expect_code(0).expect_file(NAME, &file);
+        warns(&done, &dead, "connection refused");
+    }
+}
+
+#[test]
+fn one_without_the_file() {
+    let file = file(2 * MIB);
+    for first in [true, false] {
+        let empty = start(Model::new(Tree::new().with("pub/data/other", File::bytes(""))));
+        let good = serve(&file, throttled(3_000_000));
+        let servers = if first { [&empty, &good] } else { [&good, &empty] };
+        let done = pftp("-c 4", &servers).run().expect_code(0).expect_file(NAME, &file);
+        warns(&done, &empty.addr().to_string(), "550 Failed to open file.");
+    }
+}
+
+#[test]
+fn one_with_another_password() {
+    let login = Login::only("bob", "secret");
+    is_left_out(Behaviour { login, ..Behaviour::default() }, "-c 4", "530 Login incorrect.");
+}
+
+#[test]
+fn one_that_stalls_in_mid_file() {
+    let stalls = Behaviour::default().cutting_every(Cut::silent(50_000, Interruption::Stall));
+    is_left_out(stalls, "-c 4 --timeout 1 --retries 0 --min-segment 64K", "no data within the time limit");
+}
+
+#[test]
+fn one_that_ends_transfers_in_mid_file() {
+    let cuts = Behaviour::default().cutting_every(Cut::lying(50_000));
+    is_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
+}
+
+#[test]
+fn one_that_never_begins() {
+    let cuts = Behaviour::default().cutting_every(Cut::told(0));
+    is_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
+}
+
+#[test]
+fn one_that_hangs_up_at_every_retr() {
+    let hangs_up = Behaviour::default().when(Trigger::every("RETR"), Reaction::Close);
+    is_left_out(hangs_up, "-c 4 --retries 0", "connection closed by the server");
+}
+
+#[test]
+fn one_that_breaks_off_now_and_then_is_used_all_the_same() {
+    let file = file(2 * MIB);
+    for cut in [Cut::told(50_000), Cut::lying(50_000), Cut::silent(50_000, Interruption::Reset)] {
+        let bad = serve(&file, Behaviour::default().cutting_every(cut));
+        let good = serve(&file, throttled(1_000_000));
+        let done = pftp("-c 4 --timeout 1 --min-segment 64K", &[&bad, &good]).run();
+        done.expect_code(0).expect_file(NAME, &file);
+        assert!(bad.stop().payload() > 50_000);
+    }
+}
+
+#[test]
+fn all_fail_and_the_most_telling_is_told() {
+    let file = file(1000);
+    let (_port, dead) = dead_port();
+    let login = Login::only("bob", "secret");
+    let locked = serve(&file, Behaviour { login, ..Behaviour::default() });
+    let empty = start(Model::new(Tree::new()));
+    let full = serve(&file, Behaviour::default().with_cap(0, WhenFull::Greeting));
+    let dead = format!("ftp://{dead}/{PATH}");
+    let run = |urls: &[&str], code: i32, names: &Server| {
+        let done = Pftp::new(["-q", "--retries", "0"].iter().chain(urls)).run().expect_code(code);
+        let last = done.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with(&format!("pftp: {}: ", names.addr())), "{}", done.stderr);
+        assert!(done.files().is_empty());
+    };
+    let [locked_url, empty_url, full_url] = [&locked, &empty, &full].map(|server| server.url(PATH));
+    run(&[&full_url, &dead], 1, &full);
+    run(&[&full_url, &locked_url], 2, &locked);
+    run(&[&locked_url, &dead], 2, &locked);
+    run(&[&dead, &empty_url, &locked_url], 3, &empty);
+    run(&[&empty_url, &locked_url, &full_url], 3, &empty);
+}
+
+#[test]
+fn two_of_different_size() {
+    let (small, large) =
+        (serve(&file(2 * MIB), Behaviour::default()), serve(&file(3 * MIB), Behaviour::default()));
+    for servers in [[&small, &large], [&large, &small]] {
+        for args in ["-c 2 --min-segment 64K", "-c 8 --min-segment 64K", "-c 2"] {
+            let done = pftp(args, &servers).run().expect_code(8);
+            assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+            for server in servers {
+                assert!(done.stderr.contains(&server.addr().to_string()), "{}", done.stderr);
+            }
+            assert!(!done.files().contains(&NAME.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn two_of_different_time() {
+    let new = file(2 * MIB).with_modified("20240301000000");
+    let (old, new) = (serve(&file(2 * MIB), Behaviour::default()), serve(&new, Behaviour::default()));
+    for servers in [[&old, &new], [&new, &old]] {
+        let done = pftp("-c 4 --min-segment 64K", &servers).run().expect_code(8);
+        assert!(!done.files().contains(&NAME.to_owned()));
+    }
+}
+
+/// Three mirrors, of which the one at `odd` has another file.
+#[track_caller]
+fn two_of_three(odd: usize, other: &File, args: &str) {
+    let file = file(2 * MIB);
+    let servers: Vec<Server> =
+        (0..3).map(|at| serve(if at == odd { other } else { &file }, throttled(3_000_000))).collect();
+    let done = pftp(args, &servers.iter().collect::<Vec<_>>()).run().expect_code(0);
+    let done = done.expect_file(NAME, &file);
+    warns(&done, &servers[odd].addr().to_string(), "differs");
+}
+
+#[test]
+fn one_of_three_of_different_size() {
+    for odd in 0..3 {
+        two_of_three(odd, &file(2 * MIB + 100_000), "-c 6 --min-segment 64K");
+        two_of_three(odd, &file(MIB), "-c 3 --min-segment 64K");
+    }
+}
+
+#[test]
+fn one_of_three_of_different_time_and_content() {
+    for odd in 0..3 {
+        let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
+        two_of_three(odd, &other, "-c 6 --min-segment 64K");
+    }
+}
+
+#[test]
+fn one_of_three_with_fewer_connections_than_mirrors() {
+    for odd in 0..2 {
+        let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
+        two_of_three(odd, &other, "-c 2 --min-segment 64K");
+    }
+}
+
+#[test]
+fn a_mirror_that_says_nothing_of_the_file_decides_nothing() {
+    let silent = Behaviour::default().without("SIZE").without("MLST").without("MDTM");
+    let file = file(2 * MIB);
+    let other = file.clone().with_modified("20240301000000");
+    let (a, b) = (serve(&file, Behaviour::default()), serve(&other, Behaviour::default()));
+    let silent = serve(&file, silent);
+    pftp("-c 3 --min-segment 64K", &[&a, &b, &silent]).run().expect_code(8);
+}
+
+#[test]
+fn all_mirrors_work() {
+    let file = file(4 * MIB + 1);
+    let servers: Vec<Server> = (0..4).map(|_| serve(&file, throttled(3_000_000))).collect();
+    let all: Vec<&Server> = servers.iter().collect();
+    pftp("-c 8 --min-segment 64K", &all).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+    for server in servers {
+        let stats = server.stop();
+        assert_eq!((stats.logins(), stats.sessions.len()), (2, 2));
+        assert!(stats.payload() > 0);
+    }
+}
+
+#[test]
+fn more_mirrors_than_connections() {
+    let file = file(MIB);
+    let servers: Vec<Server> = (0..3).map(|_| serve(&file, Behaviour::default())).collect();
+    let all: Vec<&Server> = servers.iter().collect();
+    pftp("-c 2 --min-segment 64K", &all).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+    let logins: u32 = servers.into_iter().map(|server| server.stop().logins()).sum();
+    assert_eq!(logins, 2);
+}

@@ -1,0 +1,208 @@
+//! Dialogs between a session and a server, played to [`ftp_proto::Session`]: see `dialogs/script.rs` for the
+//! form of the files in `tests/dialogs`.
+
+#[path = "dialogs/run.rs"]
+mod run;
+#[path = "dialogs/script.rs"]
+mod script;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use run::{Portions, run};
+use script::Script;
+
+fn directory() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs"))
+}
+
+/// Plays the dialog three times, the bytes of the control connection portioned in three ways.
+fn play(name: &str) {
+    let path = directory().join(name).with_extension("ftp");
+    let text = std::fs::read_to_string(&path).expect("a dialog that can be read");
+    let path = path.display();
+    let script = match Script::parse(&text) {
+        Ok(script) => script,
+        Err((line, why)) => panic!("{path}:{line}: {why}"),
+    };
+    let transcripts = [Portions::Lines, Portions::Bytes, Portions::Glued].map(|portions| {
+        run(&script, portions).unwrap_or_else(|fault| {
+            let item = text.lines().nth(fault.line.saturating_sub(1)).unwrap_or_default();
+            let (line, expected, got) = (fault.line, fault.expected, fault.got);
+            panic!("{path}:{line} ({portions:?}): {item}\nexpected: {expected}\n     got: {got}\n")
+        })
+    });
+    assert!(transcripts.iter().all(|transcript| transcript == &transcripts[0]), "{transcripts:#?}");
+}
+
+macro_rules! dialogs {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        $(
+            #[test]
+            fn $name() {
+                play(stringify!($name));
+            }
+        )*
+    };
+}
+
+#[test]
+fn every_dialog_is_played() {
+    let entries = std::fs::read_dir(directory()).expect("a directory");
+    let files = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let files: BTreeSet<String> = files.map(|file| file.trim_end_matches(".ftp").to_owned()).collect();
+    let listed: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(files, listed, "left: the files; right: those that are played");
+}
+
+dialogs! {
+    aborted
+    aborted_before_data
+    aborted_without_mark
+    account_after_password
+    account_after_user
+    account_in_burst
+    account_missing
+    account_refused
+    ascii
+    burst
+    burst_answered_twice
+    burst_closed
+    burst_dropped
+    burst_not_understood
+    burst_of_a_transfer_dropped
+    burst_of_four
+    burst_reset
+    commands
+    commands_in_burst
+    completion_before_data_connected
+    completion_before_data_end
+    completion_without_data
+    connect_refused
+    cut
+    cut_after_completion
+    cut_and_epsv_fails
+    cut_closed
+    cut_closed_in_the_next_burst
+    cut_in_time
+    cut_pure_ftpd
+    cut_replies_without_end
+    cut_silence
+    cut_then_421
+    cut_then_command
+    cut_then_facts
+    cut_then_nothing
+    cut_twice_answered
+    cut_unanswered
+    cut_without_mark
+    data_reset
+    data_reset_at_size
+    empty_file
+    epsv_nonsense
+    epsv_nonsense_in_burst
+    epsv_over_ipv6
+    epsv_refused
+    epsv_refused_in_burst
+    epsv_refused_in_burst_503
+    epsv_refused_in_burst_marked
+    epsv_refused_with_rest_under_way
+    extend
+    extend_after_the_cut
+    facts_by_mlst
+    facts_by_mlst_after_transfer
+    facts_by_mlst_before_epsv
+    facts_by_mlst_behind_rest
+    facts_by_mlst_beside_rest
+    facts_by_mlst_of_two
+    facts_nonsense
+    facts_refused
+    features
+    features_unknown
+    greeting_421
+    greeting_closed
+    greeting_delayed
+    greeting_delayed_without_end
+    greeting_strange
+    idle_421
+    idle_control_closed
+    lock_step
+    lock_step_closed
+    login_busy
+    mark_after_data
+    mark_twice
+    marks_without_end
+    no_mark
+    overrun
+    overrun_by_one
+    passive_refused
+    passive_refused_in_burst
+    pasv_and_rest_refused_two_at_a_time
+    pasv_names_a_foreign_host
+    pasv_nonsense
+    preliminary_without_end
+    quit_after_cut
+    quit_connecting
+    quit_greeting
+    quit_login
+    quit_login_in_lock_step
+    quit_ready
+    quit_spoiled
+    quit_transfer
+    range_empty
+    ranges
+    reply_malformed
+    reply_odd
+    reply_too_long
+    requests_before_and_after_ready
+    rest_refused
+    rest_refused_in_burst
+    rest_refused_in_burst_no_mark
+    rest_strange
+    retr_not_known
+    retr_out_of_step
+    retr_refused
+    retr_refused_after_data_ended
+    retr_refused_after_data_refused
+    retr_refused_before_data_connected
+    retr_strange
+    retr_transient
+    short
+    short_of_the_range
+    shrink_after_end
+    shrink_before_data
+    shrink_before_mark
+    shrink_behind
+    shrink_queued
+    shrink_refused
+    shrink_running
+    shrink_to_a_smaller_size
+    spoiled_and_closed
+    spoiled_and_shrunk
+    spoiled_twice
+    stale_restart
+    stale_restart_after_epsv
+    timer_completion
+    timer_completion_before_data
+    timer_connect
+    timer_data_connect
+    timer_data_refused
+    timer_greeting
+    timer_reply
+    timer_spoiled
+    timer_stall
+    timer_stall_starts_with_the_window
+    trace
+    transfer_421
+    transfer_control_closed
+    type_refused
+    unsolicited
+    unsolicited_after_burst
+    unsolicited_after_transfer
+    user_refused
+    user_suffices
+    user_suffices_bad_sequence
+    user_suffices_pure_ftpd
+    wrong_password
+    wrong_password_in_lock_step
+}

@@ -1,0 +1,130 @@
+//! Calls of the `pftp` command, with their log.
+
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+
+use pftp_tests::command::{Done, Pftp};
+
+use crate::log::Log;
+
+/// The names that a call gives to files of its own.
+const LOG: &str = "call.log";
+const CONFIG: &str = "call.conf";
+
+/// A quiet call that writes a log.
+pub(crate) struct Call(Pftp);
+
+/// What came of it.
+pub(crate) struct Outcome {
+    done: Done,
+    pub(crate) log: Log,
+}
+
+impl Call {
+    pub(crate) fn new(transport: &str) -> Self {
+        Self(Pftp::new(["--transport", transport, "--quiet", "--log", LOG]))
+    }
+
+    pub(crate) fn arg(self, arg: impl Into<OsString>) -> Self {
+        Self(self.0.arg(arg))
+    }
+
+    pub(crate) fn args<T: Into<OsString>>(self, args: impl IntoIterator<Item = T>) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    pub(crate) fn connections(self, connections: usize) -> Self {
+        self.args(["--connections".to_owned(), connections.to_string()])
+    }
+
+    pub(crate) fn min_segment(self, size: &str) -> Self {
+        self.args(["--min-segment", size])
+    }
+
+    /// With a config file of this text.
+    pub(crate) fn config(self, text: &str) -> Self {
+        Self(self.0.with_file(CONFIG, text)).args(["--thread", CONFIG])
+    }
+
+    pub(crate) fn run(self) -> Outcome {
+        let done = self.0.run();
+        let log = if done.files().iter().any(|name| name == LOG) { done.read(LOG) } else { Vec::new() };
+        Outcome { done, log: Log::new(&String::from_utf8_lossy(&log)) }
+    }
+}
+
+impl Outcome {
+    /// It ended well and without a word, and left one file: `name`, with exactly these bytes.
+    #[track_caller]
+    pub(crate) fn expect_file(&self, name: &str, bytes: &[u8]) -> &Self {
+        self.expect_success([name].as_slice());
+        self.expect_same(&self.done.read(name), bytes);
+        assert!(self.done.stdout.is_empty(), "{self}");
+        self
+    }
+
+    /// It ended well and without a word, left no file, and wrote exactly these bytes to standard output.
+    #[track_caller]
+    pub(crate) fn expect_stdout(&self, bytes: &[u8]) -> &Self {
+        self.expect_success(&[]);
+        self.expect_same(&self.done.stdout, bytes);
+        self
+    }
+
+    #[track_caller]
+    fn expect_success(&self, files: &[&str]) {
+        assert_eq!((self.done.code, self.done.stderr.as_str()), (Some(0), ""), "{self}");
+        assert_eq!(self.files(), files, "{self}");
+    }
+
+    #[track_caller]
+    fn expect_same(&self, got: &[u8], bytes: &[u8]) {
+        let differs = || got.iter().zip(bytes).position(|(got, byte)| got != byte);
+        assert!(
+            got == bytes,
+            "{} bytes instead of {}; the first that differs: {:?}\n{self}",
+            got.len(),
+            bytes.len(),
+            differs()
+        );
+    }
+
+    /// It ended with this code, left no file, and said one line, in which these words are in this order.
+    #[track_caller]
+    pub(crate) fn expect_failure(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.done.code, Some(code), "{self}");
+        assert_eq!(self.files(), [""; 0], "{self}");
+        let line = self.done.stderr.strip_suffix('\n').filter(|line| !line.contains(['\n', '\r']));
+        let mut rest = line.and_then(|line| line.strip_prefix("pftp: "));
+        for word in words {
+            rest = rest.and_then(|rest| rest.split_once(word)).map(|(_, rest)| rest);
+        }
+        assert!(rest.is_some(), "one line with {words:?} was expected\n{self}");
+        assert!(self.done.stdout.is_empty(), "{self}");
+    }
+
+    /// The files that it left, but for those of the call.
+    fn files(&self) -> Vec<String> {
+        let mut files = self.done.files();
+        files.retain(|name| name != LOG && name != CONFIG);
+        files
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it ended with {:?} and said: {}\nIts log:\n{}", self.done.code, self.done.stderr, self.log)
+    }
+}
+
+/// The path with every byte escaped that may not stand in a URL as it is.
+pub(crate) fn percent_encoded(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
