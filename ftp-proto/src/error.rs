@@ -149,6 +149,22 @@ impl fmt::Display for Cause {
     }
 }
 
+#[cfg(feature = "std")]
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+                Self::Unreachable
+            }
+            ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Reset,
+            _ => Self::Other(error.raw_os_error().unwrap_or_default()),
+        }
+    }
+}
+
 /// A call that the caller's own code should not have made; nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

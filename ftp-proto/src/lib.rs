@@ -84,6 +84,8 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod arg;
 mod code;
@@ -109,7 +111,7 @@ pub use error::{Cause, Error, Misuse, PeerFault, Timer};
 pub use event::{
     Action, Change, Channel, End, Event, Finish, Line, Output, Request, RequestId, Retrieve, Until,
 };
-pub use link::{Interest, Link, LinkOutput};
+pub use link::{Conduit, Driver, Interest, KEEPALIVE, Link, LinkOutput, Read, Socket, Turn};
 pub use meaning::{Facts, Features, TimeVal};
 pub use parser::{ReplyError, ReplyParser};
 pub use reply::Reply;

@@ -33,6 +33,18 @@ pub trait Transport {
     /// Ends a session: QUIT is sent, its reply not awaited. [`Event::Closed`] is still reported.
     fn close(&mut self, id: SessionId);
 
+    /// Something to wake [`wait`](Self::wait) with, from any thread: it returns `None` then, at least once after
+    /// each call.
+    fn waker(&self) -> Arc<dyn Fn() + Send + Sync>;
+
+    /// Ends all sessions without waiting for anything, not even for a write to the sink that is under way.
+    fn abandon(self)
+    where
+        Self: Sized,
+    {
+        drop(self);
+    }
+
     /// Waits for the next report, at most until `until`. `None` when that time has come, or when
     /// another thread woke the transport.
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<Self::SinkError>>;

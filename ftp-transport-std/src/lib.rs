@@ -119,28 +119,11 @@ where
         Self { clock: Clock(std::time::Instant::now()), sink, sessions: BTreeMap::new(), sender, receiver }
     }
 
-    /// Something to wake [`wait`](Transport::wait) with from any thread: each call makes it return `None`
-    /// once.
-    pub fn waker(&self) -> impl Fn() + Clone + Send + 'static {
-        let sender = self.sender.clone();
-        move || {
-            // Fails when the transport is gone, and with it whoever waits.
-            let _ = sender.send(Message::Wake);
-        }
-    }
-
-    /// Ends the sessions like a drop, but does not wait for their threads: a write to the sink may hold one
-    /// up for ever.
-    pub fn abandon(mut self) {
-        self.quit();
-        self.sessions.clear();
-    }
-
     fn start(&self, id: SessionId, peer: SocketAddr, config: Arc<Config>) -> std::io::Result<Handle> {
         let (orders, receiver) = mpsc::channel();
         let (reader, wake) = std::io::pipe()?;
         let link = Link::new(config, peer, self.sink.clone(), self.clock.now());
-        let worker = Worker::new(id, link, self.clock, reader, receiver, self.sender.clone());
+        let worker = Worker::new(id, link, self.clock, (reader, receiver), self.sender.clone());
         let builder = std::thread::Builder::new().name(format!("ftp-{}", id.0)).stack_size(STACK);
         Ok(Handle { orders, wake, thread: builder.spawn(move || worker.run(peer))? })
     }
@@ -189,6 +172,20 @@ where
         if let Some(handle) = self.sessions.get_mut(&id) {
             handle.order(Order::Quit);
         }
+    }
+
+    fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let sender = self.sender.clone();
+        Arc::new(move || {
+            // Fails when the transport is gone, and with it whoever waits.
+            let _ = sender.send(Message::Wake);
+        })
+    }
+
+    /// Like a drop, but does not wait for the threads.
+    fn abandon(mut self) {
+        self.quit();
+        self.sessions.clear();
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<S::Error>> {

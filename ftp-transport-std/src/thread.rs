@@ -1,10 +1,9 @@
 //! The thread of one session.
 
-use crate::socket::{Read, Socket};
+use crate::socket::TcpSocket;
 use crate::{Clock, Message};
 use ftp_proto::{
-    Action, Change, Channel, Event, Instant, Link, LinkOutput, Report, Request, RequestId, SessionId, Sink,
-    Until,
+    Cause, Channel, Conduit, Driver, Instant, Link, Report, Request, RequestId, SessionId, Sink, Until,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{PipeReader, Read as _};
@@ -19,25 +18,39 @@ pub(crate) enum Order {
     Quit,
 }
 
-/// Bytes read at once from a data connection; larger ones gain nothing measurable.
-const DATA_BUFFER: usize = 256 * 1024;
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
 
-/// Bytes read at once from a control connection.
-const CONTROL_BUFFER: usize = 4 * 1024;
-
-/// Reads from the data connection before the control connection and the orders are looked at again.
-const READS_IN_A_ROW: usize = 16;
+/// Reads from one connection before the other and the orders are looked at again.
+const READS: usize = 16;
 
 pub(crate) struct Worker<S: Sink + ?Sized> {
-    id: SessionId,
-    link: Link<S>,
+    conduit: Conduit<S, TcpSocket>,
+    outlet: Outlet<S::Error>,
     clock: Clock,
     wake: PipeReader,
     orders: Receiver<Order>,
-    reports: Sender<Message<S::Error>>,
-    control: Option<Socket>,
-    data: Option<Socket>,
     buffer: Vec<u8>,
+}
+
+/// Where a session's reports go, and its sockets come from.
+struct Outlet<E>(Sender<Message<E>>);
+
+impl<E> Driver<E> for Outlet<E> {
+    type Socket = TcpSocket;
+
+    fn dial(&mut self, channel: Channel, peer: SocketAddr) -> Result<TcpSocket, Cause> {
+        TcpSocket::connect(channel, peer)
+    }
+
+    fn discard(&mut self, _channel: Channel, socket: TcpSocket) {
+        drop(socket);
+    }
+
+    fn report(&mut self, report: Report<E>) {
+        // Fails when the transport is being dropped; the order to quit follows then.
+        let _ = self.0.send(Message::Report(report));
+    }
 }
 
 /// What `poll(2)` found.
@@ -53,132 +66,48 @@ impl<S: Sink + ?Sized> Worker<S> {
         id: SessionId,
         link: Link<S>,
         clock: Clock,
-        wake: PipeReader,
-        orders: Receiver<Order>,
+        (wake, orders): (PipeReader, Receiver<Order>),
         reports: Sender<Message<S::Error>>,
     ) -> Self {
-        Self { id, link, clock, wake, orders, reports, control: None, data: None, buffer: Vec::new() }
+        let (conduit, outlet) = (Conduit::new(id, link), Outlet(reports));
+        Self { conduit, outlet, clock, wake, orders, buffer: vec![0; BUFFER] }
     }
 
     /// Runs the session to its end.
     pub(crate) fn run(mut self, peer: SocketAddr) {
-        self.dial(Channel::Control, peer);
-        while self.carry_out() {
+        self.conduit.dial(Channel::Control, peer, &mut self.outlet, self.clock.now());
+        while self.conduit.settle(&mut self.outlet, self.clock.now()) {
             let ready = self.wait();
             if ready.wake {
                 self.take_orders();
             }
-            // The control connection first: a reply may say what the data connection's bytes are.
-            if ready.control {
-                self.turn(Channel::Control);
-            }
-            if ready.data {
-                self.turn(Channel::Data);
+            for (channel, ready) in [(Channel::Control, ready.control), (Channel::Data, ready.data)] {
+                if ready {
+                    self.conduit.turn(channel, &mut self.buffer, READS, self.clock.now());
+                }
             }
             let now = self.clock.now();
-            if self.link.poll_timeout().is_some_and(|due| due <= now) {
-                self.link.handle_timeout(now);
-            }
-        }
-    }
-
-    /// Does what the link asks for. False when the session has ended.
-    fn carry_out(&mut self) -> bool {
-        loop {
-            while let Some(output) = self.link.poll() {
-                match output {
-                    LinkOutput::Action(Action::Connect(peer)) => self.dial(Channel::Data, peer),
-                    LinkOutput::Action(Action::Close(channel)) => self.close(channel),
-                    LinkOutput::Action(_) => {}
-                    LinkOutput::Written(range) => self.report(Report::Written(self.id, range)),
-                    LinkOutput::Sink(error) => self.report(Report::Sink(self.id, error)),
-                    LinkOutput::Event(event) => {
-                        let last = matches!(event, Event::Closed(_));
-                        self.report(Report::Event(self.id, event));
-                        if last {
-                            return false;
-                        }
-                    }
-                }
-            }
-            if !self.send() {
-                return true;
-            }
-        }
-    }
-
-    fn report(&self, report: Report<S::Error>) {
-        // Fails when the transport is being dropped; the order to quit follows then.
-        let _ = self.reports.send(Message::Report(report));
-    }
-
-    fn dial(&mut self, channel: Channel, peer: SocketAddr) {
-        let now = self.clock.now();
-        match Socket::connect(peer) {
-            Ok(socket) => {
-                let connected = socket.is_connected();
-                if channel == Channel::Control {
-                    socket.set_control_options();
-                }
-                *self.slot(channel) = Some(socket);
-                if connected {
-                    self.link.change(channel, Change::Connected, now);
-                }
-            }
-            Err(cause) => self.link.change(channel, Change::Failed(cause), now),
-        }
-    }
-
-    fn close(&mut self, channel: Channel) {
-        if channel == Channel::Control {
-            self.send();
-        }
-        *self.slot(channel) = None;
-    }
-
-    const fn slot(&mut self, channel: Channel) -> &mut Option<Socket> {
-        match channel {
-            Channel::Control => &mut self.control,
-            Channel::Data => &mut self.data,
-        }
-    }
-
-    /// Sends what the control connection takes now. True if something new may have come out of it.
-    fn send(&mut self) -> bool {
-        let Some(socket) = self.control.as_ref().filter(|socket| socket.is_connected()) else { return false };
-        let bytes = self.link.write_buf(Channel::Control);
-        if bytes.is_empty() {
-            return false;
-        }
-        let sent = socket.write(bytes);
-        let now = self.clock.now();
-        match sent {
-            Ok(0) => false,
-            Ok(len) => {
-                self.link.wrote(Channel::Control, len, now);
-                true
-            }
-            Err(end) => {
-                self.control = None;
-                self.link.change(Channel::Control, Change::Ended(end), now);
-                true
+            if self.conduit.link().poll_timeout().is_some_and(|due| due <= now) {
+                self.conduit.link().handle_timeout(now);
             }
         }
     }
 
     /// Waits until something is ready, an order comes or a deadline is reached.
-    fn wait(&self) -> Ready {
-        let timeout = self.link.poll_timeout().map(|due| timespec(due, self.clock.now()));
+    fn wait(&mut self) -> Ready {
+        let timeout = self.conduit.link().poll_timeout().map(|due| timespec(due, self.clock.now()));
         let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
         // A connection nobody wants anything of is left out: poll would report its hang-up for ever.
         let watched = [Channel::Control, Channel::Data].map(|channel| {
-            let socket = self.socket(channel)?;
-            let events = self.events(channel, socket);
+            let (socket, wants) = (self.conduit.socket(channel)?, self.conduit.interest(channel)?);
+            let mut events = PollFlags::empty();
+            events.set(PollFlags::IN, wants.read);
+            events.set(PollFlags::OUT, wants.write);
             if events.is_empty() {
                 return None;
             }
             fds.push(PollFd::from_borrowed_fd(socket.as_fd(), events));
-            Some(fds.len() - 1)
+            Some(fds.len().saturating_sub(1))
         });
         // An interrupted or failed wait finds nothing ready, and the loop comes round again.
         if poll(&mut fds, timeout.as_ref()).is_err() {
@@ -189,86 +118,25 @@ impl<S: Sink + ?Sized> Worker<S> {
         Ready { wake: ready(0), control, data }
     }
 
-    const fn socket(&self, channel: Channel) -> Option<&Socket> {
-        match channel {
-            Channel::Control => self.control.as_ref(),
-            Channel::Data => self.data.as_ref(),
-        }
-    }
-
-    fn events(&self, channel: Channel, socket: &Socket) -> PollFlags {
-        if !socket.is_connected() {
-            return PollFlags::OUT;
-        }
-        let wants = self.link.wants(channel);
-        let mut events = PollFlags::empty();
-        events.set(PollFlags::IN, wants.read);
-        events.set(PollFlags::OUT, wants.write);
-        events
-    }
-
     fn take_orders(&mut self) {
         // What is left in the pipe wakes the thread once more, which is harmless.
         let _ = self.wake.read(&mut [0; 64]);
         let now = self.clock.now();
+        let link = self.conduit.link();
         while let Ok(order) = self.orders.try_recv() {
             match order {
-                // Refused only if the session has just ended, which its owner is being told.
-                Order::Request(id, request) => drop(self.link.request(id, request, now)),
-                Order::Shrink(id, until) => self.link.shrink(id, until, now),
-                Order::Quit => self.link.quit(now),
-            }
-        }
-    }
-
-    /// Takes what a ready connection has: its establishment or failure, or bytes.
-    fn turn(&mut self, channel: Channel) {
-        let Some(socket) = self.slot(channel) else { return };
-        if socket.is_connected() {
-            return self.read(channel);
-        }
-        let change = match socket.finish_connect() {
-            Ok(()) => Change::Connected,
-            Err(cause) => Change::Failed(cause),
-        };
-        if let Change::Failed(_) = change {
-            *self.slot(channel) = None;
-        }
-        self.link.change(channel, change, self.clock.now());
-    }
-
-    fn read(&mut self, channel: Channel) {
-        let room = if channel == Channel::Data { DATA_BUFFER } else { CONTROL_BUFFER };
-        if self.buffer.len() < room {
-            self.buffer.resize(room, 0);
-        }
-        for _ in 0..READS_IN_A_ROW {
-            let socket = if channel == Channel::Data { &self.data } else { &self.control };
-            let (true, Some(socket), Some(buffer)) =
-                (self.link.wants(channel).read, socket, self.buffer.get_mut(..room))
-            else {
-                return;
-            };
-            let read = socket.read(buffer);
-            let now = self.clock.now();
-            match read {
-                Read::Bytes(len) => {
-                    self.link.read(channel, self.buffer.get(..len).unwrap_or_default(), now);
-                    if len < room {
-                        return;
-                    }
+                Order::Request(id, request) => {
+                    // Refused only if the session has just ended, which its owner is being told.
+                    let _ = link.request(id, request, now);
                 }
-                Read::Ended(end) => {
-                    *self.slot(channel) = None;
-                    return self.link.change(channel, Change::Ended(end), now);
-                }
-                Read::NotNow => return,
+                Order::Shrink(id, until) => link.shrink(id, until, now),
+                Order::Quit => link.quit(now),
             }
         }
     }
 }
 
-/// The time from `now` to `due`, as `poll(2)` wants it, rounded up: a wait that ends early would be repeated.
+/// The time from `now` to `due`, as `poll(2)` wants it.
 fn timespec(due: Instant, now: Instant) -> Timespec {
     let wait = due.since(now);
     let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);

@@ -134,6 +134,8 @@ pub enum Mode {
 pub enum Transport {
     /// Blocking sockets, a thread for each connection
     Std,
+    /// One event loop for all connections
+    Mio,
 }
 
 /// Text from the command line in which a password may be. It never prints.

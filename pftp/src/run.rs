@@ -1,5 +1,6 @@
 //! One download, from its options to its end: names, signals, sessions, file, log and progress put together.
 
+use crate::cli;
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
@@ -9,6 +10,7 @@ use crate::plan::{MirrorId, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
 use crate::sources;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
+use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
@@ -48,45 +50,70 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     }
     let settings = settings(options, progress);
     let destination = Arc::new(Destination::open(options)?);
-    let log = match &options.log {
-        Some(target) => Some(Log::open(target, settings.connections > NonZeroUsize::MIN)?),
-        None => None,
-    };
-    let mut transport = StdTransport::new(destination.clone());
-    let (sender, inputs) = channel();
-    watch_signals(sender.clone(), transport.waker())
-        .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
-    let mut planner = Planner::new(settings, transport.now());
-    let mut here = Here {
-        sources: &options.sources,
-        destination: &destination,
-        waker: Box::new(transport.waker()),
-        sender,
-        inputs,
-        threads: BTreeMap::new(),
-        log,
-        next_look: Instant::ZERO,
-        progress,
-    };
-    let result = drive(&mut planner, &mut transport, &mut here);
-    here.flush_log();
-    let now = transport.now();
-    let size = match result {
-        Ok(size) => size,
-        Err(failure) => {
-            // Nobody may be reading what a session is writing.
-            transport.abandon();
-            // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
-            destination.discard();
-            return Err(failure);
+    let sink = Arc::clone(&destination);
+    let job = Job { options, settings, destination: &destination };
+    match options.transport {
+        cli::Transport::Std => job.run(StdTransport::new(sink), progress),
+        cli::Transport::Mio => {
+            let transport = MioTransport::new(sink)
+                .map_err(|error| Failure::new(Kind::Other, format!("cannot make an event loop: {error}")))?;
+            job.run(transport, progress)
         }
-    };
-    // No session may write any more when the file is made whole.
-    drop(transport);
-    destination.finish(size)?;
-    progress.done(size);
-    progress.finish(now.0);
-    Ok(())
+    }
+}
+
+/// A download before it has a transport.
+struct Job<'a> {
+    options: &'a Options,
+    settings: Settings,
+    destination: &'a Destination,
+}
+
+impl Job<'_> {
+    fn run<T>(self, mut transport: T, progress: &mut Progress) -> Result<(), Failure>
+    where
+        T: Transport<SinkError = io::Error>,
+    {
+        let log = match &self.options.log {
+            Some(target) => Some(Log::open(target, self.settings.connections > NonZeroUsize::MIN)?),
+            None => None,
+        };
+        let (sender, inputs) = channel();
+        let waker = transport.waker();
+        watch_signals(sender.clone(), Arc::clone(&waker))
+            .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
+        let mut planner = Planner::new(self.settings, transport.now());
+        let mut here = Here {
+            sources: &self.options.sources,
+            destination: self.destination,
+            waker,
+            sender,
+            inputs,
+            threads: BTreeMap::new(),
+            log,
+            next_look: Instant::ZERO,
+            progress,
+        };
+        let result = drive(&mut planner, &mut transport, &mut here);
+        here.flush_log();
+        let now = transport.now();
+        let size = match result {
+            Ok(size) => size,
+            Err(failure) => {
+                // Nobody may be reading what a session is writing.
+                transport.abandon();
+                // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
+                self.destination.discard();
+                return Err(failure);
+            }
+        };
+        // No session may write any more when the file is made whole.
+        drop(transport);
+        self.destination.finish(size)?;
+        progress.done(size);
+        progress.finish(now.0);
+        Ok(())
+    }
 }
 
 fn settings(options: &Options, progress: &mut Progress) -> Settings {
@@ -133,7 +160,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
 }
 
 /// Ends the download in order at the first signal, and the program at once at the second.
-fn watch_signals(inputs: Sender<Input>, wake: impl Fn() + Send + 'static) -> io::Result<()> {
+fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
         let seen = Arc::new(AtomicBool::new(false));
         let code = i32::from(Kind::Interrupted(code).code());
@@ -153,11 +180,14 @@ fn watch_signals(inputs: Sender<Input>, wake: impl Fn() + Send + 'static) -> io:
     Ok(())
 }
 
+/// What wakes the transport.
+type Waker = Arc<dyn Fn() + Send + Sync>;
+
 /// The surroundings of a download on this machine.
 struct Here<'a> {
     sources: &'a [sources::Source],
     destination: &'a Destination,
-    waker: Box<dyn Waker>,
+    waker: Waker,
     sender: Sender<Input>,
     inputs: Receiver<Input>,
     /// The number of each session's connection in the log.
@@ -165,22 +195,6 @@ struct Here<'a> {
     log: Option<Log>,
     next_look: Instant,
     progress: &'a mut Progress,
-}
-
-/// A closure that wakes the transport and can be handed to a thread.
-trait Waker: Send {
-    fn another(&self) -> Box<dyn Waker>;
-    fn wake(&self);
-}
-
-impl<F: Fn() + Clone + Send + 'static> Waker for F {
-    fn another(&self) -> Box<dyn Waker> {
-        Box::new(self.clone())
-    }
-
-    fn wake(&self) {
-        self();
-    }
 }
 
 impl Here<'_> {
@@ -199,16 +213,16 @@ impl Surroundings<io::Error> for Here<'_> {
     fn resolve(&mut self, id: MirrorId) {
         let Some(source) = self.sources.get(id.0) else { return };
         let (host, port) = (source.host.clone(), source.port);
-        let (inputs, waker) = (self.sender.clone(), self.waker.another());
+        let (inputs, waker) = (self.sender.clone(), Arc::clone(&self.waker));
         let look_up = move || {
             let found = addresses(&host, port);
             // Fails when the download is over.
             let _ = inputs.send(Input::Resolved(id, found));
-            waker.wake();
+            waker();
         };
         if let Err(error) = std::thread::Builder::new().name("resolver".to_owned()).spawn(look_up) {
             let _ = self.sender.send(Input::Resolved(id, Err(error.to_string())));
-            self.waker.wake();
+            (self.waker)();
         }
     }
 

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::binary;
 use crate::model::File;
 
-/// How long a run may take: far more than any does, even on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a run may take: far more than any does, even on a busy machine with a slow disk.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A command to be run in a fresh directory of its own.
 #[derive(Debug)]

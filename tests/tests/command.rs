@@ -20,6 +20,8 @@ mod log;
 mod mirrors;
 #[path = "command/progress.rs"]
 mod progress;
+#[path = "command/regressions.rs"]
+mod regressions;
 #[path = "command/signals.rs"]
 mod signals;
 #[path = "command/stdout.rs"]

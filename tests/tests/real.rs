@@ -95,5 +95,5 @@ mod over {
         };
     }
 
-    transports!(std);
+    transports!(std mio);
 }

@@ -4,6 +4,10 @@
 //! and a clock. Bytes pass through as they are read; TLS, where it is used, sits between
 //! [`Link::read`] and the session, and between the session and [`Link::write_buf`].
 
+mod conduit;
+
+pub use conduit::{Conduit, Driver, KEEPALIVE, Read, Socket, Turn};
+
 use crate::config::Config;
 use crate::error::Misuse;
 use crate::event::{Action, Change, Channel, Event, Output, Request, RequestId, Until};

@@ -440,6 +440,11 @@ impl Transport for SimTransport {
         self.with_client(id, |client| client.link.quit(now));
     }
 
+    /// There is no other thread.
+    fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        Arc::new(|| {})
+    }
+
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<Infallible>> {
         self.waits += 1;
         assert!(

@@ -90,3 +90,12 @@ fn another_mirror_takes_what_a_full_one_does_not() {
     let other = |line: &str| !line.contains(&full.addr().to_string());
     assert!(!done.stderr.lines().any(other), "{}", done.stderr);
 }
+
+#[test]
+fn more_connections_than_any_server_allows() {
+    let file = file(MIB);
+    let server = serve(&file, Behaviour::default());
+    let done = pftp("-c 1000 --min-segment 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    assert!(done.stderr.starts_with("pftp: warning: 1000 connections are more than"), "{}", done.stderr);
+    assert!(server.stop().peak_sessions <= 64);
+}

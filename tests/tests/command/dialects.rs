@@ -1,6 +1,6 @@
 //! Servers that lack something, or want something said in another way.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use crate::support::*;
 
@@ -132,7 +132,27 @@ fn servers_like_those_of_the_world() {
         Behaviour { banner: vec!["one".into(), "220 two".into(), "three".into()], ..Behaviour::default() },
         Behaviour::default().when(Trigger::Accepted, Reaction::Insert(b"120 soon\r\n".to_vec())),
     ] {
+        let behaviour = Behaviour { bytes_per_second: Some(4_000_000), ..behaviour };
         let (done, stats) = arrives(3 * MIB, behaviour, "-c 3 --min-segment 64K");
         assert_eq!((done.stderr.as_str(), stats.logins(), stats.sessions.len()), ("", 3, 3));
     }
+}
+
+#[test]
+fn an_ipv6_address() {
+    let file = file(MIB);
+    // A machine may be without IPv6.
+    let Ok(server) = Server::start_at((Ipv6Addr::LOCALHOST, 0), Model::new(tree(&file))) else { return };
+    pftp("-c 2 --min-segment 64K", &[&server]).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+    assert_eq!(server.stop().count("PASV"), 0);
+}
+
+#[test]
+fn a_name_of_which_only_one_address_answers() {
+    let file = file(MIB);
+    let server = serve(&file, Behaviour::default());
+    let url = server.url(PATH).replace("127.0.0.1", "localhost");
+    let done = Pftp::new(["-q", "-c", "2", "--min-segment", "64K", &url]).run();
+    done.expect_code(0).expect_silence().expect_file(NAME, &file);
+    assert_eq!(server.stop().logins(), 2);
 }

@@ -127,30 +127,31 @@ fn all_fail_and_the_most_telling_is_told() {
     run(&[&empty_url, &locked_url, &full_url], 3, &empty);
 }
 
+/// Both are slow enough to be heard before one of them has sent all.
+#[track_caller]
+fn nobody_knows(one: &File, other: &File, args: &str) {
+    let (one, other) = (serve(one, throttled(2_000_000)), serve(other, throttled(2_000_000)));
+    for servers in [[&one, &other], [&other, &one]] {
+        let done = pftp(args, &servers).run().expect_code(8);
+        assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+        for server in servers {
+            assert!(done.stderr.contains(&server.addr().to_string()), "{}", done.stderr);
+        }
+        assert!(!done.files().contains(&NAME.to_owned()));
+    }
+}
+
 #[test]
 fn two_of_different_size() {
-    let (small, large) =
-        (serve(&file(2 * MIB), Behaviour::default()), serve(&file(3 * MIB), Behaviour::default()));
-    for servers in [[&small, &large], [&large, &small]] {
-        for args in ["-c 2 --min-segment 64K", "-c 8 --min-segment 64K", "-c 2"] {
-            let done = pftp(args, &servers).run().expect_code(8);
-            assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
-            for server in servers {
-                assert!(done.stderr.contains(&server.addr().to_string()), "{}", done.stderr);
-            }
-            assert!(!done.files().contains(&NAME.to_owned()));
-        }
+    for args in ["-c 2 --min-segment 64K", "-c 8 --min-segment 64K", "-c 2"] {
+        nobody_knows(&file(2 * MIB), &file(3 * MIB), args);
     }
 }
 
 #[test]
 fn two_of_different_time() {
     let new = file(2 * MIB).with_modified("20240301000000");
-    let (old, new) = (serve(&file(2 * MIB), Behaviour::default()), serve(&new, Behaviour::default()));
-    for servers in [[&old, &new], [&new, &old]] {
-        let done = pftp("-c 4 --min-segment 64K", &servers).run().expect_code(8);
-        assert!(!done.files().contains(&NAME.to_owned()));
-    }
+    nobody_knows(&file(2 * MIB), &new, "-c 4 --min-segment 64K");
 }
 
 /// Three mirrors, of which the one at `odd` has another file.
@@ -214,7 +215,7 @@ fn all_mirrors_work() {
 #[test]
 fn more_mirrors_than_connections() {
     let file = file(MIB);
-    let servers: Vec<Server> = (0..3).map(|_| serve(&file, Behaviour::default())).collect();
+    let servers: Vec<Server> = (0..3).map(|_| serve(&file, throttled(2_000_000))).collect();
     let all: Vec<&Server> = servers.iter().collect();
     pftp("-c 2 --min-segment 64K", &all).run().expect_code(0).expect_silence().expect_file(NAME, &file);
     let logins: u32 = servers.into_iter().map(|server| server.stop().logins()).sum();

@@ -16,7 +16,7 @@ fn in_mid_file() {
     for (signal, code) in BOTH {
         let server = stalling(&file(8 * MIB));
         let old = "an older file";
-        let running = pftp("-c 2 --min-segment 64K", &[&server]).with_file(NAME, old).start();
+        let running = pftp("-c 1", &[&server]).with_file(NAME, old).start();
         let part = running.path(PART);
         until("a part is there", || std::fs::metadata(&part).is_ok_and(|part| part.len() >= 200_000));
         assert_eq!(std::fs::read(running.path(NAME)).expect("the older file"), old.as_bytes());

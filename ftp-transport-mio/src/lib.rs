@@ -1,0 +1,202 @@
+//! Drives any number of [`ftp_proto`] sessions from one thread and one mio event loop.
+//!
+//! The loop runs inside [`wait`](Transport::wait), on the thread that calls it; there is no other. An idle
+//! loop sleeps in one system call until something happens.
+
+mod registry;
+mod socket;
+
+use ftp_proto::{
+    Channel, Conduit, Config, Instant, Link, Report, Request, RequestId, SessionId, Sink, Transport, Turn,
+    Until,
+};
+use mio::{Events, Poll, Waker};
+use registry::{Outlet, Place, Sessions, WAKER};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Bytes read at once. One buffer serves all sessions.
+const BUFFER: usize = 256 * 1024;
+
+/// Reads from one connection before the others have their turn.
+const READS: usize = 4;
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// A [`Transport`] without threads. All sessions write to one [`Sink`].
+pub struct MioTransport<S: Sink + ?Sized> {
+    started: std::time::Instant,
+    sink: Arc<S>,
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    sessions: Sessions<S>,
+    reports: VecDeque<Report<S::Error>>,
+    buffer: Vec<u8>,
+}
+
+impl<S: Sink + ?Sized> MioTransport<S> {
+    /// A transport without sessions, whose clock starts at zero now.
+    ///
+    /// # Errors
+    /// If the system has no room for another event queue.
+    pub fn new(sink: Arc<S>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Self {
+            started: std::time::Instant::now(),
+            sink,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            waker,
+            sessions: Sessions::new(),
+            reports: VecDeque::new(),
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    /// Does something with a session, and then what comes of it.
+    fn with(&mut self, id: SessionId, act: impl FnOnce(&mut Link<S>, Instant)) {
+        let now = self.now();
+        if let Some(place) = self.sessions.place(id)
+            && let Some(entry) = self.sessions.get(place)
+        {
+            act(entry.conduit.link(), now);
+            self.settle(place);
+        }
+    }
+
+    fn settle(&mut self, place: Place) {
+        let now = self.now();
+        let Some(entry) = self.sessions.get(place) else { return };
+        let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
+        if entry.conduit.settle(&mut outlet, now) {
+            self.sessions.enlist(place);
+        } else {
+            self.sessions.remove(place);
+        }
+    }
+
+    /// Waits for something to happen, and notes what is ready. True if the waker woke it.
+    fn listen(&mut self, until: Option<Instant>) -> bool {
+        let due = [until, self.sessions.next_deadline()].into_iter().flatten().min();
+        let patience = if self.sessions.turns() > 0 { Some(Instant::ZERO) } else { due };
+        let timeout = patience.map(|due| due.since(self.now()));
+        // An interrupted wait has found nothing, and the loop comes round again.
+        if self.poll.poll(&mut self.events, timeout).is_err() {
+            return false;
+        }
+        let mut woken = false;
+        let mut touched = Vec::new();
+        for event in &self.events {
+            match Place::of(event.token()) {
+                Some((place, channel)) => {
+                    self.sessions.mark(place, channel);
+                    touched.push(place);
+                }
+                None => woken = true,
+            }
+        }
+        for place in touched {
+            self.settle(place);
+        }
+        woken
+    }
+
+    /// Gives every socket that is lined up one turn, and tells those whose time has come.
+    fn work(&mut self) {
+        for _ in 0..self.sessions.turns() {
+            let Some((place, channel)) = self.sessions.next_turn() else { break };
+            let now = self.now();
+            let Some(entry) = self.sessions.get(place) else { continue };
+            if entry.conduit.turn(channel, &mut self.buffer, READS, now) == Turn::Drained {
+                self.sessions.drained(place, channel);
+            }
+            self.settle(place);
+        }
+        let now = self.now();
+        while let Some(place) = self.sessions.next_due(now) {
+            if let Some(entry) = self.sessions.get(place) {
+                entry.conduit.link().handle_timeout(now);
+            }
+            self.settle(place);
+        }
+    }
+}
+
+impl<S: Sink + ?Sized> fmt::Debug for MioTransport<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions: Vec<SessionId> = self.sessions.ids().collect();
+        f.debug_struct("MioTransport").field("sessions", &sessions).finish_non_exhaustive()
+    }
+}
+
+impl<S: Sink + ?Sized> Transport for MioTransport<S> {
+    type SinkError = S::Error;
+
+    fn now(&self) -> Instant {
+        Instant(self.started.elapsed())
+    }
+
+    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
+        let now = self.now();
+        let link = Link::new(config, peer, Arc::clone(&self.sink), now);
+        let place = self.sessions.insert(id, Conduit::new(id, link));
+        if let Some(entry) = self.sessions.get(place) {
+            let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
+            entry.conduit.dial(Channel::Control, peer, &mut outlet, now);
+        }
+        self.settle(place);
+    }
+
+    fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
+        self.with(id, |link, now| {
+            // Refused only if the session has just ended, which its owner is being told.
+            let _ = link.request(request_id, request, now);
+        });
+    }
+
+    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+        self.with(id, |link, now| link.shrink(request_id, until, now));
+    }
+
+    fn close(&mut self, id: SessionId) {
+        self.with(id, Link::quit);
+    }
+
+    fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let waker = Arc::clone(&self.waker);
+        Arc::new(move || {
+            // Fails only if the system is out of memory; a deadline ends the wait then.
+            let _ = waker.wake();
+        })
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Option<Report<S::Error>> {
+        loop {
+            if let Some(report) = self.reports.pop_front() {
+                return Some(report);
+            }
+            let woken = self.listen(until);
+            self.work();
+            let over = until.is_some_and(|until| until <= self.now());
+            if self.reports.is_empty() && (woken || over) {
+                return None;
+            }
+        }
+    }
+}
+
+impl<S: Sink + ?Sized> Drop for MioTransport<S> {
+    /// Ends all sessions.
+    fn drop(&mut self) {
+        let ids: Vec<SessionId> = self.sessions.ids().collect();
+        for id in ids {
+            self.close(id);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The sessions of a loop: their places, and what is due.
+
+use crate::socket::TcpSocket;
+use ftp_proto::{Cause, Channel, Conduit, Driver, Instant, Report, SessionId, Sink};
+use mio::{Registry, Token};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+/// A session's place in the loop; free again when the session has ended.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Place(usize);
+
+/// The token of the waker.
+pub(crate) const WAKER: Token = Token(0);
+
+impl Place {
+    /// The token of one of the session's sockets.
+    const fn token(self, channel: Channel) -> Token {
+        let channel = match channel {
+            Channel::Control => 1,
+            Channel::Data => 2,
+        };
+        Token(self.0.wrapping_mul(2).wrapping_add(channel))
+    }
+
+    /// What `token` stands for; nothing if it is the waker's.
+    pub(crate) const fn of(token: Token) -> Option<(Self, Channel)> {
+        match token.0.checked_sub(1) {
+            None => None,
+            Some(number) if number % 2 == 0 => Some((Self(number / 2), Channel::Control)),
+            Some(number) => Some((Self(number / 2), Channel::Data)),
+        }
+    }
+}
+
+/// A session in the loop.
+pub(crate) struct Entry<S: Sink + ?Sized> {
+    pub(crate) id: SessionId,
+    pub(crate) conduit: Conduit<S, TcpSocket>,
+    control: Readiness,
+    data: Readiness,
+    /// The deadline it is listed under; never later than its own.
+    listed: Option<Instant>,
+}
+
+/// What is known of a socket: mio tells each change once.
+#[derive(Clone, Copy, Default)]
+struct Readiness {
+    /// Something came and has not been found to be used up.
+    ready: bool,
+    /// It is in the queue of those that have their turn.
+    queued: bool,
+}
+
+impl<S: Sink + ?Sized> Entry<S> {
+    const fn readiness(&mut self, channel: Channel) -> &mut Readiness {
+        match channel {
+            Channel::Control => &mut self.control,
+            Channel::Data => &mut self.data,
+        }
+    }
+}
+
+/// All sessions of a loop.
+pub(crate) struct Sessions<S: Sink + ?Sized> {
+    places: Vec<Option<Entry<S>>>,
+    free: Vec<Place>,
+    by_id: BTreeMap<SessionId, Place>,
+    deadlines: BTreeSet<(Instant, Place)>,
+    turns: VecDeque<(Place, Channel)>,
+}
+
+impl<S: Sink + ?Sized> Sessions<S> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            by_id: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            turns: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, id: SessionId, conduit: Conduit<S, TcpSocket>) -> Place {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            Place(self.places.len().saturating_sub(1))
+        });
+        let (control, data) = Default::default();
+        if let Some(entry) = self.places.get_mut(place.0) {
+            *entry = Some(Entry { id, conduit, control, data, listed: None });
+        }
+        self.by_id.insert(id, place);
+        place
+    }
+
+    pub(crate) fn remove(&mut self, place: Place) {
+        let Some(entry) = self.places.get_mut(place.0).and_then(Option::take) else { return };
+        self.by_id.remove(&entry.id);
+        if let Some(due) = entry.listed {
+            self.deadlines.remove(&(due, place));
+        }
+        self.free.push(place);
+    }
+
+    pub(crate) fn place(&self, id: SessionId) -> Option<Place> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.by_id.keys().copied()
+    }
+
+    pub(crate) fn get(&mut self, place: Place) -> Option<&mut Entry<S>> {
+        self.places.get_mut(place.0)?.as_mut()
+    }
+
+    /// Something has come about on a socket.
+    pub(crate) fn mark(&mut self, place: Place, channel: Channel) {
+        if let Some(entry) = self.get(place) {
+            entry.readiness(channel).ready = true;
+        }
+    }
+
+    /// What was ready has been used up.
+    pub(crate) fn drained(&mut self, place: Place, channel: Channel) {
+        if let Some(entry) = self.get(place) {
+            entry.readiness(channel).ready = false;
+        }
+    }
+
+    /// Lines up the sockets of a session that are ready and wanted, and lists its deadline.
+    pub(crate) fn enlist(&mut self, place: Place) {
+        for channel in [Channel::Control, Channel::Data] {
+            let Some(entry) = self.get(place) else { return };
+            let wanted = entry.conduit.interest(channel).is_some_and(|wants| wants.read || wants.write);
+            let readiness = entry.readiness(channel);
+            if wanted && readiness.ready && !std::mem::replace(&mut readiness.queued, true) {
+                self.turns.push_back((place, channel));
+            }
+        }
+        let Some(entry) = self.get(place) else { return };
+        let due = entry.conduit.link().poll_timeout();
+        // A deadline mostly moves away: it is looked at again when the listed one comes.
+        match (entry.listed, due) {
+            (Some(listed), Some(due)) if listed <= due => {}
+            (_, None) => {}
+            (listed, Some(due)) => {
+                entry.listed = Some(due);
+                if let Some(listed) = listed {
+                    self.deadlines.remove(&(listed, place));
+                }
+                self.deadlines.insert((due, place));
+            }
+        }
+    }
+
+    /// The next socket to have its turn.
+    pub(crate) fn next_turn(&mut self) -> Option<(Place, Channel)> {
+        loop {
+            let (place, channel) = self.turns.pop_front()?;
+            // Its session may have ended, and its place been given to another.
+            if let Some(entry) = self.get(place)
+                && std::mem::take(&mut entry.readiness(channel).queued)
+            {
+                return Some((place, channel));
+            }
+        }
+    }
+
+    /// How many sockets have their turn.
+    pub(crate) fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// When a session may have to be told that time has passed.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Takes the next session whose listed deadline has come off the list.
+    pub(crate) fn next_due(&mut self, now: Instant) -> Option<Place> {
+        let (due, place) = *self.deadlines.first()?;
+        if due > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        if let Some(entry) = self.get(place) {
+            entry.listed = None;
+        }
+        Some(place)
+    }
+}
+
+/// What a conduit gets from the loop.
+pub(crate) struct Outlet<'a, E> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) reports: &'a mut VecDeque<Report<E>>,
+    pub(crate) place: Place,
+}
+
+impl<E> Driver<E> for Outlet<'_, E> {
+    type Socket = TcpSocket;
+
+    fn dial(&mut self, channel: Channel, peer: SocketAddr) -> Result<TcpSocket, Cause> {
+        TcpSocket::connect(channel, peer, self.registry, self.place.token(channel))
+    }
+
+    fn discard(&mut self, _channel: Channel, socket: TcpSocket) {
+        socket.deregister(self.registry);
+    }
+
+    fn report(&mut self, report: Report<E>) {
+        self.reports.push_back(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_name_sockets() {
+        assert_eq!(Place::of(WAKER), None);
+        for place in [Place(0), Place(1), Place(70_000)] {
+            for channel in [Channel::Control, Channel::Data] {
+                assert_eq!(Place::of(place.token(channel)), Some((place, channel)));
+            }
+        }
+    }
+}
