@@ -59,6 +59,17 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         })
     }
 
+    /// As [`open`](Transport::open), but the bytes that come over this session go to a sink of its own.
+    pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
+        let now = self.now();
+        let place = self.sessions.insert(id, Conduit::new(id, Link::new(config, peer, sink, now)));
+        if let Some(entry) = self.sessions.get(place) {
+            let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
+            entry.conduit.dial(Channel::Control, peer, &mut outlet, now);
+        }
+        self.settle(place);
+    }
+
     /// Does something with a session, and then what comes of it.
     fn with(&mut self, id: SessionId, act: impl FnOnce(&mut Link<S>, Instant)) {
         let now = self.now();
@@ -143,14 +154,7 @@ impl<S: Sink + ?Sized> Transport for MioTransport<S> {
     }
 
     fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
-        let now = self.now();
-        let link = Link::new(config, peer, Arc::clone(&self.sink), now);
-        let place = self.sessions.insert(id, Conduit::new(id, link));
-        if let Some(entry) = self.sessions.get(place) {
-            let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
-            entry.conduit.dial(Channel::Control, peer, &mut outlet, now);
-        }
-        self.settle(place);
+        self.open_to(id, peer, config, Arc::clone(&self.sink));
     }
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {

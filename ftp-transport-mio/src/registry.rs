@@ -141,17 +141,17 @@ impl<S: Sink + ?Sized> Sessions<S> {
         }
         let Some(entry) = self.get(place) else { return };
         let due = entry.conduit.link().poll_timeout();
+        let listed = entry.listed;
         // A deadline mostly moves away: it is looked at again when the listed one comes.
-        match (entry.listed, due) {
-            (Some(listed), Some(due)) if listed <= due => {}
-            (_, None) => {}
-            (listed, Some(due)) => {
-                entry.listed = Some(due);
-                if let Some(listed) = listed {
-                    self.deadlines.remove(&(listed, place));
-                }
-                self.deadlines.insert((due, place));
-            }
+        if due == listed || matches!((listed, due), (Some(listed), Some(due)) if listed < due) {
+            return;
+        }
+        entry.listed = due;
+        if let Some(listed) = listed {
+            self.deadlines.remove(&(listed, place));
+        }
+        if let Some(due) = due {
+            self.deadlines.insert((due, place));
         }
     }
 

@@ -119,10 +119,24 @@ where
         Self { clock: Clock(std::time::Instant::now()), sink, sessions: BTreeMap::new(), sender, receiver }
     }
 
-    fn start(&self, id: SessionId, peer: SocketAddr, config: Arc<Config>) -> std::io::Result<Handle> {
+    /// As [`open`](Transport::open), but the bytes that come over this session go to a sink of its own.
+    pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
+        match self.start(id, peer, Link::new(config, peer, sink, self.clock.now())) {
+            Ok(handle) => {
+                self.sessions.insert(id, handle);
+            }
+            Err(error) => {
+                let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
+                let event = Event::Closed(Error::Connection(Channel::Control, cause));
+                // The receiver is ours.
+                let _ = self.sender.send(Message::Report(Report::Event(id, event)));
+            }
+        }
+    }
+
+    fn start(&self, id: SessionId, peer: SocketAddr, link: Link<S>) -> std::io::Result<Handle> {
         let (orders, receiver) = mpsc::channel();
         let (reader, wake) = std::io::pipe()?;
-        let link = Link::new(config, peer, self.sink.clone(), self.clock.now());
         let worker = Worker::new(id, link, self.clock, (reader, receiver), self.sender.clone());
         let builder = std::thread::Builder::new().name(format!("ftp-{}", id.0)).stack_size(STACK);
         Ok(Handle { orders, wake, thread: builder.spawn(move || worker.run(peer))? })
@@ -143,17 +157,7 @@ where
     }
 
     fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
-        match self.start(id, peer, config) {
-            Ok(handle) => {
-                self.sessions.insert(id, handle);
-            }
-            Err(error) => {
-                let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
-                let event = Event::Closed(Error::Connection(Channel::Control, cause));
-                // The receiver is ours.
-                let _ = self.sender.send(Message::Report(Report::Event(id, event)));
-            }
-        }
+        self.open_to(id, peer, config, Arc::clone(&self.sink));
     }
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {

@@ -27,13 +27,16 @@ pub struct Pftp {
 }
 
 impl Pftp {
-    /// `pftp` with these arguments. Its standard error is no terminal.
+    /// `pftp` with these arguments. Its standard error is no terminal. The environment variable
+    /// `PFTP_TESTS_TRANSPORT` names the transport for all runs; without it the command chooses.
     ///
     /// # Panics
     /// If there is no place for temporary directories.
     pub fn new<T: Into<OsString>>(args: impl IntoIterator<Item = T>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { dir, args: args.into_iter().map(Into::into).collect(), stdout: Stdio::piped() }
+        let transport = std::env::var_os("PFTP_TESTS_TRANSPORT").map(|kind| ["--transport".into(), kind]);
+        let args = transport.into_iter().flatten().chain(args.into_iter().map(Into::into)).collect();
+        Self { dir, args, stdout: Stdio::piped() }
     }
 
     /// With one more argument.

@@ -1,6 +1,6 @@
 //! What reports of the transport change.
 
-use super::mirror::Verdict;
+use super::mirror::{PathForm, Verdict};
 use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Event, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb};
@@ -148,6 +148,10 @@ impl Planner {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror = connection.mirror;
         let changing = connection.changing.take_if(|changing| *changing == request).is_some();
+        if changing {
+            // It stands where it stood: CWD is to be tried again before the file is asked for.
+            (connection.form, connection.placed) = (PathForm::Whole, true);
+        }
         let segment = connection.segment.take_if(|segment| segment.request == request);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let failure = Failure::refused(&known.server, &known.path, verb, reply);

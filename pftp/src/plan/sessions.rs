@@ -322,7 +322,7 @@ impl Planner {
             self.change_directory(id);
         } else {
             // The refusal of the whole path says what the user asked for.
-            let first = known.failure.take().filter(|_| form == PathForm::Directory);
+            let first = known.failure.take().filter(|_| form == PathForm::Directory || verb == Verb::Cwd);
             self.give_up(mirror, |_| first.unwrap_or(failure));
         }
     }

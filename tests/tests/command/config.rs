@@ -12,9 +12,9 @@ fn with_config(text: &str, args: &str) -> Pftp {
 #[test]
 fn comments_ports_and_lines_without_login() {
     let file = file(2 * MIB);
-    let plain = serve(&file, throttled(2_000_000));
+    let plain = serve(&file, throttled(1_500_000));
     let login = Login::only("bob", "p@ss:w/rd");
-    let locked = serve(&file, Behaviour { login, ..throttled(2_000_000) });
+    let locked = serve(&file, Behaviour { login, ..throttled(1_500_000) });
     let secret = locked.url(PATH).replace("//", "//bob:p%40ss%3Aw%2Frd@");
     let text = format!("# mirrors\n\n  {}\n\t# more\n{secret}\r\n", plain.url(PATH));
     let done = with_config(&text, "-c 2 --min-segment 64K").run().expect_code(0).expect_silence();
@@ -38,7 +38,7 @@ fn a_port_that_no_line_names() {
 #[test]
 fn a_server_named_twice_gets_two_connections() {
     let file = file(4 * MIB);
-    let (once, twice) = (serve(&file, throttled(2_000_000)), serve(&file, throttled(2_000_000)));
+    let (once, twice) = (serve(&file, throttled(1_500_000)), serve(&file, throttled(1_500_000)));
     let text = [once.url(PATH), twice.url(PATH), twice.url(PATH)].join("\n");
     with_config(&text, "-c 3 --min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
     assert_eq!((once.stop().logins(), twice.stop().logins()), (1, 2));

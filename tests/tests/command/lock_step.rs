@@ -37,8 +37,8 @@ fn serves_several_connections(bursts: Bursts) {
     let done = pftp("-c 3 --timeout 1 --min-segment 64K", &[&server]).run();
     done.expect_code(0).expect_silence().expect_file(NAME, &file);
     let stats = server.stop();
-    assert_eq!(stats.logins(), 3, "{bursts:?}");
-    assert!(stats.sessions.len() <= 6, "{bursts:?}: {}", stats.sessions.len());
+    assert!(stats.logins() <= 3, "{bursts:?}: {}", stats.logins());
+    one_login_each(&stats, 6);
     for session in 0..stats.sessions.len() {
         if stats.sessions[session].payload > 0 {
             is_in_lock_step(&stats, session);
@@ -49,7 +49,8 @@ fn serves_several_connections(bursts: Bursts) {
 #[track_caller]
 fn serves_beside_a_well_behaved_one(bursts: Bursts) {
     let file = file(3 * MIB);
-    let (odd, plain) = (server(&file, bursts), serve(&file, throttled(1_000_000)));
+    let odd = serve(&file, Behaviour { bursts, ..throttled(1_500_000) });
+    let plain = serve(&file, throttled(1_500_000));
     let done = pftp("-c 2 --timeout 1 --min-segment 64K", &[&odd, &plain]).run();
     done.expect_code(0).expect_silence().expect_file(NAME, &file);
     let (odd, plain) = (odd.stop(), plain.stop());

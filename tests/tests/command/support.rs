@@ -45,7 +45,15 @@ pub(crate) fn pftp(args: &str, servers: &[&Server]) -> Pftp {
     Pftp::new(["-q".to_owned()].into_iter().chain(args.split_whitespace().map(str::to_owned)).chain(urls))
 }
 
-/// A behaviour that sends no faster than this.
+/// There were no more sessions than these, and none logged in twice. There may be fewer: a file may be here
+/// before all connections are up.
+#[track_caller]
+pub(crate) fn one_login_each(stats: &Stats, connections: usize) {
+    assert!(stats.sessions.len() <= connections, "{} sessions", stats.sessions.len());
+    assert!(stats.sessions.iter().all(|session| session.logins <= 1));
+}
+
+/// A behaviour that sends no faster than this, in each session.
 pub(crate) fn throttled(bytes_per_second: u64) -> Behaviour {
     Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
 }

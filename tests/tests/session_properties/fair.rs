@@ -165,6 +165,7 @@ impl Server {
     }
 
     fn transfer(&mut self, mut transfer: Transfer, all: &mut [Data], room: u64) -> bool {
+        assert!(self.inbox.is_empty(), "a command meets a transfer: {:?}", self.inbox);
         let data = &mut all[transfer.data];
         let wanted =
             self.habits.mark == Mark::AtOnce || self.habits.mark == Mark::WhenConnected && data.connected;

@@ -1,0 +1,140 @@
+//! A driver written by hand: one session over `std::net`, and `poll(2)` to wait for its two sockets.
+//!
+//! `cargo run --example by_hand -- 192.0.2.1:21 pub/file here`
+
+#![expect(clippy::disallowed_types, clippy::indexing_slicing, reason = "a driver has a clock; a read fits")]
+use ftp_proto::{
+    Action, Arg, Cause, Change, Channel, Config, End, Error, Event, Finish, Instant, Output, Request,
+    RequestId, Retrieve, Session, Until,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+struct Driver {
+    session: Session,
+    control: Option<TcpStream>,
+    data: Option<TcpStream>,
+    file: File,
+    clock: std::time::Instant,
+}
+
+impl Driver {
+    fn now(&self) -> Instant {
+        Instant(self.clock.elapsed())
+    }
+
+    fn socket(&mut self, channel: Channel) -> &mut Option<TcpStream> {
+        match channel {
+            Channel::Control => &mut self.control,
+            Channel::Data => &mut self.data,
+        }
+    }
+
+    /// Connects one of the sockets; there is nothing else to do until it is connected.
+    fn dial(&mut self, channel: Channel, peer: SocketAddr) {
+        let due = self.session.poll_timeout().map_or(Duration::MAX, |(due, _)| due.since(self.now()));
+        let connected = TcpStream::connect_timeout(&peer, due.max(Duration::from_millis(1)));
+        let change = match connected.and_then(|socket| socket.set_nonblocking(true).map(|()| socket)) {
+            Ok(socket) => {
+                *self.socket(channel) = Some(socket);
+                Change::Connected
+            }
+            Err(error) => Change::Failed(Cause::Other(error.raw_os_error().unwrap_or_default())),
+        };
+        self.session.handle_channel(channel, change, self.now());
+    }
+
+    /// Does what the session wants done. True when it has ended in order.
+    fn obey(&mut self) -> Result<bool> {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Action(Action::Connect(peer)) => self.dial(Channel::Data, peer),
+                Output::Action(Action::Close(channel)) => {
+                    // QUIT may be left to send.
+                    self.send();
+                    *self.socket(channel) = None;
+                }
+                Output::Event(Event::Finished(_, Finish::Whole { .. })) => self.session.quit(self.now()),
+                Output::Event(Event::Finished(_, finish)) => return Err(format!("{finish:?}").into()),
+                Output::Event(Event::Refused(_, _, reply)) => return Err(reply.to_string().into()),
+                Output::Event(Event::Closed(Error::Quit)) => return Ok(true),
+                Output::Event(Event::Closed(error)) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        self.send();
+        Ok(false)
+    }
+
+    /// Sends what the control connection takes now. Should that fail, reading tells why.
+    fn send(&mut self) {
+        if let Some(Ok(len)) = self.control.as_mut().map(|socket| socket.write(self.session.transmit())) {
+            self.session.transmitted(len, self.now());
+        }
+    }
+
+    /// Waits until a socket is ready, or the session's next deadline has come.
+    fn wait(&self) -> Result<()> {
+        let mut fds = Vec::new();
+        if let Some(socket) = &self.control {
+            let send = if self.session.transmit().is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            fds.push(PollFd::new(socket, PollFlags::IN | send));
+        }
+        // Without a window it is not known yet where the bytes belong.
+        if let Some(socket) = self.data.as_ref().filter(|_| self.session.window().is_some()) {
+            fds.push(PollFd::new(socket, PollFlags::IN));
+        }
+        let timeout = self.session.poll_timeout().map(|(due, _)| due.since(self.now()));
+        poll(&mut fds, timeout.map(Timespec::try_from).transpose()?.as_ref())?;
+        Ok(())
+    }
+
+    /// Takes what a socket has, if it has something.
+    fn read(&mut self, channel: Channel, buffer: &mut [u8]) -> Result<()> {
+        let window = self.session.window();
+        let wanted = channel == Channel::Control || window.is_some();
+        let Some(socket) = self.socket(channel).as_mut().filter(|_| wanted) else { return Ok(()) };
+        let read = socket.read(buffer);
+        let now = self.now();
+        match (read, window) {
+            (Ok(0), _) => self.session.handle_channel(channel, Change::Ended(End::Fin), now),
+            (Ok(len), Some(window)) if channel == Channel::Data => {
+                let room = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
+                self.file.write_all_at(&buffer[..len.min(room)], window.start)?;
+                self.session.received(len as u64, now);
+            }
+            (Ok(len), _) => self.session.handle_control(&buffer[..len], now),
+            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => {}
+            (Err(_), _) => self.session.handle_channel(channel, Change::Ended(End::Reset), now),
+        }
+        Ok(())
+    }
+}
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [peer, path, here] = &args[..] else { return Err("IP:PORT PATH HERE".into()) };
+    let peer = peer.parse()?;
+    let session = Session::new(Arc::new(Config::default()), peer, Instant::ZERO);
+    let (file, clock) = (File::create(here)?, std::time::Instant::now());
+    let mut driver = Driver { session, control: None, data: None, file, clock };
+    let whole = Retrieve { path: Arg::new(path.clone())?, offset: 0, until: Until::Eof };
+    driver.session.request(RequestId(1), Request::Retrieve(whole), driver.now())?;
+    driver.dial(Channel::Control, peer);
+    let mut buffer = vec![0; 64 * 1024];
+    while !driver.obey()? {
+        driver.wait()?;
+        // Control first: a reply may say what the bytes on the data connection are.
+        driver.read(Channel::Control, &mut buffer)?;
+        driver.read(Channel::Data, &mut buffer)?;
+        driver.session.handle_timeout(driver.now());
+    }
+    Ok(())
+}
