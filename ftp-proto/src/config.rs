@@ -25,6 +25,10 @@ pub struct Config {
     pub pipeline: NonZeroUsize,
     /// Whether EPSV is tried before PASV (RFC 2428). Set to false for a server known to refuse it.
     pub epsv: bool,
+    /// Bytes before the first wanted one that every transfer fetches as well, as far as the file has them. They go to
+    /// [`LinkOutput::Lead`](crate::LinkOutput::Lead) and not to the sink: who has them from elsewhere can tell
+    /// whether this server has the same file, and starts where it was told to.
+    pub lead: u64,
     /// Whether every line sent and received becomes an [`Event::Wire`](crate::Event::Wire).
     pub trace: bool,
     /// How long the session waits for what.
@@ -44,6 +48,7 @@ impl Default for Config {
             features: false,
             pipeline: BURST,
             epsv: true,
+            lead: 0,
             trace: false,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

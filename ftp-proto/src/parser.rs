@@ -122,6 +122,10 @@ impl ReplyParser {
             return Err(error.clone());
         }
         let result = self.frame();
+        if matches!(result, Ok(None)) && self.buffer.is_empty() {
+            // What a long reply took is not kept while none comes.
+            self.buffer = BytesMut::new();
+        }
         if let Err(error) = &result {
             self.failed = Some(error.clone());
             self.buffer = BytesMut::new();

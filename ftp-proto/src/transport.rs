@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::event::{Event, Request, RequestId, Until};
 use crate::time::Instant;
 use alloc::sync::Arc;
+use bytes::Bytes;
 use core::net::SocketAddr;
 use core::ops::Range;
 
@@ -58,6 +59,9 @@ pub enum Report<E> {
     /// These bytes of the file have come through this session and the sink has taken them. Several
     /// writes are reported together; all of a transfer's are reported before its end is.
     Written(SessionId, Range<u64>),
+    /// These are the bytes of the file from this offset on, as the session's server has them: a lead, see
+    /// [`Config::lead`].
+    Lead(SessionId, u64, Bytes),
     /// The sink failed, and the session ends for it.
     Sink(SessionId, E),
 }

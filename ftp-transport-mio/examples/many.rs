@@ -109,6 +109,7 @@ impl Job {
                 Report::Written(id, range) => self.progress(id, range.end - range.start),
                 Report::Event(id, event) => self.event(id, event)?,
                 Report::Sink(_, error) => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(!self.failed)

@@ -42,6 +42,17 @@ impl Destination {
         Failure::write(self.name(), error)
     }
 
+    /// Whether the file has these bytes from this offset on. A stream and a converted file cannot be asked; nothing
+    /// that is fetched over one connection is compared.
+    pub(crate) fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        match self {
+            Self::File(sink) => sink.holds(offset, bytes),
+            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => {
+                Err(Failure::new(Kind::Other, format!("{}: cannot be read again", self.name())))
+            }
+        }
+    }
+
     /// The download has failed: leaves no file here if no byte has come.
     pub(crate) fn discard(&self) {
         match self {

@@ -33,6 +33,12 @@ pub trait Surroundings<E> {
     /// That of the sink, or the surroundings' own.
     fn report(&mut self, report: &Report<E>) -> Result<(), Failure>;
 
+    /// Whether the sink has these bytes from this offset on; the sink has taken that part before.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure>;
+
     /// Something to tell the user.
     fn warn(&mut self, message: &str);
 
@@ -93,6 +99,10 @@ fn steer<T: Transport>(
                 Directive::Request(id, request_id, request) => transport.request(id, request_id, request),
                 Directive::Shrink(id, request_id, until) => transport.shrink(id, request_id, until),
                 Directive::Close(id) => transport.close(id),
+                Directive::Compare(id, offset, bytes) => match surroundings.same(offset, &bytes) {
+                    Ok(same) => planner.compared(id, same),
+                    Err(failure) => planner.stop(failure),
+                },
                 Directive::Warn(message) => surroundings.warn(&message),
                 Directive::Finish(result) => return result,
             }

@@ -62,6 +62,18 @@ impl FileSink {
         &self.part
     }
 
+    /// Whether the file has these bytes from this offset on.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local if it cannot be read there.
+    pub fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        let mut there = vec![0; bytes.len()];
+        self.file
+            .read_exact_at(&mut there, offset)
+            .map_err(|error| Failure::local("cannot read", &self.part, &error))?;
+        Ok(there == bytes)
+    }
+
     /// Makes the file what it is to be: exactly `size` bytes, on disk, under its final name.
     ///
     /// # Errors

@@ -15,12 +15,13 @@ use ftp_transport_std::StdTransport;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 /// Connections when nobody says how many, unless there are more sources.
 const CONNECTIONS: usize = 4;
@@ -159,6 +160,9 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     config
 }
 
+/// How long an orderly end may take after a signal.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
 /// Ends the download in order at the first signal, and the program at once at the second.
 fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
@@ -169,13 +173,17 @@ fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     }
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
-            let failure = Failure::new(Kind::Interrupted(signal), "stopped");
-            // Fails when the download is over.
-            let _ = inputs.send(Input::Stop(failure));
-            wake();
-        }
+        let Some(signal) = signals.forever().next() else { return };
+        let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
+        let failure = Failure::new(Kind::Interrupted(signal), "stopped");
+        let last_word = format!("pftp: {failure}\n");
+        // Fails when the download is over.
+        let _ = inputs.send(Input::Stop(failure));
+        wake();
+        std::thread::sleep(STOP_WITHIN);
+        // A write that nobody takes holds it up: a full pipe, a file system that does not answer.
+        let _ = io::stderr().write_all(last_word.as_bytes());
+        std::process::exit(Kind::Interrupted(signal).code().into());
     })?;
     Ok(())
 }
@@ -242,8 +250,12 @@ impl Surroundings<io::Error> for Here<'_> {
                 Ok(())
             }
             Report::Sink(_, error) => Err(self.destination.failure(error)),
-            Report::Event(..) | Report::Written(..) => Ok(()),
+            Report::Event(..) | Report::Written(..) | Report::Lead(..) => Ok(()),
         }
+    }
+
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        self.destination.holds(offset, bytes)
     }
 
     fn warn(&mut self, message: &str) {

@@ -49,7 +49,9 @@ fn main() -> Result<()> {
 
 fn table() -> Result<()> {
     println!("                                                         resident KiB/session, idle after");
-    println!("sessions  exact  wall ms  CPU ms  CPU us/session  threads           the login       a transfer");
+    println!(
+        "sessions  exact  wall ms  CPU ms  CPU us/session  threads           the login       a transfer"
+    );
     for sessions in TABLE {
         let server = ServerProcess::start(sessions)?;
         let client = itself(&["measure", &server.address.to_string(), &sessions.to_string()])?.status()?;

@@ -32,6 +32,10 @@ pub trait Socket {
 /// minutes after which address translators forget a connection that a long transfer leaves idle.
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Bytes read at once from a control connection: replies are short, and one that floods is to cost the others
+/// little.
+const REPLIES: usize = 16 * 1024;
+
 /// What a read came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Read {
@@ -127,6 +131,7 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
                     }
                     LinkOutput::Event(event) => Report::Event(self.id, event),
                     LinkOutput::Written(range) => Report::Written(self.id, range),
+                    LinkOutput::Lead(offset, bytes) => Report::Lead(self.id, offset, bytes),
                     LinkOutput::Sink(error) => Report::Sink(self.id, error),
                 };
                 let last = matches!(report, Report::Event(_, Event::Closed(_)));
@@ -199,6 +204,8 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
                 }
             }
         }
+        let most = if channel == Channel::Control { REPLIES } else { usize::MAX };
+        let (buffer, _) = buffer.split_at_mut(buffer.len().min(most));
         for _ in 0..reads {
             let wanted = self.link.wants(channel).read;
             let Some(side) = self.side(channel).as_mut().filter(|_| wanted) else { return Turn::More };

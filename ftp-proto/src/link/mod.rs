@@ -16,7 +16,10 @@ use crate::sink::Sink;
 use crate::time::Instant;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
 use core::fmt;
+use core::mem;
 use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
@@ -39,6 +42,9 @@ pub enum LinkOutput<E> {
     Event(Event),
     /// The sink has taken these bytes of the file. Comes before every event that they precede.
     Written(Range<u64>),
+    /// The bytes of the file from this offset on, as this server has them: the lead of a transfer, complete. See
+    /// [`Config::lead`].
+    Lead(u64, Bytes),
     /// The sink failed; the session ends.
     Sink(E),
 }
@@ -52,6 +58,8 @@ const REPORT_WITHIN: Duration = Duration::from_millis(50);
 pub struct Link<S: Sink + ?Sized> {
     session: Session,
     sink: Arc<S>,
+    /// The part of a lead that has come.
+    lead: Vec<u8>,
     /// Written and not yet reported, and since when.
     unreported: Option<(Range<u64>, Instant)>,
     outputs: VecDeque<LinkOutput<S::Error>>,
@@ -61,7 +69,13 @@ impl<S: Sink + ?Sized> Link<S> {
     /// A link whose control connection the driver is opening to `peer`.
     #[must_use]
     pub fn new(config: Arc<Config>, peer: SocketAddr, sink: Arc<S>, now: Instant) -> Self {
-        Self { session: Session::new(config, peer, now), sink, unreported: None, outputs: VecDeque::new() }
+        Self {
+            lead: Vec::new(),
+            session: Session::new(config, peer, now),
+            sink,
+            unreported: None,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// See [`Session::request`].
@@ -97,6 +111,28 @@ impl<S: Sink + ?Sized> Link<S> {
 
     fn read_data(&mut self, bytes: &[u8], now: Instant) {
         let Some(window) = self.session.window() else { return };
+        let lead = self.session.lead_end().saturating_sub(window.start);
+        if lead == 0 {
+            return self.write_data(window, bytes, now);
+        }
+        let len = usize::try_from(lead).unwrap_or(usize::MAX).min(bytes.len());
+        let (lead, rest) = bytes.split_at(len);
+        self.lead.extend_from_slice(lead);
+        self.session.received(len as u64, now);
+        let end = window.start.saturating_add(len as u64);
+        if end == self.session.lead_end() {
+            let lead = mem::take(&mut self.lead);
+            self.collect();
+            self.flush_written();
+            self.outputs.push_back(LinkOutput::Lead(end.saturating_sub(lead.len() as u64), lead.into()));
+        }
+        if !rest.is_empty() {
+            self.read_data(rest, now);
+        }
+    }
+
+    /// Writes what is wanted of `bytes` where they belong.
+    fn write_data(&mut self, window: Range<u64>, bytes: &[u8], now: Instant) {
         let room = usize::try_from(window.end.saturating_sub(window.start)).unwrap_or(usize::MAX);
         let wanted = bytes.get(..room).unwrap_or(bytes);
         if !wanted.is_empty()
@@ -186,6 +222,10 @@ impl<S: Sink + ?Sized> Link<S> {
             match output {
                 Output::Action(action) => self.outputs.push_back(LinkOutput::Action(action)),
                 Output::Event(event) => {
+                    if matches!(event, Event::Finished(..)) {
+                        // Of a transfer that ended within its lead.
+                        self.lead = Vec::new();
+                    }
                     self.flush_written();
                     self.outputs.push_back(LinkOutput::Event(event));
                 }

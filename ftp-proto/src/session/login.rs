@@ -83,7 +83,15 @@ impl Session {
     /// come from the burst; what it says of the user does not.
     fn login_failed(&mut self, verb: Verb, reply: Reply) {
         let code = reply.code();
-        let of_the_user = code.is_refusal() && !matches!(code.get(), 500..=504);
+        // "Log in first" answers a later command: PASS was lost, or its own answer comes later.
+        let comes_early = reply.mentions(&[
+            "user and pass",
+            "not logged in",
+            "aren't logged in",
+            "login first",
+            "log in first",
+        ]);
+        let of_the_user = code.is_refusal() && !matches!(code.get(), 500..=504) && !comes_early;
         let error = if code.is_refusal() {
             Error::Refused { verb: Some(verb), reply }
         } else {

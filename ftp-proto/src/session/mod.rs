@@ -249,6 +249,13 @@ impl Session {
         self.transfer.as_ref().and_then(Transfer::window)
     }
 
+    /// Where in the file the wanted bytes of the transfer begin. What comes before is the lead that
+    /// [`Config::lead`] asks for.
+    #[must_use]
+    pub fn lead_end(&self) -> u64 {
+        self.transfer.as_ref().map_or(0, Transfer::offset)
+    }
+
     /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
     /// Does nothing while there is no window: nothing is to be read then.
     pub fn received(&mut self, len: u64, now: Instant) {

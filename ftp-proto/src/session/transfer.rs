@@ -6,7 +6,7 @@
 //! | 1yz | wait for it (`DataConnect`) | count (`Stall`) | wait (`Completion`) |
 //! | 2yz | wait for it (`Completion`) | count to the end | `Finished` |
 //! | 4yz, 5yz, nothing came | close, `Refused` | close, `Refused` | `Refused` |
-//! | 4yz, 5yz, after that | close, `Short` | close, `Short` | `Short` |
+//! | 4yz, 5yz, after that | close, `Short` | count to the end (`Completion`) | `Short` |
 //!
 //! A transfer that is not wanted any further is cut: the data connection is closed and nothing said on the
 //! control connection until the server has said that it noticed. What is sent earlier may meet a server that is
@@ -62,15 +62,21 @@ impl Transfer {
         (self.data == Data::Open).then(|| self.at..self.part.until.end().max(self.at))
     }
 
+    /// Where the wanted bytes begin; those before are its lead.
+    pub(super) const fn offset(&self) -> u64 {
+        self.part.offset
+    }
+
     pub(super) const fn has_connection(&self) -> bool {
         matches!(self.data, Data::Connecting | Data::Open)
     }
 
     /// What the data connection, or its absence, is waited on for.
-    pub(super) const fn waits_for(&self) -> Option<Timer> {
+    pub(super) fn waits_for(&self) -> Option<Timer> {
         match (self.data, &self.outcome) {
             (Data::None, _) => None,
             (Data::Connecting, None) => Some(Timer::DataConnect),
+            (Data::Open, Some(reply)) if reply.code().is_refusal() => Some(Timer::Completion),
             (Data::Open, _) => Some(Timer::Stall),
             (Data::Connecting, Some(_)) | (Data::Ended(_) | Data::Failed(_), _) => Some(Timer::Completion),
         }
@@ -105,7 +111,7 @@ pub(super) fn may_come_again(reply: &Reply) -> bool {
 
 impl Session {
     pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve) {
-        let at = part.offset;
+        let at = part.offset.saturating_sub(self.config.lead);
         self.transfer = Some(Transfer {
             id,
             part,
@@ -124,8 +130,8 @@ impl Session {
         let Some(transfer) = &self.transfer else { return };
         let passive = if self.epsv { Command::Epsv } else { Command::Pasv };
         self.pipeline.push(passive, Purpose::Prepare);
-        if transfer.part.offset > 0 || self.stale_restart {
-            self.pipeline.push(Command::Rest(transfer.part.offset), Purpose::Prepare);
+        if transfer.at > 0 || self.stale_restart {
+            self.pipeline.push(Command::Rest(transfer.at), Purpose::Prepare);
         }
         self.pipeline.push(Command::Retr(transfer.part.path.clone()), Purpose::Transfer);
     }
@@ -308,6 +314,9 @@ impl Session {
             return;
         }
         match (&transfer.outcome, transfer.data) {
+            // What came before the server gave up is still to be read.
+            (Some(reply), Data::Open)
+                if reply.code().is_refusal() && begun && !transfer.is_past_its_end() => {}
             (Some(reply), _) if reply.code().is_refusal() => {
                 let reply = reply.clone();
                 self.close_data();

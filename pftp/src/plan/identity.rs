@@ -50,6 +50,7 @@ impl Planner {
     fn set_aside(&mut self, mirror: usize) {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         known.verdict = Verdict::Differs;
+        self.forget_seams(mirror);
         self.disown(mirror);
         let fetching = self.connections.iter().filter(|(_, connection)| connection.mirror == mirror);
         for (id, segment) in fetching.filter_map(|(id, connection)| Some((id, connection.segment.as_ref()?)))
@@ -81,6 +82,7 @@ impl Planner {
 
     /// A mirror has sent what cannot be of the file.
     pub(super) fn unmask(&mut self, mirror: usize, failure: Failure) {
+        self.forget_seams(mirror);
         let fetched = self.mirrors.get(mirror).is_some_and(|known| !known.fetched.is_empty());
         if self.settings.in_order && fetched {
             // What went out cannot be taken back.
@@ -173,6 +175,7 @@ impl Planner {
         }
         (self.size, self.done, self.identity) = (None, RangeSet::new(), identity);
         self.todo.clear();
+        self.seams.clear();
         for at in 0..self.mirrors.len() {
             let Some(known) = self.mirrors.get_mut(at) else { continue };
             let Some(facts) = &known.facts else { continue };

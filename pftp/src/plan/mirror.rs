@@ -95,7 +95,9 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    pub(super) fn new(source: Source) -> Self {
+    /// A mirror nothing is known of, whose transfers fetch `lead` bytes before the first one wanted.
+    pub(super) fn new(mut source: Source, lead: u64) -> Self {
+        source.config.lead = lead;
         Self {
             server: source.server,
             path: source.path,

@@ -11,6 +11,7 @@ mod mirror;
 mod ranges;
 mod rate;
 mod reports;
+mod seams;
 mod segment;
 mod sessions;
 mod work;
@@ -20,9 +21,11 @@ pub use ranges::RangeSet;
 
 use crate::exit::{Failure, Kind};
 use backoff::Jitter;
+use bytes::Bytes;
 use connection::{Connection, Stage};
 use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
 use mirror::{Access, Mirror};
+use seams::{LEAD, Seam};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -53,6 +56,10 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct MirrorId(pub usize);
 
+/// Names a comparison.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct SeamId(pub u64);
+
 /// What the planner wants done.
 #[derive(Clone, Debug)]
 pub enum Directive {
@@ -76,6 +83,8 @@ pub enum Directive {
     Shrink(SessionId, RequestId, Until),
     /// End a session.
     Close(SessionId),
+    /// Compare these bytes with those that the sink has from this offset on, and tell [`Planner::compared`].
+    Compare(SeamId, u64, Bytes),
     /// Tell the user of something that did not stop the download.
     Warn(String),
     /// The download is over: the size of the file, or why there is none. The last directive.
@@ -115,6 +124,9 @@ pub struct Planner {
     most_done: u64,
     /// Ranges that no session is fetching.
     todo: VecDeque<Range<u64>>,
+    /// What is still to be compared.
+    seams: BTreeMap<SeamId, Seam>,
+    last_seam: u64,
     jitter: Jitter,
     directives: VecDeque<Directive>,
     finished: bool,
@@ -124,7 +136,10 @@ impl Planner {
     /// A planner at the start of a download.
     #[must_use]
     pub fn new(settings: Settings, now: Instant) -> Self {
-        let mirrors: Vec<Mirror> = settings.sources.iter().cloned().map(Mirror::new).collect();
+        // Nothing meets in a file that one connection fetches in order.
+        let lead = if Self::is_single(&settings) { 0 } else { LEAD };
+        let mirrors: Vec<Mirror> =
+            settings.sources.iter().cloned().map(|source| Mirror::new(source, lead)).collect();
         let wanted = if Self::is_single(&settings) { 1 } else { settings.connections.get() };
         let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
         let slots = allot(&asked, wanted)
@@ -143,6 +158,8 @@ impl Planner {
             done: RangeSet::new(),
             most_done: 0,
             todo: VecDeque::new(),
+            seams: BTreeMap::new(),
+            last_seam: 0,
             directives: VecDeque::new(),
             finished: false,
         };
@@ -228,6 +245,7 @@ impl Planner {
         self.expire(now);
         self.open_sessions(now);
         self.hand_out(now);
+        self.compare_seams();
         self.conclude();
     }
 
@@ -255,6 +273,7 @@ impl Planner {
             && self.done.contains(&(0..size))
             && !self.awaits_end()
             && !self.is_disputed()
+            && self.seams.is_empty()
         {
             return self.finish(Ok(size));
         }

@@ -15,6 +15,7 @@ impl Planner {
         match report {
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
+            Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone()),
             Report::Sink(..) => {}
         }
         self.plan(now);

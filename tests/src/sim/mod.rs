@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A sink in memory.
 #[derive(Debug, Default)]
@@ -79,7 +79,8 @@ pub fn run(settings: Settings, transport: &mut SimTransport) -> Outcome {
     let parse = |address: &str| address.parse().expect("simulated servers are named by address");
     let addresses =
         settings.sources.iter().map(|source| source.server.split(',').map(parse).collect()).collect();
-    let mut stage = Stage { addresses, inputs: VecDeque::new(), warnings: Vec::new() };
+    let sink = transport.sink();
+    let mut stage = Stage { addresses, sink, inputs: VecDeque::new(), warnings: Vec::new() };
     let mut planner = Planner::new(settings, Instant::ZERO);
     let result = drive(&mut planner, transport, &mut stage);
     Outcome { result, warnings: stage.warnings }
@@ -87,6 +88,7 @@ pub fn run(settings: Settings, transport: &mut SimTransport) -> Outcome {
 
 struct Stage {
     addresses: Vec<Vec<SocketAddr>>,
+    sink: Arc<MemorySink>,
     inputs: VecDeque<Input>,
     warnings: Vec<String>,
 }
@@ -105,6 +107,11 @@ impl Surroundings<Infallible> for Stage {
 
     fn report(&mut self, _report: &Report<Infallible>) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        let start = usize::try_from(offset).expect("a simulated file fits into memory");
+        Ok(self.sink.contents().get(start..start + bytes.len()) == Some(bytes))
     }
 
     fn warn(&mut self, message: &str) {

@@ -101,6 +101,11 @@ impl SimTransport {
         server.expect("a server of this simulation").host.stats()
     }
 
+    /// What all sessions write to.
+    pub fn sink(&self) -> Arc<MemorySink> {
+        Arc::clone(&self.sink)
+    }
+
     /// When the first payload byte of each session arrived.
     pub const fn first_payload(&self) -> &BTreeMap<SessionId, Instant> {
         &self.first_payload
@@ -278,6 +283,7 @@ impl SimTransport {
             LinkOutput::Action(Action::Close(channel)) => self.close(id, channel, latency),
             LinkOutput::Action(_) => {}
             LinkOutput::Written(range) => self.reports.push_back(Report::Written(id, range)),
+            LinkOutput::Lead(offset, bytes) => self.reports.push_back(Report::Lead(id, offset, bytes)),
             LinkOutput::Sink(error) => match error {},
             LinkOutput::Event(event) => {
                 if matches!(event, Event::Closed(_)) {

@@ -53,7 +53,6 @@ fn restart_accepted_and_ignored() {
 }
 
 #[test]
-#[ignore = "what two mirrors send is not compared where it meets"]
 fn restart_ignored_by_one_of_two_mirrors() {
     let file = file(2 * MIB);
     let ignores = Behaviour { ignores_rest: true, ..throttled(4_000_000) };
@@ -104,7 +103,6 @@ fn sessions_cut_off_without_a_size_to_go_by() {
 }
 
 #[test]
-#[ignore = "a 426 that overtakes the data has them dropped"]
 fn what_came_before_a_426_is_kept() {
     let server = serve(&file(SIZE), Behaviour::default().cutting_every(Cut::told(100_000)));
     pftp("--retries 1 -c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file(SIZE));

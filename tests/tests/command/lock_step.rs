@@ -73,7 +73,6 @@ fn one_of_several_mirrors() {
 }
 
 #[test]
-#[ignore = "of two bursts in a row the answer to the second is taken for a refused password now and then"]
 fn a_server_that_keeps_one_line_of_each_burst() {
     for _ in 0..10 {
         serves_several_connections(Bursts::RestDropped);

@@ -1,0 +1,163 @@
+//! What the modules of these tests share.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+pub(crate) use ftp_proto::{
+    Arg, Config, Error, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Timeouts,
+    Timer, Transport, Until,
+};
+pub(crate) use ftp_transport_mio::MioTransport;
+pub(crate) use ftp_transport_std::StdTransport;
+pub(crate) use pftp_tests::command::until;
+pub(crate) use pftp_tests::loopback::Server;
+pub(crate) use pftp_tests::model::{
+    Behaviour, Completion, Cut, Ending, File, Interruption, Model, Reaction, Tree, Trigger, WhenFull,
+};
+
+/// Where the bytes of a session go.
+pub(crate) type AnySink = dyn Sink<Error = Infallible>;
+
+pub(crate) type Std = StdTransport<AnySink>;
+pub(crate) type Mio = MioTransport<AnySink>;
+
+/// A transport under test.
+pub(crate) trait Subject: Transport<SinkError = Infallible> {
+    /// One whose sessions write to this sink, unless they have one of their own.
+    fn with_sink(sink: Arc<AnySink>) -> Self;
+
+    /// Opens a session with a sink of its own.
+    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>);
+
+    /// One for sessions that fetch nothing, or have sinks of their own.
+    fn start() -> Self
+    where
+        Self: Sized,
+    {
+        Self::with_sink(Arc::new(Memory::default()))
+    }
+
+    /// The next report that is an event.
+    fn event(&mut self) -> (SessionId, Event) {
+        loop {
+            if let Some(Report::Event(id, event)) = self.wait(None) {
+                return (id, event);
+            }
+        }
+    }
+
+    /// The events of all sessions up to the one that is awaited.
+    fn events_until(&mut self, awaited: impl Fn(&Event) -> bool) -> Vec<(SessionId, Event)> {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|(_, event)| !awaited(event)) {
+            events.push(self.event());
+        }
+        events
+    }
+
+    /// How a session ends.
+    fn end_of(&mut self, wanted: SessionId) -> Error {
+        loop {
+            if let (id, Event::Closed(error)) = self.event()
+                && id == wanted
+            {
+                return error;
+            }
+        }
+    }
+}
+
+impl Subject for Std {
+    fn with_sink(sink: Arc<AnySink>) -> Self {
+        Self::new(sink)
+    }
+
+    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>) {
+        Self::open_to(self, id, peer, config, sink);
+    }
+}
+
+impl Subject for Mio {
+    fn with_sink(sink: Arc<AnySink>) -> Self {
+        Self::new(sink).expect("an event queue")
+    }
+
+    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>) {
+        Self::open_to(self, id, peer, config, sink);
+    }
+}
+
+/// Bytes of the file that servers have.
+pub(crate) const SIZE: u64 = 1_000_000;
+
+pub(crate) fn file() -> File {
+    File::generated(5, SIZE)
+}
+
+/// A server of that file.
+pub(crate) fn serve(behaviour: Behaviour) -> Server {
+    let model = Model::new(Tree::new().with("file", file())).with_behaviour(behaviour);
+    Server::start(model).expect("a loopback port is free")
+}
+
+/// A request for the file from one offset to another.
+pub(crate) fn part(offset: u64, end: u64) -> Request {
+    let until = if end == SIZE { Until::Size(end) } else { Until::Offset(end) };
+    Request::Retrieve(Retrieve { path: Arg::new("file").expect("an argument"), offset, until })
+}
+
+/// The timeouts that last, but for one.
+pub(crate) fn config(set: impl FnOnce(&mut Timeouts)) -> Arc<Config> {
+    let mut config = Config::default();
+    set(&mut config.timeouts);
+    Arc::new(config)
+}
+
+/// A sink that keeps all.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Vec<u8>>);
+
+impl Memory {
+    #[track_caller]
+    pub(crate) fn expect(&self, expected: &[u8]) {
+        let memory = self.0.lock().expect("no writer panicked");
+        assert_eq!(memory.len(), expected.len());
+        assert!(*memory == expected, "the bytes are those of the file");
+    }
+}
+
+impl Sink for Memory {
+    type Error = Infallible;
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Infallible> {
+        let offset = usize::try_from(offset).expect("a small file");
+        let mut memory = self.0.lock().expect("no writer panicked");
+        let len = memory.len().max(offset + bytes.len());
+        memory.resize(len, 0);
+        memory[offset..offset + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A port that takes no connection any more and refuses none: its queue is full, and nobody accepts.
+pub(crate) struct FullPort {
+    pub(crate) address: SocketAddr,
+    _listener: OwnedFd,
+    _queued: TcpStream,
+}
+
+impl FullPort {
+    pub(crate) fn new() -> Self {
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        // The system lets one connection in beyond the number given.
+        listen(&listener, 0).expect("a socket that can listen");
+        let address = getsockname(&listener).expect("an address").try_into().expect("an IPv4 address");
+        let queued = TcpStream::connect(address).expect("room for one");
+        Self { address, _listener: listener, _queued: queued }
+    }
+}
