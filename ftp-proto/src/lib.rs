@@ -50,6 +50,14 @@
 //! panic: at worst the session ends, and says why in [`Event::Closed`], once and last. What only the caller can
 //! get wrong is [`Misuse`].
 //!
+//! ## A driver
+//!
+//! The same with sockets, written by hand over `std::net`: `examples/by_hand.rs`.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/by_hand.rs")]
+//! ```
+//!
 //! ## Layers
 //!
 //! Each is of use without those above it.
@@ -61,8 +69,8 @@
 //! | [`Link`] | a session whose payload goes to a [`Sink`], at its offset in the file | sockets, readiness, clock |
 //! | [`Transport`] | a trait: many links, their sockets and a clock, as a planner of downloads wants them | opinion on what to fetch |
 //!
-//! A driver of its own is best built on [`Link`]. The crates `ftp-transport-std` and `pftp` are a transport and a
-//! planner over it.
+//! A driver of its own is best built on [`Link`], or on [`Conduit`], which is a link with its sockets. The crates
+//! `ftp-transport-std` and `ftp-transport-mio` are transports over it, and `pftp` has a planner over those.
 //!
 //! Time is an [`Instant`] that the driver supplies; [`Session::poll_timeout`] says when the session wants to be
 //! called next and what it waits for. An [`Arg`] cannot hold a line end, so no name of a file becomes a second

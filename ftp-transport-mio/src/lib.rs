@@ -1,7 +1,67 @@
 //! Drives any number of [`ftp_proto`] sessions from one thread and one mio event loop.
 //!
-//! The loop runs inside [`wait`](Transport::wait), on the thread that calls it; there is no other. An idle
-//! loop sleeps in one system call until something happens.
+//! The loop runs inside [`wait`](Transport::wait), on the thread that calls it; there is no other. Each call gives
+//! the next thing that a session tells: that it is logged in, that bytes of its file are written, that the file is
+//! whole. An idle loop sleeps in one system call until something happens.
+//!
+//! ```no_run
+//! use ftp_proto::{
+//!     Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
+//! };
+//! use ftp_transport_mio::MioTransport;
+//! use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+//!
+//! struct Local(File);
+//!
+//! impl Sink for Local {
+//!     type Error = io::Error;
+//!
+//!     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+//!         self.0.write_all_at(bytes, offset)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Two halves of one file, from two servers at once.
+//! let mut transport = MioTransport::new(Arc::new(Local(File::create("file")?)))?;
+//! let parts = [("192.0.2.1:21", 0, Until::Offset(5000)), ("192.0.2.2:21", 5000, Until::Eof)];
+//! for ((server, offset, until), id) in parts.into_iter().zip(1..) {
+//!     transport.open(SessionId(id), server.parse()?, Arc::new(Config::default()));
+//!     let part = Retrieve { path: Arg::new("pub/file")?, offset, until };
+//!     transport.request(SessionId(id), RequestId(1), Request::Retrieve(part));
+//! }
+//! let mut left = 2;
+//! while left > 0 {
+//!     match transport.wait(None) {
+//!         Some(Report::Written(id, range)) => println!("{id:?} has brought {range:?}"),
+//!         Some(Report::Event(_, Event::Finished(_, Finish::Cut | Finish::Whole { .. }))) => left -= 1,
+//!         Some(Report::Event(_, Event::Finished(_, short))) => return Err(format!("{short:?}").into()),
+//!         Some(Report::Event(_, Event::Refused(_, _, reply))) => return Err(reply.to_string().into()),
+//!         Some(Report::Event(_, Event::Closed(error))) => return Err(error.into()),
+//!         Some(Report::Sink(_, error)) => return Err(error.into()),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where sessions fetch different files, [`open_to`](MioTransport::open_to) gives each a [`Sink`] of its own. The
+//! program `examples/many.rs` fetches many files from many servers in this way.
+//!
+//! ## What to know
+//!
+//! - The sink is called on the loop's thread: all sessions wait while it writes.
+//! - Addresses are given, not names, which take long to look up: do that before, or on another thread, and
+//!   [wake](Transport::waker) the loop when there is an answer.
+//! - No session keeps the others waiting. Each socket that is ready has its turn, in which it is read up to 1 MiB.
+//! - An idle session takes about 3 KiB of memory beside what the system keeps for its socket, and the loop 256 KiB. A
+//!   session has one descriptor, and one more during a transfer.
+//! - A server's queue of connections that it has not accepted is short, 128 with many. What comes beyond that may be
+//!   lost and is noticed only by [`Timeouts::reply`](ftp_proto::Timeouts::reply). Thousands of sessions with one
+//!   server are better opened as earlier ones have become [`Connected`](ftp_proto::Event::Connected).
+//! - Failed sessions are the caller's to open again, in lock step where they ended in
+//!   [`OutOfStep`](ftp_proto::Error::OutOfStep). The planner of the `pftp` crate does all that.
 
 mod registry;
 mod socket;
@@ -27,7 +87,10 @@ const READS: usize = 4;
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
-/// A [`Transport`] without threads. All sessions write to one [`Sink`].
+/// A [`Transport`] without threads.
+///
+/// Dropping it ends the sessions: QUIT is sent as far as that goes without waiting, and what they have not reported
+/// is lost.
 pub struct MioTransport<S: Sink + ?Sized> {
     started: std::time::Instant,
     sink: Arc<S>,
@@ -40,10 +103,11 @@ pub struct MioTransport<S: Sink + ?Sized> {
 }
 
 impl<S: Sink + ?Sized> MioTransport<S> {
-    /// A transport without sessions, whose clock starts at zero now.
+    /// A transport without sessions, whose clock starts at zero now. What its sessions fetch goes to `sink`, but for
+    /// those that [`open_to`](Self::open_to) gives another.
     ///
     /// # Errors
-    /// If the system has no room for another event queue.
+    /// The system's, if it has no descriptor left for an event queue and its waker.
     pub fn new(sink: Arc<S>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -59,7 +123,9 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         })
     }
 
-    /// As [`open`](Transport::open), but the bytes that come over this session go to a sink of its own.
+    /// Starts a session like [`open`](Transport::open), with a sink of its own. Where it fetches several files one
+    /// after the other, the sink may turn to the next one once a transfer is reported as over: no byte of that comes
+    /// any more.
     pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
         let now = self.now();
         let place = self.sessions.insert(id, Conduit::new(id, Link::new(config, peer, sink, now)));

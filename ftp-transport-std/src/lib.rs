@@ -85,7 +85,7 @@ impl Handle {
     }
 }
 
-/// A [`Transport`] with a thread for each session. All sessions write to one [`Sink`].
+/// A [`Transport`] with a thread for each session.
 ///
 /// Dropping it ends the sessions and waits for their threads, which takes no longer than a write to the sink.
 pub struct StdTransport<S: Sink + ?Sized>
@@ -112,14 +112,17 @@ impl<S: Sink + ?Sized + 'static> StdTransport<S>
 where
     S::Error: Send,
 {
-    /// A transport without sessions, whose clock starts at zero now.
+    /// A transport without sessions, whose clock starts at zero now. What its sessions fetch goes to `sink`, but for
+    /// those that [`open_to`](Self::open_to) gives another.
     #[must_use]
     pub fn new(sink: Arc<S>) -> Self {
         let (sender, receiver) = mpsc::channel();
         Self { clock: Clock(std::time::Instant::now()), sink, sessions: BTreeMap::new(), sender, receiver }
     }
 
-    /// As [`open`](Transport::open), but the bytes that come over this session go to a sink of its own.
+    /// Starts a session like [`open`](Transport::open), with a sink of its own. Where it fetches several files one
+    /// after the other, the sink may turn to the next one once a transfer is reported as over: no byte of that comes
+    /// any more.
     pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
         match self.start(id, peer, Link::new(config, peer, sink, self.clock.now())) {
             Ok(handle) => {

@@ -313,7 +313,7 @@ mod tests {
             ("pftp --bogus ftp://h/f", "--bogus"),
             ("pftp --mod ascii ftp://h/f", "found; a similar argument exists: '--mode'"),
             ("pftp -m fax ftp://h/f", "[possible values: binary, ascii]"),
-            ("pftp --transport mio ftp://h/f", "[possible values: std]"),
+            ("pftp --transport tokio ftp://h/f", "[possible values: std, mio]"),
             ("pftp -p 0 ftp://h/f", "--port"),
             ("pftp -p 65536 ftp://h/f", "--port"),
             ("pftp -c 0 ftp://h/f", "--connections"),

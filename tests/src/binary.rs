@@ -1,4 +1,4 @@
-//! The `pftp` executable, as it is built from this workspace.
+//! The `pftp` executable and the examples, as they are built from this workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,16 +17,24 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// If it does not build, with what cargo said.
 pub fn pftp() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| build("pftp").unwrap_or_else(|error| panic!("{error:#}")))
+    EXECUTABLE.get_or_init(|| build("pftp", "--bin", "pftp").unwrap_or_else(|error| panic!("{error:#}")))
 }
 
-/// Builds the executable of the package and says where it is. Only cargo knows: it has several ways to be told
+/// An example of a package, built in the same way by every call.
+///
+/// # Panics
+/// If it does not build, with what cargo said.
+pub fn example(package: &str, name: &str) -> PathBuf {
+    build(package, "--example", name).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Builds an executable of the package and says where it is. Only cargo knows: it has several ways to be told
 /// of another target directory.
-fn build(package: &str) -> Result<PathBuf> {
+fn build(package: &str, kind: &str, name: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(ROOT).stdin(Stdio::null());
-    command.args(["build", "--package", package, "--bin", package]);
+    command.args(["build", "--package", package, kind, name]);
     command.arg("--message-format=json-render-diagnostics");
     if !cfg!(debug_assertions) {
         command.arg("--release");
@@ -34,11 +42,11 @@ fn build(package: &str) -> Result<PathBuf> {
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{package} does not build: {}\n{said}", output.status);
+        bail!("{name} of {package} does not build: {}\n{said}", output.status);
     }
     let mut messages = output.stdout.split(|byte| *byte == b'\n');
-    let found = messages.find_map(|message| executable(message, package));
-    found.with_context(|| format!("cargo built no executable {package}"))
+    let found = messages.find_map(|message| executable(message, name));
+    found.with_context(|| format!("cargo built no executable {name}"))
 }
 
 /// The path in cargo's message that the executable `name` is there.
@@ -62,9 +70,9 @@ mod tests {
 
     #[test]
     fn what_cargo_says_is_told() {
-        let error = build("no-such-package").unwrap_err().to_string();
+        let error = build("no-such-package", "--bin", "x").unwrap_err().to_string();
         assert!(
-            error.starts_with("no-such-package does not build: ") && error.contains("error: "),
+            error.starts_with("x of no-such-package does not build: ") && error.contains("error: "),
             "{error}"
         );
     }

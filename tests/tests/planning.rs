@@ -168,3 +168,77 @@ fn the_failure_that_says_most_is_the_one_reported() {
     assert_eq!(outcome.result.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(outcome.warnings.len(), 1);
 }
+
+fn at(world: &mut World, model: Model, round_trip: u64) -> SocketAddr {
+    world.transport.add(model, Path::of_round_trip(round_trip))
+}
+
+/// What an exposed mirror said of the file once stayed in force: an empty file, and success.
+#[test]
+fn the_size_of_a_mirror_that_was_found_out_is_forgotten() {
+    let mut world = World::new();
+    let liar = Behaviour { size_error: -(SIZE as i64), ..Behaviour::default() };
+    let servers = [at(&mut world, model(liar), 20), at(&mut world, model(Behaviour::default()), 200)];
+    let outcome = world.fetch(&servers, 4);
+    assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
+    assert!(outcome.warnings[0].starts_with("192.0.2.1:21: fetching: more data came"), "{outcome:?}");
+}
+
+/// Two mirrors waited for the third to restart, and the third for a connection.
+#[test]
+fn a_mirror_without_a_connection_gets_that_of_one_that_cannot_restart() {
+    let mut world = World::new();
+    let whole_only = || model(throttled(1 << 20).without("REST"));
+    let servers = [whole_only(), whole_only(), model(Behaviour::default())].map(|it| world.add(it));
+    world.fetch(&servers, 2);
+}
+
+/// What the sessions of an exposed mirror wrote last was counted: wrong files, and downloads without an end.
+#[test]
+fn late_writes_of_a_mirror_that_was_found_out_do_not_count() {
+    for step in 0..30 {
+        let mut world = World::new();
+        let other = Tree::new().with(NAME, File::generated(9, SIZE + 1000));
+        let liar = Behaviour { size_error: -1000, ..throttled(200_000 + step * 7000) };
+        let liar = at(&mut world, Model::new(other).with_behaviour(liar), 20);
+        let good = at(&mut world, model(throttled(100_000 + step * 3000)), 30 + step);
+        match world.run(settings(&[liar, good], NAME, 2 + step as usize % 5)).result {
+            Ok(_) => assert!(world.sink.contents()[..SIZE as usize] == file().read(0..SIZE), "step {step}"),
+            Err(failure) => assert_eq!(failure.kind(), Kind::Integrity, "step {step}"),
+        }
+    }
+}
+
+/// A server that answers 350 and sends from the start went unnoticed beside a good one.
+#[test]
+fn a_mirror_that_ignores_restart_is_found_out() {
+    for first in [true, false] {
+        let mut world = World::new();
+        let ignores = model(Behaviour { ignores_rest: true, ..throttled(1 << 20) });
+        let good = model(throttled(1 << 20));
+        let models = if first { [ignores, good] } else { [good, ignores] };
+        let servers = models.map(|it| world.add(it));
+        let outcome = world.fetch(&servers, 4);
+        assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
+    }
+}
+
+#[test]
+fn two_mirrors_with_other_bytes_are_no_file() {
+    let mut world = World::new();
+    let other = Tree::new().with(NAME, File::generated(11, SIZE));
+    let servers = [model(throttled(1 << 20)), Model::new(other).with_behaviour(throttled(1 << 20))];
+    let servers = servers.map(|it| world.add(it));
+    let failure = world.run(settings(&servers, NAME, 4)).result.unwrap_err();
+    assert_eq!(failure.kind(), Kind::Integrity);
+    assert!(failure.to_string().contains("different bytes"), "{failure}");
+}
+
+#[test]
+fn a_failing_mirror_does_not_keep_the_only_connection() {
+    let mut world = World::new();
+    let hangs = model(Behaviour { cap: Some(Cap { sessions: 0, ..Cap::default() }), ..Behaviour::default() });
+    let servers = [world.add(hangs), world.add(model(Behaviour::default()))];
+    world.fetch(&servers, 1);
+    assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
+}

@@ -6,7 +6,7 @@
 //! | 1yz | wait for it (`DataConnect`) | count (`Stall`) | wait (`Completion`) |
 //! | 2yz | wait for it (`Completion`) | count to the end | `Finished` |
 //! | 4yz, 5yz, nothing came | close, `Refused` | close, `Refused` | `Refused` |
-//! | 4yz, 5yz, after that | close, `Short` | count to the end (`Completion`) | `Short` |
+//! | 4yz, 5yz, after that | wait for it (`Completion`); 425: close, `Short` | count to the end (`Completion`) | `Short` |
 //!
 //! A transfer that is not wanted any further is cut: the data connection is closed and nothing said on the
 //! control connection until the server has said that it noticed. What is sent earlier may meet a server that is
@@ -314,9 +314,12 @@ impl Session {
             return;
         }
         match (&transfer.outcome, transfer.data) {
-            // What came before the server gave up is still to be read.
-            (Some(reply), Data::Open)
-                if reply.code().is_refusal() && begun && !transfer.is_past_its_end() => {}
+            // What came before the server gave up is still to be read; 425: nothing did.
+            (Some(reply), Data::Open | Data::Connecting)
+                if reply.code().is_refusal()
+                    && reply.code().get() != 425
+                    && begun
+                    && !transfer.is_past_its_end() => {}
             (Some(reply), _) if reply.code().is_refusal() => {
                 let reply = reply.clone();
                 self.close_data();

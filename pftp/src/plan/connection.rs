@@ -5,6 +5,7 @@ use super::rate::Rate;
 use super::segment::Running;
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How far a session has come.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -25,7 +26,12 @@ pub(super) struct Segment {
     /// Offset behind the last byte that is known to have come.
     pub(super) at: u64,
     pub(super) until: Until,
+    /// When it was asked for.
+    pub(super) asked: Instant,
 }
+
+/// How long a transfer may take to its first byte before others may take it over.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A session.
 #[derive(Debug)]
@@ -89,6 +95,10 @@ impl Connection {
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known.
     pub(super) fn running(&self, now: Instant, guess: u64) -> Option<Running> {
         let segment = self.segment.as_ref().filter(|_| !self.closing)?;
+        // Before its first byte nothing is known of it.
+        if segment.at == segment.start && now.since(segment.asked) < PATIENCE {
+            return None;
+        }
         let left = segment.at..segment.until.end().max(segment.at);
         Some(Running { left, rate: self.rate.now(now).unwrap_or(guess) })
     }

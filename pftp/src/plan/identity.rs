@@ -89,9 +89,34 @@ impl Planner {
             return self.finish(Err(failure));
         }
         self.disown(mirror);
+        if let Some(known) = self.mirrors.get_mut(mirror) {
+            known.facts = None;
+        }
         self.give_up(mirror, |_| failure);
+        self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.
         self.fail_without_mirrors();
+    }
+
+    /// A mirror says that its file ends there. If it has not told the size, that is its size.
+    pub(super) fn on_end_of_file(&mut self, mirror: usize, at: u64) {
+        let Some(known) = self.mirrors.get(mirror).filter(|known| known.is_alive()) else { return };
+        let facts = known.facts.clone().unwrap_or_default();
+        if self.settings.representation == Type::Image && facts.size.is_none() {
+            self.on_facts(mirror, &Facts { size: Some(at), ..facts });
+        }
+    }
+
+    /// After a mirror was found out: what it said of the file may have been taken for the truth.
+    fn vouch_again(&mut self) {
+        let vouches = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Agrees;
+        if self.finished || self.mirrors.iter().any(vouches) {
+            return;
+        }
+        let said: Vec<&Facts> = self.mirrors.iter().filter_map(|mirror| mirror.facts.as_ref()).collect();
+        let votes = |for_: &Facts| said.iter().filter(|facts| !Mirror::contradict(for_, facts)).count();
+        let best = said.iter().max_by_key(|facts| votes(facts)).map(|facts| (*facts).clone());
+        self.start_over(best.unwrap_or_default());
     }
 
     /// Finds mirrors that have sent more than the file has, before the size was known or unaware of it.
@@ -185,7 +210,7 @@ impl Planner {
                 self.agree(at);
             }
         }
-        self.drop_differing();
+        self.judge();
     }
 
     /// Gives connections to mirrors that have none, so that they can say what they have.

@@ -92,6 +92,8 @@ pub(super) struct Mirror {
     pub(super) rests_until: Option<Instant>,
     /// The shortest time that a connection took to be established.
     round_trip: Option<Duration>,
+    /// How long transfers took to their first byte of late.
+    set_up: Option<Duration>,
 }
 
 impl Mirror {
@@ -118,6 +120,7 @@ impl Mirror {
             fetched: RangeSet::new(),
             rests_until: None,
             round_trip: None,
+            set_up: None,
         }
     }
 
@@ -184,10 +187,16 @@ impl Mirror {
         self.config.epsv = false;
     }
 
-    /// How long a further range on a live session takes to its first byte: two round trips, and one for
-    /// the unevenness of things.
+    /// A transfer has brought its first byte, that long after it was asked for.
+    pub(super) fn delivered_after(&mut self, took: Duration) {
+        self.set_up = Some(self.set_up.map_or(took, |known| known.saturating_add(took) / 2));
+    }
+
+    /// How long a further range on a live session takes to its first byte: as long as the last ones did, and at least
+    /// three round trips.
     pub(super) fn set_up_time(&self) -> Duration {
-        self.round_trip.unwrap_or(Duration::from_millis(100)).saturating_mul(3)
+        let least = self.round_trip.unwrap_or(Duration::from_millis(100)).saturating_mul(3);
+        self.set_up.map_or(least, |known| known.max(least))
     }
 
     /// The path as directory and name, if it has both.

@@ -129,6 +129,8 @@ pub struct Planner {
     last_seam: u64,
     jitter: Jitter,
     directives: VecDeque<Directive>,
+    /// When the planner was last told something.
+    now: Instant,
     finished: bool,
 }
 
@@ -161,6 +163,7 @@ impl Planner {
             seams: BTreeMap::new(),
             last_seam: 0,
             directives: VecDeque::new(),
+            now,
             finished: false,
         };
         for mirror in 0..planner.mirrors.len() {
@@ -242,6 +245,7 @@ impl Planner {
         if self.finished {
             return;
         }
+        self.now = now;
         self.expire(now);
         self.open_sessions(now);
         self.hand_out(now);

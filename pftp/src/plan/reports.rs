@@ -12,6 +12,7 @@ impl Planner {
         if self.finished {
             return;
         }
+        self.now = now;
         match report {
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
@@ -67,8 +68,12 @@ impl Planner {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         let Some(segment) = connection.segment.as_mut() else { return };
-        if mirror.verdict == Verdict::Differs {
+        // A session that is being closed may have been fetching what its mirror turned out not to have.
+        if mirror.verdict == Verdict::Differs || !mirror.is_alive() || connection.closing {
             return;
+        }
+        if segment.at == segment.start {
+            mirror.delivered_after(now.since(segment.asked));
         }
         segment.at = range.end;
         connection.rate.add(range.end.saturating_sub(range.start), now);
@@ -98,12 +103,18 @@ impl Planner {
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
                 self.size = Some(*at)
             }
-            Finish::Whole { .. } => self.release(segment),
+            Finish::Whole { at } => {
+                self.release(segment);
+                self.on_end_of_file(mirror, *at);
+            }
             Finish::Short { at, reply } => {
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);
                 self.on_transfer_failed(id, failure, now);
+                if lied {
+                    self.on_end_of_file(mirror, *at);
+                }
             }
         }
     }

@@ -269,10 +269,14 @@ impl Planner {
         }
         known.failure = Some(failure);
         known.access = Access::Suspended { until: now + self.jitter.wait(known.failures) };
-        // Its parked connections, too, have to wait for that one.
+        let open = |at: &usize| self.mirrors.get(*at).is_some_and(|other| other.access == Access::Open);
+        let others: Vec<usize> = (0..self.mirrors.len()).filter(open).collect();
+        // Its parked connections, too, have to wait for the one that tries; or serve another mirror meanwhile.
+        let mut others = others.iter().cycle();
         for slot in self.slots.iter_mut().filter(|slot| slot.mirror == mirror) {
             slot.parked = false;
             slot.retry_at = None;
+            slot.mirror = others.next().copied().unwrap_or(mirror);
         }
     }
 

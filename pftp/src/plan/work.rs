@@ -104,7 +104,7 @@ impl Planner {
         };
         let Some(path) = path else { return };
         let request = connection.next_request();
-        connection.segment = Some(Segment { request, start: offset, at: offset, until });
+        connection.segment = Some(Segment { request, start: offset, at: offset, until, asked: self.now });
         connection.rest_until = None;
         let part = Retrieve { path, offset, until };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
@@ -182,6 +182,9 @@ impl Planner {
 
     /// A server without REST can only send the whole file. That is used when no other can go on.
     fn employ_from_start(&mut self, id: SessionId) {
+        if self.moves_to_restarting(id) {
+            return;
+        }
         let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         let Some(size) = self.size else { return };
@@ -190,6 +193,20 @@ impl Planner {
         }
         self.todo.clear();
         self.go_on(id, Until::Size(size));
+    }
+
+    /// A mirror that may be able to restart, and has no connection, gets that of this session, which has no use for
+    /// it.
+    fn moves_to_restarting(&mut self, id: SessionId) -> bool {
+        let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { return false };
+        let idle = (0..self.mirrors.len()).find(|at| {
+            let able = self.mirrors.get(*at).is_some_and(|mirror| mirror.is_alive() && mirror.restarts);
+            able && self.slots.iter().all(|slot| slot.mirror != *at)
+        });
+        let (Some(mirror), Some(slot)) = (idle, self.slots.get_mut(slot)) else { return false };
+        slot.mirror = mirror;
+        self.close(id);
+        true
     }
 
     /// If no mirror can restart, the one transfer that runs has to fetch everything.

@@ -70,8 +70,8 @@ pub(super) struct ServedData {
     pub(super) finished: bool,
 }
 
-/// Bytes that a data connection may have in flight: the largest receive window that Linux grows to.
-pub(super) const WINDOW: usize = 6 * 1024 * 1024;
+/// Bytes that a data connection may have in flight: between the initial window and what Linux grows it to.
+pub(super) const WINDOW: usize = 256 * 1024;
 
 /// Bytes sent as one portion.
 pub(super) const PORTION: usize = 64 * 1024;

@@ -208,6 +208,9 @@ impl SimTransport {
                     client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
                 }
             }),
+            // A client that has closed it in the meantime: the server may never get to see it.
+            Happening::DataAccepted(id, serial)
+                if self.clients.get_mut(&id).is_none_or(|client| client.data(serial).is_none()) => {}
             Happening::DataAccepted(id, serial) => self.with_served(id, |served, now| {
                 served.data = Some(ServedData { serial, in_flight: 0, finished: false });
                 served.session.handle_data(DataChange::Accepted, now);

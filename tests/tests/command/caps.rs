@@ -2,14 +2,23 @@
 
 use crate::support::*;
 
+over_each_transport! {
+    one_of_sixteen
+    room_comes_free
+    two_of_eight_and_421_at_the_greeting
+    two_of_eight_and_530_at_the_password
+    two_of_eight_and_refused_connections
+    two_of_eight_and_silence
+}
+
 const FORMS: [WhenFull; 4] = [WhenFull::Greeting, WhenFull::Password, WhenFull::Hang, WhenFull::Refuse];
 
 /// Asks for 8 connections where 2 are served, slowly enough that those turned away are noticed meanwhile.
 #[track_caller]
-fn two_are_served(when_full: WhenFull, args: &str) {
+fn two_are_served(transport: &str, when_full: WhenFull, args: &str) {
     let file = file(3 * MIB);
     let server = serve(&file, throttled(1_500_000).with_cap(2, when_full));
-    let done = pftp(args, &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    let done = over(transport, args, &[&server]).run().expect_code(0).expect_file(NAME, &file);
     let stats = server.stop();
     assert_eq!(stats.logins(), 2);
     let served = stats.sessions.iter().filter(|session| session.payload > 0).count();
@@ -21,39 +30,34 @@ fn two_are_served(when_full: WhenFull, args: &str) {
     assert!(warning.contains("takes no more connections"), "{warning}");
 }
 
-#[test]
-fn two_of_eight_and_421_at_the_greeting() {
-    two_are_served(WhenFull::Greeting, "-c 8");
+fn two_of_eight_and_421_at_the_greeting(transport: &str) {
+    two_are_served(transport, WhenFull::Greeting, "-c 8");
 }
 
-#[test]
-fn two_of_eight_and_530_at_the_password() {
-    two_are_served(WhenFull::Password, "-c 8");
+fn two_of_eight_and_530_at_the_password(transport: &str) {
+    two_are_served(transport, WhenFull::Password, "-c 8");
 }
 
-#[test]
-fn two_of_eight_and_silence() {
-    two_are_served(WhenFull::Hang, "-c 8 --timeout 1");
+fn two_of_eight_and_silence(transport: &str) {
+    two_are_served(transport, WhenFull::Hang, "-c 8 --timeout 1");
 }
 
-#[test]
-fn two_of_eight_and_refused_connections() {
-    two_are_served(WhenFull::Refuse, "-c 8");
+fn two_of_eight_and_refused_connections(transport: &str) {
+    two_are_served(transport, WhenFull::Refuse, "-c 8");
 }
 
 #[test]
 fn two_of_eight_without_a_single_retry() {
     for form in FORMS {
-        two_are_served(form, "-c 8 --timeout 1 --retries 0");
+        two_are_served("std", form, "-c 8 --timeout 1 --retries 0");
     }
 }
 
-#[test]
-fn one_of_sixteen() {
+fn one_of_sixteen(transport: &str) {
     for form in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
         let file = file(MIB);
         let server = serve(&file, Behaviour::default().with_cap(1, form));
-        pftp("-c 16 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+        over(transport, "-c 16 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
         assert_eq!(server.stop().logins(), 1, "{form:?}");
     }
 }
@@ -71,13 +75,12 @@ fn no_room_at_all() {
     }
 }
 
-#[test]
-fn room_comes_free() {
+fn room_comes_free(transport: &str) {
     let file = file(1000);
     let full = Reaction::reply_and_close("421 Too many users.");
     let busy = Behaviour::default().when(Trigger::Accepted, full);
     let server = start(Model::new(tree(&file)).with_session(0, busy.clone()).with_session(1, busy));
-    pftp("-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
     assert_eq!(server.stop().sessions.len(), 3);
 }
 

@@ -2,6 +2,14 @@
 
 use crate::support::*;
 
+over_each_transport! {
+    a_server_that_keeps_one_line_of_each_burst
+    a_well_behaved_server_gets_one_burst
+    one_of_several_mirrors
+    over_one_connection
+    over_several_connections
+}
+
 const KINDS: [Bursts; 3] = [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed];
 
 fn server(file: &File, bursts: Bursts) -> Server {
@@ -17,12 +25,11 @@ fn is_in_lock_step(stats: &Stats, session: usize) {
     assert!(stats.sessions[session].reads as usize >= lines.len() - 1, "{lines:?}");
 }
 
-#[test]
-fn over_one_connection() {
+fn over_one_connection(transport: &str) {
     for bursts in KINDS {
         let file = file(300_000);
         let server = server(&file, bursts);
-        let done = pftp("-c 1 --timeout 1", &[&server]).run();
+        let done = over(transport, "-c 1 --timeout 1", &[&server]).run();
         done.expect_code(0).expect_silence().expect_file(NAME, &file);
         let stats = server.stop();
         assert_eq!((stats.sessions.len(), stats.logins()), (2, 1), "{bursts:?}");
@@ -31,10 +38,10 @@ fn over_one_connection() {
 }
 
 #[track_caller]
-fn serves_several_connections(bursts: Bursts) {
+fn serves_several_connections(transport: &str, bursts: Bursts) {
     let file = file(3 * MIB);
     let server = serve(&file, Behaviour { bursts, ..throttled(1_500_000) });
-    let done = pftp("-c 3 --timeout 1 --min-segment 64K", &[&server]).run();
+    let done = over(transport, "-c 3 --timeout 1 --min-segment 64K", &[&server]).run();
     done.expect_code(0).expect_silence().expect_file(NAME, &file);
     let stats = server.stop();
     assert!(stats.logins() <= 3, "{bursts:?}: {}", stats.logins());
@@ -47,11 +54,11 @@ fn serves_several_connections(bursts: Bursts) {
 }
 
 #[track_caller]
-fn serves_beside_a_well_behaved_one(bursts: Bursts) {
+fn serves_beside_a_well_behaved_one(transport: &str, bursts: Bursts) {
     let file = file(3 * MIB);
     let odd = serve(&file, Behaviour { bursts, ..throttled(1_500_000) });
     let plain = serve(&file, throttled(1_500_000));
-    let done = pftp("-c 2 --timeout 1 --min-segment 64K", &[&odd, &plain]).run();
+    let done = over(transport, "-c 2 --timeout 1 --min-segment 64K", &[&odd, &plain]).run();
     done.expect_code(0).expect_silence().expect_file(NAME, &file);
     let (odd, plain) = (odd.stop(), plain.stop());
     assert_eq!((odd.logins(), plain.logins(), plain.sessions.len()), (1, 1, 1), "{bursts:?}");
@@ -60,30 +67,26 @@ fn serves_beside_a_well_behaved_one(bursts: Bursts) {
     is_in_lock_step(&odd, served);
 }
 
-#[test]
-fn over_several_connections() {
-    serves_several_connections(Bursts::SecondRefused);
-    serves_several_connections(Bursts::Closed);
+fn over_several_connections(transport: &str) {
+    serves_several_connections(transport, Bursts::SecondRefused);
+    serves_several_connections(transport, Bursts::Closed);
 }
 
-#[test]
-fn one_of_several_mirrors() {
-    serves_beside_a_well_behaved_one(Bursts::SecondRefused);
-    serves_beside_a_well_behaved_one(Bursts::Closed);
+fn one_of_several_mirrors(transport: &str) {
+    serves_beside_a_well_behaved_one(transport, Bursts::SecondRefused);
+    serves_beside_a_well_behaved_one(transport, Bursts::Closed);
 }
 
-#[test]
-fn a_server_that_keeps_one_line_of_each_burst() {
-    for _ in 0..10 {
-        serves_several_connections(Bursts::RestDropped);
-        serves_beside_a_well_behaved_one(Bursts::RestDropped);
+fn a_server_that_keeps_one_line_of_each_burst(transport: &str) {
+    for _ in 0..5 {
+        serves_several_connections(transport, Bursts::RestDropped);
+        serves_beside_a_well_behaved_one(transport, Bursts::RestDropped);
     }
 }
 
-#[test]
-fn a_well_behaved_server_gets_one_burst() {
+fn a_well_behaved_server_gets_one_burst(transport: &str) {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
-    pftp("-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
     assert_eq!(server.stop().sessions[0].turns_to_data, 1);
 }

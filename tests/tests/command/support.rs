@@ -45,6 +45,35 @@ pub(crate) fn pftp(args: &str, servers: &[&Server]) -> Pftp {
     Pftp::new(["-q".to_owned()].into_iter().chain(args.split_whitespace().map(str::to_owned)).chain(urls))
 }
 
+/// The same over this transport.
+pub(crate) fn over(transport: &str, args: &str, servers: &[&Server]) -> Pftp {
+    pftp(&format!("--transport {transport} {args}"), servers)
+}
+
+/// Makes a test over each transport of each of these functions, which take its name.
+macro_rules! over_each_transport {
+    ($($case:ident)*) => {
+        mod over_std {
+            $(
+                #[test]
+                fn $case() {
+                    super::$case("std");
+                }
+            )*
+        }
+
+        mod over_mio {
+            $(
+                #[test]
+                fn $case() {
+                    super::$case("mio");
+                }
+            )*
+        }
+    };
+}
+pub(crate) use over_each_transport;
+
 /// There were no more sessions than these, and none logged in twice. There may be fewer: a file may be here
 /// before all connections are up.
 #[track_caller]

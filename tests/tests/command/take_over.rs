@@ -2,6 +2,19 @@
 
 use crate::support::*;
 
+over_each_transport! {
+    from_a_server_in_lock_step
+    from_a_server_like_proftpd
+    from_a_server_like_pure_ftpd
+    from_a_server_like_pyftpdlib
+    from_a_server_like_vsftpd
+    from_a_server_that_answers_a_cut_twice
+    from_a_server_that_says_nothing_after_a_cut
+    from_a_slow_mirror_by_a_quick_one
+    from_a_well_behaved_server
+    many_connections_of_all_speeds
+}
+
 /// A server whose first session sends slowly and whose others do not.
 fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
     let slow = Behaviour { bytes_per_second: Some(200_000), ..behaviour.clone() };
@@ -10,10 +23,14 @@ fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
 
 /// A file of 4 MiB over 4 connections, of which one would take 5 seconds for its quarter.
 #[track_caller]
-fn the_slow_one_is_helped(behaviour: Behaviour) {
+fn the_slow_one_is_helped(transport: &str, behaviour: Behaviour) {
     let file = file(4 * MIB);
     let server = with_one_slow_session(&file, behaviour);
-    pftp("-c 4 --min-segment 64K", &[&server]).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+    over(transport, "-c 4 --min-segment 64K", &[&server])
+        .run()
+        .expect_code(0)
+        .expect_silence()
+        .expect_file(NAME, &file);
     let stats = server.stop();
     assert_eq!((stats.logins(), stats.sessions.len()), (4, 4), "a take-over costs no login");
     let slow: Vec<u64> = offsets(&stats, |session| session == 0);
@@ -32,79 +49,72 @@ fn offsets(stats: &Stats, of: impl Fn(usize) -> bool) -> Vec<u64> {
     transfers.map(|transfer| transfer.offset).collect()
 }
 
-#[test]
-fn from_a_well_behaved_server() {
-    the_slow_one_is_helped(Behaviour::default());
+fn from_a_well_behaved_server(transport: &str) {
+    the_slow_one_is_helped(transport, Behaviour::default());
 }
 
-#[test]
-fn from_a_server_like_vsftpd() {
-    the_slow_one_is_helped(Behaviour::vsftpd());
+fn from_a_server_like_vsftpd(transport: &str) {
+    the_slow_one_is_helped(transport, Behaviour::vsftpd());
 }
 
-#[test]
-fn from_a_server_like_proftpd() {
-    the_slow_one_is_helped(Behaviour::proftpd());
+fn from_a_server_like_proftpd(transport: &str) {
+    the_slow_one_is_helped(transport, Behaviour::proftpd());
 }
 
-#[test]
-fn from_a_server_like_pure_ftpd() {
-    the_slow_one_is_helped(Behaviour::pure_ftpd());
+fn from_a_server_like_pure_ftpd(transport: &str) {
+    the_slow_one_is_helped(transport, Behaviour::pure_ftpd());
 }
 
-#[test]
-fn from_a_server_like_pyftpdlib() {
-    the_slow_one_is_helped(Behaviour::pyftpdlib());
+fn from_a_server_like_pyftpdlib(transport: &str) {
+    the_slow_one_is_helped(transport, Behaviour::pyftpdlib());
 }
 
-#[test]
-fn from_a_server_that_says_nothing_after_a_cut() {
+fn from_a_server_that_says_nothing_after_a_cut(transport: &str) {
     // Nobody can tell when it is ready for more, so this costs a login at times.
     let file = file(2 * MIB);
     let server = with_one_slow_session(&file, Behaviour { abandoned: Vec::new(), ..Behaviour::default() });
-    pftp("-c 4 --min-segment 64K --timeout 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 4 --min-segment 64K --timeout 1", &[&server])
+        .run()
+        .expect_code(0)
+        .expect_file(NAME, &file);
 }
 
-#[test]
-fn from_a_server_that_answers_a_cut_twice() {
+fn from_a_server_that_answers_a_cut_twice(transport: &str) {
     let abandoned = b"426 Broken off.\r\n226 Done.\r\n".to_vec();
-    the_slow_one_is_helped(Behaviour { abandoned, ..Behaviour::default() });
+    the_slow_one_is_helped(transport, Behaviour { abandoned, ..Behaviour::default() });
 }
 
-#[test]
-fn from_a_server_in_lock_step() {
+fn from_a_server_in_lock_step(transport: &str) {
     let file = file(4 * MIB);
     let behaviour = Behaviour { bursts: Bursts::Closed, ..Behaviour::default() };
     // The first four sessions end for their burst.
     let slow = Behaviour { bytes_per_second: Some(200_000), ..behaviour.clone() };
     let server = start(Model::new(tree(&file)).with_behaviour(behaviour).with_session(4, slow));
-    pftp("-c 4 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 4 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
     let stats = server.stop();
     assert_eq!((stats.logins(), stats.sessions.len()), (4, 8));
     assert!(stats.transfers.len() > 4);
 }
 
-#[test]
-fn from_a_slow_mirror_by_a_quick_one() {
+fn from_a_slow_mirror_by_a_quick_one(transport: &str) {
     let file = file(4 * MIB);
     let slow = serve(&file, throttled(100_000));
     let quick = serve(&file, Behaviour::default());
-    pftp("-c 4 --min-segment 64K", &[&slow, &quick]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 4 --min-segment 64K", &[&slow, &quick]).run().expect_code(0).expect_file(NAME, &file);
     let (slow, quick) = (slow.stop(), quick.stop());
     one_login_each(&slow, 2);
     one_login_each(&quick, 2);
     assert!(slow.payload() < 2 * MIB && quick.payload() > 2 * MIB);
 }
 
-#[test]
-fn many_connections_of_all_speeds() {
+fn many_connections_of_all_speeds(transport: &str) {
     let file = file(8 * MIB + 3);
     let mut model = Model::new(tree(&file));
     for session in 0..16 {
         model = model.with_session(session, throttled(100_000 << (session % 6)));
     }
     let server = start(model);
-    pftp("-c 16 --min-segment 16K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    over(transport, "-c 16 --min-segment 16K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
     let stats = server.stop();
     one_login_each(&stats, 16);
     assert!(stats.transfers.len() > 16);
