@@ -218,6 +218,33 @@ impl<E> Driver<E> for Outlet<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ftp_proto::{Config, Link};
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        type Error = Infallible;
+
+        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_is_gone_wakes_nobody() {
+        let id = SessionId(1);
+        let peer = "192.0.2.1:21".parse().unwrap();
+        let link = Link::new(Arc::new(Config::default()), peer, Arc::new(Nowhere), Instant::ZERO);
+        let mut sessions = Sessions::new();
+        let place = sessions.insert(id, Conduit::new(id, link));
+        sessions.enlist(place);
+        assert!(sessions.next_deadline().is_some());
+        sessions.get(place).unwrap().conduit.link().quit(Instant::ZERO);
+        sessions.enlist(place);
+        assert_eq!(sessions.next_deadline(), None);
+    }
 
     #[test]
     fn tokens_name_sockets() {

@@ -97,7 +97,7 @@ fn content(number: usize) -> File {
 
 fn serve(files: usize) -> Result<()> {
     let tree = (0..files).fold(Tree::new(), |tree, number| tree.with(format!("{number}"), content(number)));
-    let server = Server::start(Model::new(tree))?;
+    let server = Server::start_apart(Model::new(tree))?;
     println!("{}", server.addr());
     io::stdout().flush()?;
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -66,7 +66,7 @@ fn two_thousand_fetch_a_file_each_in_one_thread() {
     let tree = |tree: Tree, (number, bytes): (usize, &Vec<u8>)| {
         tree.with(format!("{number}"), File::bytes(bytes.clone()))
     };
-    let server = Server::start(Model::new(files.iter().enumerate().fold(Tree::new(), tree)));
+    let server = Server::start_apart(Model::new(files.iter().enumerate().fold(Tree::new(), tree)));
     let server = server.expect("a free port");
     let sink = |wanted| Arc::new(Checked { wanted, at: Mutex::new(0) });
     let sinks: Vec<Arc<Checked>> = files.into_iter().map(sink).collect();

@@ -1,44 +1,87 @@
 //! Ranges that end before the file does: the data connection is closed while the server still sends, and the
 //! session goes on with the next range.
 
-use crate::call::Outcome;
 use crate::site::{MIB, Setup, Site, content};
+use ftp_proto::{
+    Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
+};
+use ftp_transport_mio::MioTransport;
+use ftp_transport_std::StdTransport;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const NAME: &str = "file.bin";
 
-const CONNECTIONS: usize = 3;
-
 /// The server waits between two writes when its transfer is cut, as one on a slow path does.
 pub(crate) fn cut_while_the_server_waits(setup: Setup) {
-    let bytes = content(5 * MIB);
-    let site = setup.serve_slowly(2 * MIB, NAME, bytes);
-    let outcomes = many_cuts(&site, bytes, "2M", 5);
-    for outcome in outcomes {
-        assert_eq!(outcome.log.count("USER"), CONNECTIONS, "{outcome}");
-    }
+    let bytes = content(40 * MIB);
+    cut_again_and_again(setup, &setup.serve_slowly(2 * MIB, NAME, bytes), 10);
 }
 
 /// The server sends as fast as it can when its transfer is cut.
 pub(crate) fn cut_while_the_server_writes(setup: Setup) {
     let bytes = content(40 * MIB);
-    let site = setup.serve(NAME, bytes);
-    many_cuts(&site, bytes, "16M", 10);
+    cut_again_and_again(setup, &setup.serve(NAME, bytes), 40);
 }
 
-/// Downloads of a file that makes two parts for three connections: so the third takes over half of one, and
-/// whoever is free first goes on with half of what is left elsewhere, until it is not worth while any more.
-fn many_cuts(site: &Site, bytes: &[u8], min_segment: &str, downloads: usize) -> Vec<Outcome> {
-    let download = |_| {
-        let outcome = site.fetch(NAME).connections(CONNECTIONS).min_segment(min_segment).run();
-        outcome.expect_file(NAME, bytes);
-        let threads = outcome.log.threads();
-        assert!(threads.len() <= CONNECTIONS, "{outcome}");
-        assert!(threads.values().all(|thread| thread.count("USER") == 1), "a second login\n{outcome}");
-        outcome
-    };
-    let outcomes: Vec<Outcome> = (0..downloads).map(download).collect();
-    let more_ranges = |outcome: &Outcome| outcome.log.count("EPSV").saturating_sub(outcome.log.count("USER"));
-    let more_ranges: usize = outcomes.iter().map(more_ranges).sum();
-    assert!(more_ranges >= downloads, "{more_ranges} ranges after the first of a connection");
-    outcomes
+/// So many ranges over one session, one after the other, each of them cut.
+fn cut_again_and_again(setup: Setup, site: &Site, ranges: u64) {
+    let bytes = content(40 * MIB);
+    let memory = Arc::new(Memory(Mutex::new(vec![0; bytes.len()])));
+    let sink = Arc::clone(&memory);
+    match setup.transport {
+        "std" => fetch(StdTransport::new(sink), &site.address(), ranges),
+        _ => fetch(MioTransport::new(sink).expect("an event loop"), &site.address(), ranges),
+    }
+    let memory = memory.0.lock().expect("no writer panicked");
+    for range in 0..ranges {
+        let (start, end) = bounds(range);
+        let (start, end) = (usize::try_from(start).expect("small"), usize::try_from(end).expect("small"));
+        assert!(memory[start..end] == bytes[start..end], "range {range} is wrong");
+    }
+}
+
+/// A range that begins at an odd place and is a fraction of what the server would send.
+fn bounds(range: u64) -> (u64, u64) {
+    let start = range * 700_001;
+    (start, start + 10_000 + range * 1000)
+}
+
+fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, ranges: u64) {
+    let (id, path) = (SessionId(1), Arg::new(NAME).expect("an argument"));
+    let mut config = Config::default();
+    // Waited out even once, it would end the session.
+    config.timeouts.cut = Duration::from_secs(60);
+    transport.open(id, address.parse().expect("an address"), Arc::new(config));
+    for range in 0..ranges {
+        let (offset, end) = bounds(range);
+        let part = Retrieve { path: path.clone(), offset, until: Until::Offset(end) };
+        transport.request(id, RequestId(range), Request::Retrieve(part));
+    }
+    let mut cut = 0;
+    while cut < ranges {
+        match transport.wait(None) {
+            Some(Report::Event(_, Event::Finished(request, Finish::Cut))) => {
+                assert_eq!(request, RequestId(cut), "out of order");
+                cut += 1;
+            }
+            Some(Report::Event(_, event @ (Event::Finished(..) | Event::Refused(..) | Event::Closed(_)))) => {
+                panic!("range {cut}: {event:?}")
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Memory(Mutex<Vec<u8>>);
+
+impl Sink for Memory {
+    type Error = Infallible;
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Infallible> {
+        let start = usize::try_from(offset).expect("a small file");
+        self.0.lock().expect("no writer panicked")[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
 }

@@ -88,7 +88,7 @@ pub(crate) fn a_waker_wakes_from_another_thread<T: Subject>() {
 }
 
 pub(crate) fn a_waker_wakes_a_busy_transport<T: Subject>() {
-    let server = serve(Behaviour { bytes_per_second: Some(2_000_000), ..Behaviour::default() });
+    let server = serve(Behaviour { bytes_per_second: Some(100_000), ..Behaviour::default() });
     let mut transport = T::start();
     transport.open(SessionId(1), server.addr(), Arc::new(Config::default()));
     transport.request(SessionId(1), RequestId(1), part(0, SIZE));
