@@ -6,7 +6,7 @@
 //!
 //! There is one session for each server, which fetches the files of that server one after the other. What each
 //! session tells is printed as it comes. A server or a file that fails does not keep the others from coming. No
-//! file that is there already is written over.
+//! file that is there already is written over; of one that failed, what came of it stays.
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
