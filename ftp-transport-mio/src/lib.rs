@@ -67,8 +67,7 @@ mod registry;
 mod socket;
 
 use ftp_proto::{
-    Channel, Conduit, Config, Instant, Link, Report, Request, RequestId, SessionId, Sink, Transport, Turn,
-    Until,
+    Channel, Conduit, Config, Instant, Link, Report, Request, RequestId, SessionId, Sink, Transport, Until,
 };
 use mio::{Events, Poll, Waker};
 use registry::{Outlet, Place, Sessions, WAKER};
@@ -172,7 +171,8 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         for event in &self.events {
             match Place::of(event.token()) {
                 Some((place, channel)) => {
-                    self.sessions.mark(place, channel);
+                    let ended = event.is_read_closed() || event.is_error();
+                    self.sessions.mark(place, channel, ended);
                     touched.push(place);
                 }
                 None => woken = true,
@@ -190,9 +190,8 @@ impl<S: Sink + ?Sized> MioTransport<S> {
             let Some((place, channel)) = self.sessions.next_turn() else { break };
             let now = self.now();
             let Some(entry) = self.sessions.get(place) else { continue };
-            if entry.conduit.turn(channel, &mut self.buffer, READS, now) == Turn::Drained {
-                self.sessions.drained(place, channel);
-            }
+            let turn = entry.conduit.turn(channel, &mut self.buffer, READS, now);
+            self.sessions.turned(place, channel, turn);
             self.settle(place);
         }
         let now = self.now();

@@ -1,7 +1,7 @@
 //! The sessions of a loop: their places, and what is due.
 
 use crate::socket::TcpSocket;
-use ftp_proto::{Cause, Channel, Conduit, Driver, Instant, Report, SessionId, Sink};
+use ftp_proto::{Cause, Channel, Conduit, Driver, Instant, Report, SessionId, Sink, Turn};
 use mio::{Registry, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -48,6 +48,8 @@ pub(crate) struct Entry<S: Sink + ?Sized> {
 struct Readiness {
     /// Something came and has not been found to be used up.
     ready: bool,
+    /// The peer has ended the connection, or it is broken: what is left is to be read to its end.
+    ended: bool,
     /// It is in the queue of those that have their turn.
     queued: bool,
 }
@@ -115,17 +117,25 @@ impl<S: Sink + ?Sized> Sessions<S> {
         self.places.get_mut(place.0)?.as_mut()
     }
 
-    /// Something has come about on a socket.
-    pub(crate) fn mark(&mut self, place: Place, channel: Channel) {
+    /// Something has come about on a socket; `ended` if it is the end.
+    pub(crate) fn mark(&mut self, place: Place, channel: Channel, ended: bool) {
         if let Some(entry) = self.get(place) {
-            entry.readiness(channel).ready = true;
+            let readiness = entry.readiness(channel);
+            readiness.ready = true;
+            readiness.ended |= ended;
         }
     }
 
-    /// What was ready has been used up.
-    pub(crate) fn drained(&mut self, place: Place, channel: Channel) {
+    /// A socket has had its turn. A read that did not fill the buffer has used up what was ready: whatever comes
+    /// later is a change of its own. An end that came before is not.
+    pub(crate) fn turned(&mut self, place: Place, channel: Channel, turn: Turn) {
         if let Some(entry) = self.get(place) {
-            entry.readiness(channel).ready = false;
+            let readiness = entry.readiness(channel);
+            readiness.ready = match turn {
+                Turn::Drained => false,
+                Turn::Short => readiness.ended,
+                Turn::More => true,
+            };
         }
     }
 
@@ -133,6 +143,9 @@ impl<S: Sink + ?Sized> Sessions<S> {
     pub(crate) fn enlist(&mut self, place: Place) {
         for channel in [Channel::Control, Channel::Data] {
             let Some(entry) = self.get(place) else { return };
+            if entry.conduit.socket(channel).is_none() {
+                entry.readiness(channel).ended = false;
+            }
             let wanted = entry.conduit.interest(channel).is_some_and(|wants| wants.read || wants.write);
             let readiness = entry.readiness(channel);
             if wanted && readiness.ready && !std::mem::replace(&mut readiness.queued, true) {

@@ -86,6 +86,9 @@ struct Side<K> {
 pub enum Turn {
     /// Nothing: the socket has to become ready again.
     Drained,
+    /// The last read did not fill the buffer: where the system tells of every change of a socket, there is
+    /// nothing more to read, unless the peer has ended the connection.
+    Short,
     /// There may be more to read.
     More,
 }
@@ -214,7 +217,7 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
                     self.link.read(channel, buffer.get(..len).unwrap_or_default(), now);
                     // Most likely that was all: a driver that waits for readiness need not try again.
                     if len < buffer.len() {
-                        return Turn::More;
+                        return Turn::Short;
                     }
                 }
                 Read::Ended(end) => {
