@@ -81,7 +81,7 @@ pub struct Cli {
     pub dir: PathBuf,
 
     /// What drives the connections
-    #[arg(long, value_name = "KIND", default_value = "std")]
+    #[arg(long, value_name = "KIND", default_value = "mio")]
     pub transport: Transport,
 
     /// Seconds without progress after which a connection has failed
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!((cli.port, cli.timeout, cli.retries, cli.quiet), (21, 30, 5, false));
         assert_eq!((cli.mode, cli.connections, cli.min_segment), (None, None, None));
         assert_eq!((cli.dir, cli.output, cli.log), (PathBuf::from("."), None, None));
-        assert_eq!(cli.transport, Transport::Std);
+        assert_eq!(cli.transport, Transport::Mio);
     }
 
     #[test]
