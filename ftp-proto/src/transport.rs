@@ -25,7 +25,8 @@ pub trait Transport {
     /// Starts a session with the server at `peer`.
     fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>);
 
-    /// Gives work to a session. `request_id` names it in reports; ids of one session increase.
+    /// Gives work to a session. `request_id` names it in reports; ids of one session increase. A request that is a
+    /// [`Misuse`](crate::Misuse) is dropped without a report.
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request);
 
     /// Moves the end of a transfer that waits or runs; see [`Session::shrink`](crate::Session::shrink).

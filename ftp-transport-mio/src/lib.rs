@@ -74,6 +74,7 @@ use registry::{Outlet, Place, Sessions, WAKER};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -98,6 +99,10 @@ pub struct MioTransport<S: Sink + ?Sized> {
     waker: Arc<Waker>,
     sessions: Sessions<S>,
     reports: VecDeque<Report<S::Error>>,
+    /// The waker has been used, and nobody told yet.
+    woken: bool,
+    /// When the last wait for events ended: what had come by then is in time.
+    listened: Instant,
     buffer: Vec<u8>,
 }
 
@@ -118,6 +123,8 @@ impl<S: Sink + ?Sized> MioTransport<S> {
             waker,
             sessions: Sessions::new(),
             reports: VecDeque::new(),
+            woken: false,
+            listened: Instant::ZERO,
             buffer: vec![0; BUFFER],
         })
     }
@@ -166,6 +173,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         if self.poll.poll(&mut self.events, timeout).is_err() {
             return false;
         }
+        self.listened = self.now();
         let mut woken = false;
         let mut touched = Vec::new();
         for event in &self.events {
@@ -194,7 +202,8 @@ impl<S: Sink + ?Sized> MioTransport<S> {
             self.sessions.turned(place, channel, turn);
             self.settle(place);
         }
-        let now = self.now();
+        // Not by the time now: a reply may have come while others had their turn.
+        let now = self.listened;
         while let Some(place) = self.sessions.next_due(now) {
             if let Some(entry) = self.sessions.get(place) {
                 entry.conduit.link().handle_timeout(now);
@@ -224,7 +233,7 @@ impl<S: Sink + ?Sized> Transport for MioTransport<S> {
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
         self.with(id, |link, now| {
-            // Refused only if the session has just ended, which its owner is being told.
+            // A misuse, or the session has just ended, which its owner is being told.
             let _ = link.request(request_id, request, now);
         });
     }
@@ -247,13 +256,17 @@ impl<S: Sink + ?Sized> Transport for MioTransport<S> {
 
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<S::Error>> {
         loop {
+            // First, so that reports without end cannot put it off.
+            if mem::take(&mut self.woken) {
+                return None;
+            }
             if let Some(report) = self.reports.pop_front() {
                 return Some(report);
             }
-            let woken = self.listen(until);
+            self.woken |= self.listen(until);
             self.work();
             let over = until.is_some_and(|until| until <= self.now());
-            if self.reports.is_empty() && (woken || over) {
+            if self.reports.is_empty() && over {
                 return None;
             }
         }

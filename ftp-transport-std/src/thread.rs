@@ -126,7 +126,7 @@ impl<S: Sink + ?Sized> Worker<S> {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Request(id, request) => {
-                    // Refused only if the session has just ended, which its owner is being told.
+                    // A misuse, or the session has just ended, which its owner is being told.
                     let _ = link.request(id, request, now);
                 }
                 Order::Shrink(id, until) => link.shrink(id, until, now),

@@ -115,17 +115,19 @@ impl<S: Sink + ?Sized> Link<S> {
         if lead == 0 {
             return self.write_data(window, bytes, now);
         }
+        let lead_end = self.session.lead_end();
         let len = usize::try_from(lead).unwrap_or(usize::MAX).min(bytes.len());
         let (lead, rest) = bytes.split_at(len);
         self.lead.extend_from_slice(lead);
-        self.session.received(len as u64, now);
         let end = window.start.saturating_add(len as u64);
-        if end == self.session.lead_end() {
+        // Before the session hears of them: the transfer may end with them.
+        if end == lead_end && window.end >= lead_end {
             let lead = mem::take(&mut self.lead);
             self.collect();
             self.flush_written();
             self.outputs.push_back(LinkOutput::Lead(end.saturating_sub(lead.len() as u64), lead.into()));
         }
+        self.session.received(len as u64, now);
         if !rest.is_empty() {
             self.read_data(rest, now);
         }
