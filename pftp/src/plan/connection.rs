@@ -92,7 +92,7 @@ impl Connection {
             && self.rest_until.is_none()
     }
 
-    /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known.
+    /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it.
     pub(super) fn running(&self, now: Instant, guess: u64) -> Option<Running> {
         let segment = self.segment.as_ref().filter(|_| !self.closing)?;
         // Before its first byte nothing is known of it.
@@ -100,6 +100,6 @@ impl Connection {
             return None;
         }
         let left = segment.at..segment.until.end().max(segment.at);
-        Some(Running { left, rate: self.rate.now(now).unwrap_or(guess) })
+        Some(Running { left, rate: self.rate.expected(guess, now) })
     }
 }

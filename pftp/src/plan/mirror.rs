@@ -60,6 +60,9 @@ pub(super) enum Verdict {
     Abstains,
 }
 
+/// Bytes that a TCP stream begins with in flight (RFC 6928).
+const INITIAL_WINDOW: u128 = 10 * 1448;
+
 /// A mirror as it has shown itself.
 #[derive(Debug)]
 pub(super) struct Mirror {
@@ -192,11 +195,21 @@ impl Mirror {
         self.set_up = Some(self.set_up.map_or(took, |known| known.saturating_add(took) / 2));
     }
 
-    /// How long a further range on a live session takes to its first byte: as long as the last ones did, and at least
-    /// three round trips.
-    pub(super) fn set_up_time(&self) -> Duration {
-        let least = self.round_trip.unwrap_or(Duration::from_millis(100)).saturating_mul(3);
-        self.set_up.map_or(least, |known| known.max(least))
+    /// The shortest time that a connection took to be established; a guess until one was.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(Duration::from_millis(100))
+    }
+
+    /// How long a further range on a live session takes until it flows at `rate` bytes per second: to its first byte as
+    /// long as the last ones did, and at least three round trips; then a round trip for each doubling of TCP's slow
+    /// start, but one, as something comes meanwhile.
+    pub(super) fn set_up_time(&self, rate: u64) -> Duration {
+        let round_trip = self.round_trip();
+        let least = round_trip.saturating_mul(3);
+        let first_byte = self.set_up.map_or(least, |known| known.max(least));
+        let in_flight = u128::from(rate).saturating_mul(round_trip.as_millis()) / 1000 / INITIAL_WINDOW;
+        let doublings = u128::BITS.saturating_sub(in_flight.leading_zeros());
+        first_byte.saturating_add(round_trip.saturating_mul(doublings.saturating_sub(1)))
     }
 
     /// The path as directory and name, if it has both.

@@ -36,8 +36,10 @@ impl Planner {
             Event::Reply(request, _) => self.on_reply(id, *request),
             Event::Facts(_, facts) => self.on_facts(mirror, facts),
             Event::Started(_) => {
+                let round_trip =
+                    self.mirrors.get(mirror).map(super::mirror::Mirror::round_trip).unwrap_or_default();
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.rate.start(now);
+                    connection.rate.start(round_trip, now);
                 }
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),

@@ -233,15 +233,16 @@ impl Planner {
         if Self::is_single(&self.settings) {
             return;
         }
-        let guess = self.guess(now);
         let Some(free) = self.connections.get(&id) else { return };
-        let rate = free.rate.last().unwrap_or(guess);
-        let set_up = self.mirrors.get(free.mirror).map(|mirror| mirror.set_up_time()).unwrap_or_default();
+        let rate = free.rate.established().unwrap_or_else(|| self.guess(free.mirror, now));
+        let set_up = self.mirrors.get(free.mirror).map(|mirror| mirror.set_up_time(rate)).unwrap_or_default();
         let least = self.settings.min_segment.min(LEAST_TAIL);
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
-            .filter_map(|(id, connection)| Some((*id, connection.running(now, guess)?)))
+            .filter_map(|(id, connection)| {
+                Some((*id, connection.running(now, self.guess(connection.mirror, now))?))
+            })
             .collect();
         running.sort_by_key(|(_, running)| Reverse(running.time_left()));
         // The one that would end last may have too little left to share.
@@ -256,12 +257,20 @@ impl Planner {
         self.retrieve(id, start, until);
     }
 
-    /// Bytes per second of a connection of which nothing is known: the mean of the others.
-    fn guess(&self, now: Instant) -> u64 {
-        let rates: Vec<u64> =
-            self.connections.values().filter_map(|connection| connection.rate.now(now)).collect();
-        let sum: u64 = rates.iter().fold(0, |sum, rate| sum.saturating_add(*rate));
-        sum.checked_div(rates.len() as u64).unwrap_or(GUESS)
+    /// Bytes per second of a connection to `mirror` of which nothing is known: the mean of its others, or of all.
+    fn guess(&self, mirror: usize, now: Instant) -> u64 {
+        let mean = |rates: Vec<u64>| {
+            let sum = rates.iter().fold(0_u64, |sum, rate| sum.saturating_add(*rate));
+            sum.checked_div(rates.len() as u64)
+        };
+        let of = |mirror: usize| {
+            let same = self.connections.values().filter(move |connection| connection.mirror == mirror);
+            mean(same.filter_map(|connection| connection.rate.established()).collect())
+        };
+        of(mirror).unwrap_or_else(|| {
+            let all = self.connections.values().filter_map(|connection| connection.rate.measured(now));
+            mean(all.collect()).unwrap_or(GUESS)
+        })
     }
 
     /// Whether a transfer that has to end where the file does has not done so yet.
