@@ -28,6 +28,25 @@ pub(super) struct Segment {
     pub(super) until: Until,
     /// When it was asked for.
     pub(super) asked: Instant,
+    /// Bytes per second since it was asked for, when that was highest.
+    pub(super) peak: u64,
+    /// It is to end where it is; what it was to fetch beyond that, others will.
+    pub(super) letting_go: bool,
+}
+
+impl Segment {
+    /// The part from `start` on, asked for at `asked`.
+    pub(super) const fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
+        Self { request, start, at: start, until, asked, peak: 0, letting_go: false }
+    }
+
+    /// The bytes up to `at` have come.
+    pub(super) fn advance(&mut self, at: u64, now: Instant) {
+        self.at = at;
+        let bytes = u128::from(at.saturating_sub(self.start));
+        let rate = bytes.saturating_mul(1000) / now.since(self.asked).as_millis().max(1);
+        self.peak = self.peak.max(u64::try_from(rate).unwrap_or(u64::MAX));
+    }
 }
 
 /// How long a transfer may take to its first byte before others may take it over.
@@ -55,6 +74,8 @@ pub(super) struct Connection {
     /// The planner has closed it.
     pub(super) closing: bool,
     pub(super) rate: Rate,
+    /// Bytes per second of the transfer that the next, or the one that runs, takes the place of.
+    pub(super) replaced_rate: Option<u64>,
     last_request: u64,
 }
 
@@ -74,6 +95,7 @@ impl Connection {
             rest_until: None,
             closing: false,
             rate: Rate::default(),
+            replaced_rate: None,
             last_request: 0,
         }
     }
@@ -94,7 +116,7 @@ impl Connection {
 
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it.
     pub(super) fn running(&self, now: Instant, guess: u64) -> Option<Running> {
-        let segment = self.segment.as_ref().filter(|_| !self.closing)?;
+        let segment = self.segment.as_ref().filter(|segment| !self.closing && !segment.letting_go)?;
         // Before its first byte nothing is known of it.
         if segment.at == segment.start && now.since(segment.asked) < PATIENCE {
             return None;

@@ -10,6 +10,7 @@ mod identity;
 mod mirror;
 mod ranges;
 mod rate;
+mod renew;
 mod reports;
 mod seams;
 mod segment;

@@ -77,8 +77,10 @@ impl Planner {
         if segment.at == segment.start {
             mirror.delivered_after(now.since(segment.asked));
         }
-        segment.at = range.end;
-        connection.rate.add(range.end.saturating_sub(range.start), now);
+        segment.advance(range.end, now);
+        let bytes = range.end.saturating_sub(range.start);
+        connection.rate.add(bytes, now);
+        mirror.received(bytes, now);
         mirror.fetched.insert(range.clone());
         if range.start == 0 && self.settings.representation == Type::Ascii {
             self.done = RangeSet::new();
@@ -94,12 +96,14 @@ impl Planner {
         if self.size.is_some_and(|size| range.end > size) {
             self.find_overruns();
         }
+        self.renew(id, now);
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
+        self.learn_from(id, segment.peak, now);
         match finish {
             Finish::Cut => self.release(segment),
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
