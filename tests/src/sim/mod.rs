@@ -7,6 +7,7 @@ mod client;
 mod server;
 mod transport;
 
+pub use server::WINDOW;
 pub use transport::{Path, SimTransport};
 
 use ftp_proto::{Arg, Config, Instant, Report, SessionId, Sink, Type};
@@ -27,6 +28,13 @@ impl MemorySink {
     /// What has been written, gaps as zeros.
     pub fn contents(&self) -> Vec<u8> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether these bytes have been written there.
+    fn has(&self, offset: u64, bytes: &[u8]) -> bool {
+        let start = usize::try_from(offset).expect("a simulated file fits into memory");
+        let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.get(start..start + bytes.len()) == Some(bytes)
     }
 }
 
@@ -110,8 +118,7 @@ impl Surroundings<Infallible> for Stage {
     }
 
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        let start = usize::try_from(offset).expect("a simulated file fits into memory");
-        Ok(self.sink.contents().get(start..start + bytes.len()) == Some(bytes))
+        Ok(self.sink.has(offset, bytes))
     }
 
     fn warn(&mut self, message: &str) {

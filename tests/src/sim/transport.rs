@@ -1,8 +1,10 @@
 //! The transport of the simulation.
 
+mod payload;
+
 use super::MemorySink;
 use super::client::{Client, ClientData};
-use super::server::{PORTION, Served, ServedData, Server, WINDOW};
+use super::server::{Served, ServedData, Server};
 use crate::model::{Action as ServerAction, DataChange, Ending, Host, Model, Output as ServerOutput, Stats};
 use ftp_proto::{
     Action, Cause, Change, Channel, Config, End, Event, Instant, Link, LinkOutput, Report, Request,
@@ -36,6 +38,7 @@ enum Happening {
     ControlConnected(SessionId),
     ControlRefused(SessionId),
     ControlAccepted(SessionId, usize),
+    Dialled(SessionId, usize),
     ToServer(SessionId, Vec<u8>),
     ToClient(SessionId, Vec<u8>),
     ControlEnded(SessionId, End),
@@ -44,6 +47,7 @@ enum Happening {
     DataRefused(SessionId, u64),
     DataAccepted(SessionId, u64),
     Payload(SessionId, u64, Vec<u8>),
+    Turn(usize),
     DataEnded(SessionId, u64, End),
     DataClosed(SessionId, u64),
     Read(SessionId, u64, usize),
@@ -179,6 +183,7 @@ impl SimTransport {
             Happening::ControlRefused(id) => self.with_client(id, |client| {
                 client.link.change(Channel::Control, Change::Failed(Cause::Refused), now);
             }),
+            Happening::Dialled(id, server) => self.dialled(id, server),
             Happening::ControlAccepted(id, server) => self.accept(id, server),
             Happening::ToServer(id, bytes) => {
                 self.with_served(id, |served, now| served.session.handle_control(&bytes, now));
@@ -219,6 +224,7 @@ impl SimTransport {
                 self.first_payload.entry(id).or_insert(now);
                 self.with_client(id, |client| client.arrived(serial, bytes));
             }
+            Happening::Turn(server) => self.take_turn(server),
             Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
             Happening::DataClosed(id, serial) => self.with_served(id, |served, now| {
                 if served.data.take_if(|data| data.serial == serial).is_some() {
@@ -233,7 +239,23 @@ impl SimTransport {
         }
     }
 
+    /// A SYN has come in. Those before it count, although they are accepted only later.
+    fn dialled(&mut self, id: SessionId, at: usize) {
+        let latency = self.servers[at].path.latency;
+        if self.servers[at].host.refuses_behind(self.servers[at].dialling) {
+            return self.plan(latency, Happening::ControlRefused(id));
+        }
+        self.servers[at].dialling += 1;
+        self.plan(latency, Happening::ControlConnected(id));
+        self.plan(latency * 2, Happening::ControlAccepted(id, at));
+    }
+
     fn accept(&mut self, id: SessionId, server: usize) {
+        self.servers[server].dialling -= 1;
+        // A client that has given up in the meantime will not say so again.
+        if !self.clients.contains_key(&id) {
+            return;
+        }
         let (index, session) = self.servers[server].host.accept(self.now);
         self.served.insert(id, Served { server, index, session, data: None });
         self.settle_served(id);
@@ -272,7 +294,8 @@ impl SimTransport {
             }
             let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
             match client.read(now) {
-                Some(0) => {}
+                // The end: the client closes its side, too.
+                Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
                 Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
                 None => return,
             }
@@ -386,27 +409,6 @@ impl SimTransport {
             }
         }
     }
-
-    /// Sends a portion of payload, if the session has one and the window has room.
-    fn send_payload(&mut self, id: SessionId) -> bool {
-        let now = self.now;
-        let Some(served) = self.served.get_mut(&id) else { return false };
-        let Some(data) = served.data.as_mut().filter(|data| !data.finished) else { return false };
-        let room = WINDOW.saturating_sub(data.in_flight).min(PORTION);
-        let len = served.session.data_window(now).min(room);
-        let mut bytes = vec![0; len];
-        if bytes.is_empty() {
-            return false;
-        }
-        let filled = served.session.fill_data(&mut bytes);
-        bytes.truncate(filled);
-        served.session.data_sent(filled, now);
-        data.in_flight += filled;
-        let serial = data.serial;
-        let at = self.servers[served.server].arrival(filled, now);
-        self.plan_at(at, Happening::Payload(id, serial, bytes));
-        true
-    }
 }
 
 impl Transport for SimTransport {
@@ -424,11 +426,8 @@ impl Transport for SimTransport {
         let latency = self.latency(id);
         match server {
             Some(_) if self.black_holes.contains(&peer) => {}
-            Some(server) if !self.servers[server].host.refuses() => {
-                self.plan(latency * 2, Happening::ControlConnected(id));
-                self.plan(latency * 3, Happening::ControlAccepted(id, server));
-            }
-            _ => self.plan(latency * 2, Happening::ControlRefused(id)),
+            Some(server) => self.plan(latency, Happening::Dialled(id, server)),
+            None => self.plan(latency * 2, Happening::ControlRefused(id)),
         }
     }
 
