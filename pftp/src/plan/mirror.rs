@@ -80,7 +80,9 @@ pub(super) struct Mirror {
     preferred: usize,
     /// Addresses that could not be reached.
     unreachable: Vec<SocketAddr>,
-    /// Whether a session has ever been greeted.
+    /// Whether a control connection has ever been made.
+    pub(super) reached: bool,
+    /// Whether a session has ever been logged in.
     pub(super) greeted: bool,
     pub(super) access: Access,
     /// Failures since the last byte of payload.
@@ -120,6 +122,7 @@ impl Mirror {
             addresses: Vec::new(),
             preferred: 0,
             unreachable: Vec::new(),
+            reached: false,
             greeted: false,
             access: Access::Unresolved,
             failures: 0,
@@ -220,12 +223,12 @@ impl Mirror {
     }
 
     /// How long a further range takes until it flows at `rate` bytes per second: after its first byte a round trip for
-    /// each doubling of TCP's slow start, but one, as something comes meanwhile.
+    /// each doubling of TCP's slow start, but two, as something comes meanwhile.
     pub(super) fn set_up_time(&self, rate: u64) -> Duration {
         let round_trip = self.round_trip();
         let in_flight = u128::from(rate).saturating_mul(round_trip.as_millis()) / 1000 / INITIAL_WINDOW;
         let doublings = u128::BITS.saturating_sub(in_flight.leading_zeros());
-        self.first_byte_time().saturating_add(round_trip.saturating_mul(doublings.saturating_sub(1)))
+        self.first_byte_time().saturating_add(round_trip.saturating_mul(doublings.saturating_sub(2)))
     }
 
     /// So many bytes have come over one of its sessions.
