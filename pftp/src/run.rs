@@ -23,8 +23,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Connections when nobody says how many, unless there are more sources.
-const CONNECTIONS: usize = 4;
+/// Connections at most when nobody says how many, unless there are more sources.
+const MOST_CHOSEN: usize = 16;
 
 /// Connections to one source at most, whatever is asked for: no server is known to allow more, and each is a
 /// thread.
@@ -119,7 +119,7 @@ impl Job<'_> {
 
 fn settings(options: &Options, progress: &mut Progress) -> Settings {
     let named: usize = options.sources.iter().map(|source| source.connections).sum();
-    let wanted = options.connections.map_or_else(|| named.max(CONNECTIONS), NonZeroUsize::get);
+    let wanted = options.connections.map_or_else(|| named.max(MOST_CHOSEN), NonZeroUsize::get);
     let most = MOST_CONNECTIONS.saturating_mul(options.sources.len());
     if wanted > most {
         progress.warn(&format!("{wanted} connections are more than servers allow; using {most}"));
@@ -132,13 +132,18 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
     };
     Settings {
         sources: options.sources.iter().map(source).collect(),
-        connections: NonZeroUsize::new(wanted.min(most)).unwrap_or(NonZeroUsize::MIN),
+        connections: at_least_one(wanted.min(most)),
+        begin_with: at_least_one(options.connections.map_or(named, |_| wanted).min(most)),
         retries: options.retries,
         min_segment: options.min_segment.map_or(MIN_SEGMENT, Into::into),
         in_order: options.output == crate::options::Output::Stdout,
         representation: options.representation,
         seed: RandomState::new().hash_one(0),
     }
+}
+
+fn at_least_one(connections: usize) -> NonZeroUsize {
+    NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// What a session with `source` is told.

@@ -63,6 +63,8 @@ pub(super) struct Connection {
     pub(super) mirror: usize,
     pub(super) address: SocketAddr,
     pub(super) opened: Instant,
+    /// How long its control connection took to be made.
+    pub(super) dialled_in: Option<Duration>,
     /// Whether it began with EPSV.
     pub(super) epsv: bool,
     pub(super) stage: Stage,
@@ -92,6 +94,7 @@ impl Connection {
             mirror,
             address,
             opened: now,
+            dialled_in: None,
             epsv: true,
             stage: Stage::Dialling,
             form,

@@ -1,7 +1,7 @@
 //! Whose file it is: what the mirrors say of it, and what follows when they disagree.
 
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, RangeSet};
+use super::{Directive, Planner, RangeSet, Slot};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
@@ -230,7 +230,7 @@ impl Planner {
 
     /// Gives the mirror a connection of another, if it has none.
     pub(super) fn lend_slot(&mut self, mirror: usize) {
-        if self.slots.iter().any(|slot| slot.mirror == mirror) {
+        if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
             return;
         }
         let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
@@ -242,8 +242,9 @@ impl Planner {
         let heard = || self.slots.iter().rposition(|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
         let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
         let Some(slot) = self.slots.get_mut(slot) else { return };
-        (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (mirror, 0, false, None);
-        for id in slot.sessions.clone() {
+        let sessions =
+            std::mem::replace(slot, Slot { sessions: slot.sessions.clone(), ..Slot::new(mirror) }).sessions;
+        for id in sessions {
             self.close(id);
         }
     }

@@ -7,6 +7,7 @@
 mod backoff;
 mod connection;
 mod dispute;
+mod growth;
 mod identity;
 mod mirror;
 mod ranges;
@@ -42,8 +43,10 @@ use std::time::Duration;
 pub struct Settings {
     /// The mirrors; the first is asked for the file first.
     pub sources: Vec<Source>,
-    /// Connections for the file, all mirrors together.
+    /// Connections for the file at most, all mirrors together.
     pub connections: NonZeroUsize,
+    /// How many of them are opened at once. The others are where they pay.
+    pub begin_with: NonZeroUsize,
     /// Fresh attempts per mirror without progress before it is given up.
     pub retries: u32,
     /// Bytes below which nothing is split.
@@ -106,6 +109,14 @@ struct Slot {
     failures: u32,
     /// It is not used any more, or not before its `retry_at`.
     parked: bool,
+    /// It did not pay.
+    withdrawn: bool,
+}
+
+impl Slot {
+    const fn new(mirror: usize) -> Self {
+        Self { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false, withdrawn: false }
+    }
 }
 
 /// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
@@ -154,12 +165,9 @@ impl Planner {
         let lead = if Self::is_single(&settings) { 0 } else { LEAD };
         let mirrors: Vec<Mirror> =
             settings.sources.iter().cloned().map(|source| Mirror::new(source, lead)).collect();
-        let wanted = if Self::is_single(&settings) { 1 } else { settings.connections.get() };
+        let wanted = if Self::is_single(&settings) { 1 } else { settings.begin_with.get() };
         let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
-        let slots = allot(&asked, wanted)
-            .into_iter()
-            .map(|mirror| Slot { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false })
-            .collect();
+        let slots = allot(&asked, wanted).into_iter().map(Slot::new).collect();
         let mut planner = Self {
             jitter: Jitter::new(settings.seed),
             settings,
@@ -226,7 +234,7 @@ impl Planner {
         let mirrors = self.mirrors.iter().filter_map(Mirror::suspended_until);
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
-        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).min()
+        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).chain(self.trials_due()).min()
     }
 
     /// What has come.
@@ -267,6 +275,7 @@ impl Planner {
         self.end_beaten(now);
         self.hand_out(now);
         self.absorb(now);
+        self.grow(now);
         self.compare_seams();
         self.conclude();
     }

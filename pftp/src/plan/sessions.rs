@@ -23,7 +23,7 @@ impl Planner {
         }
         for at in 0..self.slots.len() {
             let Some(slot) = self.slots.get(at) else { continue };
-            if slot.parked || slot.retry_at.is_some() || !slot.sessions.is_empty() {
+            if slot.withdrawn || slot.parked || slot.retry_at.is_some() || !slot.sessions.is_empty() {
                 continue;
             }
             let mirror = slot.mirror;
@@ -131,6 +131,7 @@ impl Planner {
     pub(super) fn on_connected(&mut self, id: SessionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.stage = Stage::Connected;
+        connection.dialled_in = Some(now.since(connection.opened));
         let (slot, address, opened) = (connection.slot, connection.address, connection.opened);
         let mirror_of = connection.mirror;
         let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };

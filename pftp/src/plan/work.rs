@@ -229,7 +229,7 @@ impl Planner {
         let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { return false };
         let idle = (0..self.mirrors.len()).find(|at| {
             let able = self.mirrors.get(*at).is_some_and(|mirror| mirror.is_alive() && mirror.restarts);
-            able && self.slots.iter().all(|slot| slot.mirror != *at)
+            able && self.slots.iter().all(|slot| slot.mirror != *at || slot.withdrawn)
         });
         let (Some(mirror), Some(slot)) = (idle, self.slots.get_mut(slot)) else { return false };
         slot.mirror = mirror;

@@ -65,6 +65,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
     Settings {
         sources: servers.iter().map(source).collect(),
         connections: NonZeroUsize::new(connections).expect("at least one connection"),
+        begin_with: NonZeroUsize::new(connections).expect("at least one connection"),
         retries: 5,
         min_segment: 64 * 1024,
         in_order: false,
