@@ -2,6 +2,7 @@
 
 mod facts;
 mod login;
+mod masking;
 mod pipeline;
 mod timers;
 mod transfer;
@@ -59,6 +60,8 @@ pub struct Session {
     peer: SocketAddr,
     phase: Phase,
     logged_in: bool,
+    /// Whether PASS or ACCT has been sent, so that the server may echo what was in it.
+    secret_told: bool,
     /// Whether the next transfer asks with EPSV.
     epsv: bool,
     /// Whether an earlier REST may still be in force at the server: it was answered, its RETR refused.
@@ -84,9 +87,10 @@ impl Session {
             peer,
             phase: Phase::Connecting,
             logged_in: false,
-            epsv: config.epsv,
+            secret_told: false,
+            epsv: config.epsv && !(config.trust_pasv_address && peer.is_ipv4()),
             stale_restart: false,
-            replies: ReplyParser::new(config.limits.reply_bytes),
+            replies: ReplyParser::new(config.limits.reply_bytes).with_max_lines(config.limits.reply_lines),
             pipeline: Pipeline::new(config.pipeline.get()),
             requests: VecDeque::new(),
             inquiries: VecDeque::new(),
@@ -160,8 +164,7 @@ impl Session {
                     self.marks.control = now;
                     for line in reply.raw_lines() {
                         if self.config.trace {
-                            let line = Line::Received(Bytes::copy_from_slice(line));
-                            self.outputs.push_back(Output::Event(Event::Wire(line)));
+                            self.event(Event::Wire(Line::Received(Bytes::copy_from_slice(line))));
                         }
                     }
                     self.on_reply(reply, now);
@@ -182,7 +185,7 @@ impl Session {
             (Channel::Control, Change::Connected) => {
                 if self.phase == Phase::Connecting {
                     self.phase = Phase::Greeting;
-                    self.marks.control = now;
+                    (self.marks.connected, self.marks.control) = (now, now);
                     self.event(Event::Connected);
                 }
             }
@@ -271,7 +274,7 @@ impl Session {
             return self.fail(Error::Refused { verb: None, reply });
         }
         if self.fenced && transfer::may_come_again(&reply) {
-            return self.count_stray();
+            return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
         }
         let limit = self.config.limits.preliminary_replies;
         let Some(front) = self.pipeline.front() else {
@@ -312,10 +315,10 @@ impl Session {
         }
     }
 
-    fn count_stray(&mut self) {
+    fn count_stray(&mut self, limit: u32, fault: PeerFault) {
         self.strays = self.strays.saturating_add(1);
-        if self.strays > self.config.limits.preliminary_replies {
-            self.fail(Error::Peer(PeerFault::TooManyPreliminary));
+        if self.strays > limit {
+            self.fail(Error::Peer(fault));
         }
     }
 
@@ -334,17 +337,19 @@ impl Session {
         }
         while let Some(command) = self.pipeline.send_next() {
             self.marks.control = now;
+            self.secret_told |= matches!(command, Command::Pass(_) | Command::Acct(_));
             self.trace(|| Line::Sent(command.masked()));
         }
     }
 
     fn trace(&mut self, line: impl FnOnce() -> Line) {
         if self.config.trace {
-            self.outputs.push_back(Output::Event(Event::Wire(line())));
+            self.event(Event::Wire(line()));
         }
     }
 
     fn event(&mut self, event: Event) {
+        let event = self.masked(event);
         self.outputs.push_back(Output::Event(event));
     }
 
