@@ -148,6 +148,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     config.password = source.password.clone();
     config.representation = options.representation;
     config.trace = options.log.is_some();
+    config.trust_pasv_address = options.trust_pasv_address;
     let timeouts = &mut config.timeouts;
     for patience in
         [&mut timeouts.connect, &mut timeouts.reply, &mut timeouts.data_connect, &mut timeouts.stall]
@@ -157,6 +158,8 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     for patience in [&mut timeouts.burst, &mut timeouts.completion, &mut timeouts.cut] {
         *patience = options.timeout.min(*patience);
     }
+    // Four replies, each of which may take its time, and not one that drips for ever.
+    timeouts.login = options.timeout.saturating_mul(4);
     config
 }
 

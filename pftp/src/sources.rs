@@ -49,15 +49,29 @@ pub struct Defaults {
     pub port: u16,
     /// User.
     pub username: Arg,
-    /// Password.
-    pub password: Secret,
+    /// Password; `None` is [`user_password`](Self::user_password) for whoever has a name, and what an anonymous login
+    /// wants for the others.
+    pub password: Option<Secret>,
+    /// Password of those who log in under a name of their own. It is of no use to an anonymous login, and none of that
+    /// server's business.
+    pub user_password: Option<Secret>,
 }
+
+impl Defaults {
+    fn password(&self, username: &Arg) -> Secret {
+        let anonymous = ANONYMOUS.iter().any(|name| username.as_bytes().eq_ignore_ascii_case(name));
+        let of_user = self.user_password.as_ref().filter(|_| !anonymous);
+        self.password.as_ref().or(of_user).cloned().unwrap_or_else(|| Config::default().password)
+    }
+}
+
+/// The users who log in with any password (RFC 1635).
+const ANONYMOUS: [&[u8]; 2] = [b"anonymous", b"ftp"];
 
 impl Default for Defaults {
     /// Port 21 and anonymous login.
     fn default() -> Self {
-        let config = Config::default();
-        Self { port: FTP, username: config.username, password: config.password }
+        Self { port: FTP, username: Config::default().username, password: None, user_password: None }
     }
 }
 
@@ -67,11 +81,12 @@ impl Default for Defaults {
 pub fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for FtpUrl { server, path, .. } in urls {
+        let username = server.username.as_ref().unwrap_or(&defaults.username).clone();
         let source = Source {
             host: server.host.clone(),
             port: server.port.unwrap_or(defaults.port),
-            username: server.username.as_ref().unwrap_or(&defaults.username).clone(),
-            password: server.password.as_ref().unwrap_or(&defaults.password).clone(),
+            password: server.password.clone().unwrap_or_else(|| defaults.password(&username)),
+            username,
             path: path.clone(),
             connections: 1,
         };

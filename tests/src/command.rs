@@ -24,6 +24,7 @@ pub struct Pftp {
     dir: TempDir,
     args: Vec<OsString>,
     stdout: Stdio,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Pftp {
@@ -36,7 +37,7 @@ impl Pftp {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let transport = std::env::var_os("PFTP_TESTS_TRANSPORT").map(|kind| ["--transport".into(), kind]);
         let args = transport.into_iter().flatten().chain(args.into_iter().map(Into::into)).collect();
-        Self { dir, args, stdout: Stdio::piped() }
+        Self { dir, args, stdout: Stdio::piped(), environment: Vec::new() }
     }
 
     /// With one more argument.
@@ -60,6 +61,12 @@ impl Pftp {
         self
     }
 
+    /// With this in its environment.
+    pub fn with_env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// With its standard output going there, so that [`Done::stdout`] is empty.
     pub fn with_stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = stdout.into();
@@ -73,6 +80,7 @@ impl Pftp {
     pub fn start(self) -> Running {
         let mut command = Command::new(binary::pftp());
         command.args(&self.args).current_dir(self.dir.path());
+        command.env_remove("PFTP_PASSWORD").envs(self.environment);
         command.stdin(Stdio::null()).stdout(self.stdout).stderr(Stdio::piped());
         let mut child = command.spawn().expect("pftp starts");
         // The command holds what the standard output goes to.
