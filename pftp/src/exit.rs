@@ -113,8 +113,11 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Kind::BrokenPipe, format!("{name}: {error}"));
         }
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let advice = if full { "; make room and run the same command again" } else { "" };
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => MAKE_ROOM,
+            io::ErrorKind::FileTooLarge => "; the file system, or ulimit -f, allows no larger file",
+            _ => "",
+        };
         Self::new(Kind::Local, format!("cannot write {name}: {error}{advice}"))
     }
 
@@ -211,6 +214,9 @@ impl From<&Failure> for ExitCode {
         Self::from(failure.kind.code())
     }
 }
+
+/// What to do about a full disk.
+pub(crate) const MAKE_ROOM: &str = "; make room and run the same command again";
 
 const FULL: &str = "the server is busy: try later, or with fewer connections (-c)";
 
