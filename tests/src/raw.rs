@@ -156,6 +156,11 @@ impl Peer {
         }
     }
 
+    /// The port of the control connection.
+    pub fn port(&self) -> io::Result<u16> {
+        Ok(self.control.get_ref().local_addr()?.port())
+    }
+
     /// Waits for a data connection on a free port of the address the client called.
     pub fn listen(&mut self) -> io::Result<u16> {
         let listener = TcpListener::bind((self.control.get_ref().local_addr()?.ip(), 0))?;

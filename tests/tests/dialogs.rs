@@ -76,8 +76,13 @@ dialogs! {
     burst_reset
     commands
     commands_in_burst
+    completion_and_421
+    completion_and_control_closed
+    completion_and_nonsense
+    completion_and_silence
     completion_before_data_connected
     completion_before_data_end
+    completion_twice_before_data_end
     completion_without_data
     connect_refused
     cut

@@ -75,6 +75,8 @@ pub struct Session {
     fenced: bool,
     /// Replies in a row that answer no command: 120 before the greeting, and those to a cut transfer.
     strays: u32,
+    /// Why the session ends as soon as the data that are still coming have come.
+    parting: Option<Error>,
     marks: Marks,
     outputs: VecDeque<Output>,
 }
@@ -97,6 +99,7 @@ impl Session {
             transfer: None,
             fenced: false,
             strays: 0,
+            parting: None,
             marks: Marks::new(now),
             outputs: VecDeque::new(),
             config,
@@ -154,11 +157,11 @@ impl Session {
 
     /// Takes bytes read from the control connection, in any portions.
     pub fn handle_control(&mut self, bytes: &[u8], now: Instant) {
-        if self.phase == Phase::Closed {
+        if !self.listens() {
             return;
         }
         self.replies.push(bytes);
-        while self.phase != Phase::Closed {
+        while self.listens() {
             match self.replies.next() {
                 Ok(Some(reply)) => {
                     self.marks.control = now;
@@ -170,7 +173,7 @@ impl Session {
                     self.on_reply(reply, now);
                 }
                 Ok(None) => break,
-                Err(error) => self.fail(Error::Peer(PeerFault::Reply(error))),
+                Err(error) => self.part(Error::Peer(PeerFault::Reply(error)), Self::fail),
             }
         }
         self.pump(now);
@@ -195,7 +198,11 @@ impl Session {
             (Channel::Control, Change::Ended(end)) => {
                 let cause = if end == End::Fin { Cause::Ended } else { Cause::Reset };
                 let error = Error::Connection(Channel::Control, cause);
-                if self.pipeline.unanswered() > 0 { self.fail_in_step(error) } else { self.fail(error) }
+                if self.pipeline.unanswered() > 0 {
+                    self.fail_in_step(error)
+                } else {
+                    self.part(error, Self::fail)
+                }
             }
             (Channel::Data, change) => self.on_data(change, now),
         }
@@ -240,6 +247,12 @@ impl Session {
         self.phase == Phase::Closed
     }
 
+    /// Whether anything that comes on the control connection still matters.
+    #[must_use]
+    pub(crate) fn listens(&self) -> bool {
+        self.phase != Phase::Closed && self.parting.is_none()
+    }
+
     /// Where in the file the next bytes of the open data connection belong. Bytes that do not fit are to be
     /// dropped, but reported to [`received`](Self::received) with the others. The range is empty where the end of the data is
     /// awaited and no byte. `None` when no data connection is open, and as long as the reply to REST is
@@ -271,14 +284,14 @@ impl Session {
             return self.on_greeting(reply);
         }
         if reply.code().get() == 421 {
-            return self.fail(Error::Refused { verb: None, reply });
+            return self.part(Error::Refused { verb: None, reply }, Self::fail);
         }
         if self.fenced && transfer::may_come_again(&reply) {
             return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
         }
         let limit = self.config.limits.preliminary_replies;
         let Some(front) = self.pipeline.front() else {
-            return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
+            return self.part(Error::Peer(PeerFault::Unsolicited(reply)), Self::fail_in_step);
         };
         if reply.code().severity() == Severity::Preliminary {
             front.preliminary = front.preliminary.saturating_add(1);
@@ -327,6 +340,9 @@ impl Session {
         if !matches!(self.phase, Phase::Login | Phase::Ready) {
             return;
         }
+        if self.parting.is_some() {
+            return self.depart();
+        }
         while self.transfer.is_none() {
             match self.requests.pop_front() {
                 Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
@@ -355,6 +371,25 @@ impl Session {
 
     fn action(&mut self, action: Action) {
         self.outputs.push_back(Output::Action(action));
+    }
+
+    /// Ends the session, but not before the data have come of a transfer that the server has called complete: they are
+    /// on their way. Without such a transfer it ends by `fail`.
+    fn part(&mut self, error: Error, fail: fn(&mut Self, Error)) {
+        if self.transfer.as_ref().is_some_and(Transfer::is_completed) {
+            self.parting = Some(error);
+        } else {
+            fail(self, error);
+        }
+    }
+
+    /// Ends a session that is parting once its transfer is over.
+    fn depart(&mut self) {
+        if self.transfer.is_none()
+            && let Some(error) = self.parting.take()
+        {
+            self.fail(error);
+        }
     }
 
     /// Ends the session with an error that a burst may have caused, unless a cut may have.

@@ -84,6 +84,11 @@ impl Transfer {
         }
     }
 
+    /// Whether the server has called it complete, while data are still to come.
+    pub(super) fn is_completed(&self) -> bool {
+        self.has_connection() && self.outcome.as_ref().is_some_and(|reply| reply.code().is_completion())
+    }
+
     /// Why the data connection could not be made.
     pub(super) const fn failure(&self) -> Option<Cause> {
         match self.data {
