@@ -22,10 +22,14 @@ fn calls(args: &str, epsv: &'static str, name: fn(u16) -> String) -> usize {
         let own = Arc::new(TcpListener::bind(("127.0.0.1", port)).expect("a port of two addresses"));
         let server = Raw::start(bytes.clone(), move |_, peer| {
             let own = Arc::clone(&own);
+            let mut asked = false;
             peer.serve(move |peer, command| {
+                asked |= command == "PASV";
                 match command.split(' ').next() {
                     Some("EPSV") => peer.say(epsv)?,
                     Some("PASV") => peer.say(format!("{}\r\n", name(port)))?,
+                    // It came in one burst with EPSV.
+                    Some("RETR") if !asked => peer.say("425 Where to?\r\n")?,
                     Some("RETR") => {
                         peer.say("150 Here it comes.\r\n")?;
                         if !trusts {
