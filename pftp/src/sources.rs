@@ -3,7 +3,8 @@
 use crate::exit::{Failure, Kind};
 use crate::url::{self, FtpUrl, UrlError};
 use ftp_proto::{Arg, Config, Escaped, Secret, Type};
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// One server that has the file, and how to get at it there.
@@ -127,12 +128,21 @@ pub fn parse_urls<'a>(urls: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<V
     urls.enumerate().map(parse).collect()
 }
 
+/// Bytes of a config file: more than anyone has mirrors for, and an end to what is none.
+const LARGEST: u64 = 1024 * 1024;
+
 /// Reads and parses a config file.
 ///
 /// # Errors
-/// A [`Failure`]: of kind local if the file cannot be read, else with the number of the wrong line.
+/// A [`Failure`]: of kind local if the file cannot be read, of kind syntax if it is larger than 1 MiB, else with the number of the wrong line.
 pub fn read_config(path: &Path) -> Result<Vec<FtpUrl>, Failure> {
-    let text = fs::read(path).map_err(|error| Failure::local("cannot read", path, &error))?;
+    let cannot = |error: io::Error| Failure::local("cannot read", path, &error);
+    let mut text = Vec::new();
+    File::open(path).map_err(cannot)?.take(LARGEST + 1).read_to_end(&mut text).map_err(cannot)?;
+    if text.len() as u64 > LARGEST {
+        let message = format!("{}: is larger than a config file may be: {LARGEST} bytes", path.display());
+        return Err(Failure::new(Kind::Syntax, message));
+    }
     parse_config(&text).map_err(|error| Failure::new(Kind::Syntax, format!("{}: {error}", path.display())))
 }
 

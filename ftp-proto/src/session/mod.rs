@@ -21,6 +21,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use bytes::Bytes;
+use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Range;
 use facts::Inquiry;
@@ -54,7 +55,6 @@ enum Phase {
 ///
 /// Outputs queue; none has to be taken between two calls. Whatever a server does ends at worst in
 /// [`Event::Closed`].
-#[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
     peer: SocketAddr,
@@ -412,6 +412,19 @@ impl Session {
         self.inquiries.clear();
         self.action(Action::Close(Channel::Control));
         self.event(Event::Closed(error));
+    }
+}
+
+/// Where it stands. Nothing of what was said, in which there may be secrets.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .field("phase", &self.phase)
+            .field("unanswered", &self.pipeline.unanswered())
+            .field("requests", &self.requests.len())
+            .field("window", &self.window())
+            .finish_non_exhaustive()
     }
 }
 
