@@ -418,6 +418,14 @@ mod tests {
         let full = Failure::write("a", &io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!((full.kind(), full.is_quiet()), (Kind::Local, false));
         assert!(full.to_string().contains("make room"));
+        let quota = Failure::write("a", &io::Error::from(io::ErrorKind::QuotaExceeded));
+        assert_eq!(quota.kind(), Kind::Local);
+        assert!(quota.to_string().ends_with("; make room and run the same command again"), "{quota}");
+        let limit = Failure::write("a", &io::Error::from(io::ErrorKind::FileTooLarge));
+        assert!(
+            limit.to_string().ends_with("; the file system, or ulimit -f, allows no larger file"),
+            "{limit}"
+        );
         let pipe = Failure::write("standard output", &io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(pipe.is_quiet());
     }
