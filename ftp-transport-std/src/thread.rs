@@ -6,10 +6,12 @@ use ftp_proto::{
     Cause, Channel, Conduit, Driver, Instant, Link, Report, Request, RequestId, SessionId, Sink, Until,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::io::{PipeReader, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
 /// What the transport's owner tells a session.
 pub(crate) enum Order {
@@ -52,6 +54,9 @@ impl<E> Driver<E> for Outlet<E> {
         let _ = self.0.send(Message::Report(report));
     }
 }
+
+/// How long nothing is tried again if the system cannot wait.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What `poll(2)` found.
 #[derive(Default)]
@@ -109,9 +114,16 @@ impl<S: Sink + ?Sized> Worker<S> {
             fds.push(PollFd::from_borrowed_fd(socket.as_fd(), events));
             Some(fds.len().saturating_sub(1))
         });
-        // An interrupted or failed wait finds nothing ready, and the loop comes round again.
-        if poll(&mut fds, timeout.as_ref()).is_err() {
-            return Ready::default();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            // It has found nothing, and the loop comes round again.
+            Err(Errno::INTR) => return Ready::default(),
+            // The system is short of something, and may be so for long. Orders and deadlines come all the same.
+            Err(_) => {
+                std::thread::sleep(PAUSE);
+                self.follow_orders();
+                return Ready::default();
+            }
         }
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         let [control, data] = watched.map(|at| at.is_some_and(ready));
@@ -121,6 +133,10 @@ impl<S: Sink + ?Sized> Worker<S> {
     fn take_orders(&mut self) {
         // What is left in the pipe wakes the thread once more, which is harmless.
         let _ = self.wake.read(&mut [0; 64]);
+        self.follow_orders();
+    }
+
+    fn follow_orders(&mut self) {
         let now = self.clock.now();
         let link = self.conduit.link();
         while let Ok(order) = self.orders.try_recv() {

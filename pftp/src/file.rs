@@ -6,7 +6,7 @@ mod stream;
 pub use ascii::AsciiSink;
 pub use stream::StreamSink;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, Kind, MAKE_ROOM};
 use ftp_proto::Sink;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
@@ -29,6 +29,9 @@ pub struct FileSink {
     /// Whether `part` is no longer ours to remove.
     released: AtomicBool,
 }
+
+/// Bytes of what the system calls a block of a file.
+const BLOCK: u64 = 512;
 
 const SUFFIX: &[u8] = b".pftp-part";
 
@@ -72,6 +75,25 @@ impl FileSink {
             .read_exact_at(&mut there, offset)
             .map_err(|error| Failure::local("cannot read", &self.part, &error))?;
         Ok(there == bytes)
+    }
+
+    /// Whether the file system has room for all `size` bytes of the file, before they come. One that does not tell has.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local if it has not.
+    pub fn check_room(&self, size: u64) -> Result<(), Failure> {
+        let (Ok(facts), Ok(file)) = (rustix::fs::fstatvfs(&self.file), self.file.metadata()) else {
+            return Ok(());
+        };
+        // Some of it is for root alone.
+        let free = if rustix::process::geteuid().is_root() { facts.f_bfree } else { facts.f_bavail };
+        let room = free.saturating_mul(facts.f_frsize).saturating_add(file.blocks().saturating_mul(BLOCK));
+        if facts.f_blocks == 0 || size <= room {
+            return Ok(());
+        }
+        let part = self.part.display();
+        let message = format!("cannot write {part}: the file has {size} bytes, and there is room for {room}");
+        Err(Failure::new(Kind::Local, format!("{message}{MAKE_ROOM}")))
     }
 
     /// Makes the file what it is to be: exactly `size` bytes, on disk, under its final name.

@@ -12,7 +12,7 @@ use crate::sources;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -93,6 +93,7 @@ impl Job<'_> {
             threads: BTreeMap::new(),
             log,
             next_look: Instant::ZERO,
+            fitting: None,
             progress,
         };
         let result = drive(&mut planner, &mut transport, &mut here);
@@ -153,6 +154,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     config.password = source.password.clone();
     config.representation = options.representation;
     config.trace = options.log.is_some();
+    config.trust_pasv_address = options.trust_pasv_address;
     let timeouts = &mut config.timeouts;
     for patience in
         [&mut timeouts.connect, &mut timeouts.reply, &mut timeouts.data_connect, &mut timeouts.stall]
@@ -162,6 +164,8 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     for patience in [&mut timeouts.burst, &mut timeouts.completion, &mut timeouts.cut] {
         *patience = options.timeout.min(*patience);
     }
+    // Four replies, each of which may take its time, and not one that drips for ever.
+    timeouts.login = options.timeout.saturating_mul(4);
     config
 }
 
@@ -176,6 +180,8 @@ fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
         signal_hook::flag::register_conditional_shutdown(signal, code, seen.clone())?;
         signal_hook::flag::register(signal, seen)?;
     }
+    // A file that grows past `ulimit -f` is an error to tell, and not the end of the program.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
@@ -207,6 +213,8 @@ struct Here<'a> {
     threads: BTreeMap<SessionId, usize>,
     log: Option<Log>,
     next_look: Instant,
+    /// The size of the file that there was last found to be room for, or not.
+    fitting: Option<u64>,
     progress: &'a mut Progress,
 }
 
@@ -214,6 +222,21 @@ impl Here<'_> {
     fn log(&mut self, write: impl FnOnce(&mut Log) -> Result<(), Failure>) {
         if let Some(Err(failure)) = self.log.as_mut().map(write) {
             self.progress.warn(&failure.to_string());
+        }
+    }
+
+    /// Ends the download if its file does not fit the disk, as soon as that can be known. Of several mirrors, one with
+    /// an absurd size may be outvoted: then the disk has the last word.
+    fn check_room(&mut self, planner: &Planner) {
+        let size = planner.size().filter(|_| self.sources.len() == 1);
+        if size == self.fitting {
+            return;
+        }
+        self.fitting = size;
+        if let Some(Err(failure)) = size.map(|size| self.destination.check_room(size)) {
+            // The receiver is ours.
+            let _ = self.sender.send(Input::Stop(failure));
+            (self.waker)();
         }
     }
 
@@ -268,6 +291,7 @@ impl Surroundings<io::Error> for Here<'_> {
     }
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        self.check_room(planner);
         let interval = self.progress.interval()?;
         if now >= self.next_look {
             if let Some(size) = planner.size() {

@@ -4,5 +4,6 @@ pub mod binary;
 pub mod command;
 pub mod loopback;
 pub mod model;
+pub mod raw;
 pub mod servers;
 pub mod sim;

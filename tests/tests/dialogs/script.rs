@@ -8,7 +8,8 @@
 //! | `config pipeline 1` | how many commands may be unanswered |
 //! | `config features`, `config ascii`, `config trace`, `config epsv no` | as the fields of `Config` |
 //! | `config account X`, `config username X`, `config password X` | |
-//! | `config limit reply N`, `config limit preliminary N` | `Limits` |
+//! | `config limit reply N`, `lines`, `feat`, `mlst`, `preliminary`, `unowed`, `past-end` | one field of `Limits` |
+//! | `config trust` | the host of a 227 is trusted |
 //! | `config timeout stall 5s` | one field of `Timeouts` |
 //! | `config peer [2001:db8::1]:21` | the server's address, else 192.0.2.1:21 |
 //!
@@ -121,11 +122,18 @@ impl Script {
             ["username", name] => config.username = argument(name)?,
             ["password", password] => config.password = secret(password)?,
             ["limit", "reply", bytes] => config.limits.reply_bytes = number(bytes)?,
+            ["limit", "lines", lines] => config.limits.reply_lines = number(lines)?,
+            ["limit", "feat", lines] => config.limits.feat_lines = number(lines)?,
+            ["limit", "mlst", lines] => config.limits.mlst_lines = number(lines)?,
+            ["limit", "unowed", replies] => config.limits.unowed_replies = number(replies)?,
+            ["limit", "past-end", bytes] => config.limits.bytes_past_end = number(bytes)?,
+            ["trust"] => config.trust_pasv_address = true,
             ["limit", "preliminary", replies] => config.limits.preliminary_replies = number(replies)?,
             ["timeout", name, time] => {
                 let timeouts = &mut config.timeouts;
                 let field = match name {
                     "connect" => &mut timeouts.connect,
+                    "login" => &mut timeouts.login,
                     "reply" => &mut timeouts.reply,
                     "burst" => &mut timeouts.burst,
                     "data_connect" => &mut timeouts.data_connect,
