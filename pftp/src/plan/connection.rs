@@ -125,6 +125,11 @@ impl Connection {
             && self.rest_until.is_none()
     }
 
+    /// Whether bytes of its transfer come.
+    pub(super) fn delivers(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.at > segment.start)
+    }
+
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
     /// it takes `usual`, usually.
     pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {

@@ -43,6 +43,9 @@ impl Default for Growth {
 /// How many connections are added first; after that as many as there are, and twice more.
 const FIRST_STEP: usize = 3;
 
+/// The same on a path that loses packets.
+const LOSSY_STEP: usize = 7;
+
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
 
@@ -89,15 +92,11 @@ impl Planner {
         let Some(known) = self.mirrors.get(mirror).filter(|known| !known.full && known.restarts) else {
             return false;
         };
-        if now < known.growth.not_before || self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked)
-        {
+        if self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked) {
             return false;
         }
         let mut own = self.connections.values().filter(|connection| connection.mirror == mirror).peekable();
-        let delivers = |connection: &Connection| {
-            connection.segment.as_ref().is_some_and(|segment| segment.at > segment.start)
-        };
-        if own.peek().is_none() || !own.all(delivers) {
+        if own.peek().is_none() || !own.all(Connection::delivers) {
             return false;
         }
         let (round_trips, least) = LOOK_BACK;
@@ -108,6 +107,11 @@ impl Planner {
             return false;
         };
         let early = both.saturating_mul(2).saturating_sub(late);
+        // A path that was full, and carries much less now, is not what holds the connections back.
+        let collapsed = late < known.best_flow / 2;
+        if now < known.growth.not_before && !collapsed {
+            return false;
+        }
         let begun = known.flow.since_start(now) >= span.saturating_mul(2);
         begun && late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
     }
@@ -128,8 +132,14 @@ impl Planner {
         let room = self.settings.connections.get().saturating_sub(self.in_use());
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        let (Some(before), round_trip) = (known.flow.measured(now), known.round_trip()) else { return };
-        let count = known.growth.step.min(room);
+        let round_trip = known.round_trip();
+        let (round_trips, least) = LOOK_BACK;
+        let late = known.flow.over(round_trip.saturating_mul(round_trips).max(least), now);
+        let Some(before) = late.max(known.flow.measured(now)) else { return };
+        // A stream that has collapsed on a path that has shown more is held back by losses, not by the path.
+        let lossy = before < known.best_flow / 2;
+        let step = if lossy { known.growth.step.max(LOSSY_STEP) } else { known.growth.step };
+        let count = step.min(room);
         let mut slots = Vec::new();
         for at in 0..self.slots.len() {
             // The number of one that was withdrawn is free again.
@@ -158,9 +168,13 @@ impl Planner {
         let wanted = u128::from(trial.before) + expected.saturating_mul(pays.into()) / u128::from(all);
         let (round_trips, least) = LOOK_BACK;
         let span = known.round_trip().saturating_mul(round_trips).max(least);
-        let paid = known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
+        let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
+        let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
-        if !refused && !paid && !self.path_is_full(mirror) && now < trial.until {
+        let hopeless = refused || self.path_is_full(mirror);
+        let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
+        let paid = paid && !hopeless;
+        if !hopeless && !paid && now < trial.until {
             return;
         }
         let Some(trial) = self.mirrors.get_mut(mirror).and_then(|known| known.growth.trial.take()) else {
@@ -173,7 +187,8 @@ impl Planner {
         } else {
             (known.growth.step, known.growth.not_before) = (1, now + known.growth.wait);
             known.growth.wait = known.growth.wait.saturating_mul(2);
-            if !refused {
+            // Where less comes than the path has shown to carry, they may not have paid, but do no harm.
+            if hopeless && !refused || known.is_at_its_best(now) {
                 self.withdraw(&trial.slots);
             }
         }

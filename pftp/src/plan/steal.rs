@@ -25,7 +25,9 @@ impl Planner {
         }
         let Some(free) = self.connections.get(&id) else { return };
         let Some(mirror) = self.mirrors.get(free.mirror) else { return };
+        // A fresh data connection may bring more than an old one.
         let rate = free.rate.established().unwrap_or_else(|| self.guess(free.mirror, now));
+        let rate = rate.max(mirror.renewal.fresh().unwrap_or(0));
         let least = self.settings.min_segment.min(LEAST_TAIL);
         // What the other server is to have sent before the first byte that counts.
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
