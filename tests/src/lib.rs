@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod command;
+pub mod dialog;
 pub mod loopback;
 pub mod model;
 pub mod servers;

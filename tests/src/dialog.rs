@@ -48,34 +48,49 @@ use std::time::Duration;
 use ftp_proto::{Arg, Cause, Change, Channel, Command, Config, End, Request, Retrieve, Secret, Type, Until};
 
 /// A dialog as it was read.
-pub(crate) struct Script {
-    pub(crate) config: Config,
-    pub(crate) peer: SocketAddr,
-    pub(crate) items: Vec<(usize, Item)>,
+#[derive(Debug)]
+pub struct Script {
+    /// What the session is told.
+    pub config: Config,
+    /// The server's address.
+    pub peer: SocketAddr,
+    /// The lines behind the head, numbered from 1 as in the file.
+    pub items: Vec<(usize, Item)>,
 }
 
 /// A line that is not of the head.
 #[derive(Clone, Debug)]
-pub(crate) enum Item {
+pub enum Item {
+    /// A request.
     Request(Request),
+    /// A new end of a request.
     Shrink(u64, Until),
+    /// The end of the session.
     Quit,
+    /// Bytes from the server.
     Server(Vec<u8>),
+    /// A change of a connection.
     Change(Channel, Change),
+    /// So many bytes on the data connection.
     Payload(u64),
+    /// Time that passes.
     Pass(Duration),
     /// A line sent.
     Sends(Vec<u8>),
     /// An action, an event or a misuse, as the runner prints it.
     Puts(String),
+    /// The window expected.
     Window(String),
+    /// The deadline expected.
     Deadline(String),
 }
 
 impl Script {
+    /// Reads a dialog.
+    ///
     /// # Errors
     /// The number of the line that cannot be read, and why.
-    pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub fn parse(text: &str) -> Result<Self, (usize, String)> {
         let peer = SocketAddr::from(([192, 0, 2, 1], 21));
         let mut script = Self { config: Config::default(), peer, items: Vec::new() };
         for (number, line) in (1..).zip(text.lines()) {
