@@ -1,16 +1,14 @@
-//! Dialogs between a session and a server, played to [`ftp_proto::Session`]: see `dialogs/script.rs` for the
+//! Dialogs between a session and a server, played to [`ftp_proto::Session`]: see `src/dialog.rs` for the
 //! form of the files in `tests/dialogs`.
 
 #[path = "dialogs/run.rs"]
 mod run;
-#[path = "dialogs/script.rs"]
-mod script;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use pftp_tests::dialog::Script;
 use run::{Portions, run};
-use script::Script;
 
 fn directory() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs"))
