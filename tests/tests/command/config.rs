@@ -56,7 +56,7 @@ fn a_connection_a_line_at_least() {
     let server = serve(&file, throttled(1_500_000));
     let text = format!("{}\n", server.url(PATH)).repeat(6);
     with_config(&text, "--min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
-    assert_eq!(server.stop().logins(), 6);
+    assert!(server.stop().logins() >= 6);
 }
 
 #[test]
