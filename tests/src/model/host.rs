@@ -61,12 +61,17 @@ impl Host {
 
     /// Whether connections are to be refused at the moment.
     pub fn refuses(&self) -> bool {
-        self.full_cap().is_some_and(|cap| cap.when_full == WhenFull::Refuse)
+        self.refuses_beside(0)
+    }
+
+    /// The same while so many connections are on their way that were not refused.
+    pub fn refuses_beside(&self, coming: usize) -> bool {
+        self.full_cap(coming).is_some_and(|cap| cap.when_full == WhenFull::Refuse)
     }
 
     /// A connection came in: the number of its session, and the session.
     pub fn accept(&mut self, now: Duration) -> (usize, ServerSession) {
-        let full = self.full_cap().cloned();
+        let full = self.full_cap(0).cloned();
         let index = self.stats.accepted(full.is_some());
         if full.is_none() {
             self.admitted.insert(index);
@@ -75,10 +80,10 @@ impl Host {
         (index, ServerSession::new(Arc::clone(&self.model.tree), behaviour, full, now))
     }
 
-    /// The cap that keeps the next session out.
-    fn full_cap(&self) -> Option<&Cap> {
-        let cap = self.model.behaviour_of(self.stats.sessions.len()).cap.as_ref()?;
-        (self.admitted.len() >= cap.sessions).then_some(cap)
+    /// The cap that keeps out the next session after those that are coming.
+    fn full_cap(&self, coming: usize) -> Option<&Cap> {
+        let cap = self.model.behaviour_of(self.stats.sessions.len() + coming).cap.as_ref()?;
+        (self.admitted.len() + coming >= cap.sessions).then_some(cap)
     }
 
     /// A session told this.
