@@ -100,7 +100,7 @@ fn steer<T: Transport>(
                 Directive::Shrink(id, request_id, until) => transport.shrink(id, request_id, until),
                 Directive::Close(id) => transport.close(id),
                 Directive::Compare(id, offset, bytes) => match surroundings.same(offset, &bytes) {
-                    Ok(same) => planner.compared(id, same),
+                    Ok(same) => planner.compared(id, same, transport.now()),
                     Err(failure) => planner.stop(failure),
                 },
                 Directive::Warn(message) => surroundings.warn(&message),

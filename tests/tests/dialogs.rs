@@ -158,6 +158,7 @@ dialogs! {
     rest_refused
     rest_refused_in_burst
     rest_refused_in_burst_no_mark
+    rest_refused_in_burst_while_dialling
     rest_strange
     retr_not_known
     retr_out_of_step

@@ -195,9 +195,12 @@ impl Session {
     /// awaited first.
     fn spoil(&mut self, verb: Verb, reply: Reply) {
         self.pipeline.withdraw(|_, purpose| matches!(purpose, Purpose::Prepare | Purpose::Transfer));
-        self.close_data();
         let Some(transfer) = &mut self.transfer else { return };
-        transfer.data = Data::None;
+        // A server that has begun with RETR waits for the connection, and would wait long for one that never comes.
+        if transfer.data != Data::Connecting || !self.pipeline.transferring() {
+            self.drop_data();
+        }
+        let Some(transfer) = &mut self.transfer else { return };
         if transfer.spoiled.is_none() {
             transfer.spoiled = Some((verb, reply));
         }
@@ -214,6 +217,7 @@ impl Session {
             Some((Verb::Epsv, _)) => self.push_transfer(),
             Some((verb, reply)) => {
                 let id = transfer.id;
+                self.drop_data();
                 self.transfer = None;
                 self.event(Event::Refused(id, verb, reply));
             }
@@ -278,6 +282,9 @@ impl Session {
             // At once: some servers say 226 only after they have seen this side close.
             self.action(Action::Close(Channel::Data));
         }
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.spoiled.is_some()) {
+            return self.drop_data();
+        }
         self.settle(now);
     }
 
@@ -321,10 +328,12 @@ impl Session {
                     && begun
                     && !transfer.is_past_its_end() => {}
             (Some(reply), _) if reply.code().is_refusal() => {
-                let reply = reply.clone();
+                let (reply, wanted_is_here) = (reply.clone(), transfer.is_past_its_end());
                 self.close_data();
                 self.transfer = None;
-                self.event(if begun {
+                self.event(if begun && wanted_is_here {
+                    Event::Finished(id, Finish::Cut)
+                } else if begun {
                     Event::Finished(id, Finish::Short { at, reply })
                 } else {
                     Event::Refused(id, Verb::Retr, reply)
@@ -371,6 +380,14 @@ impl Session {
         self.fenced = true;
         self.strays = 0;
         self.settle_spoiled();
+    }
+
+    /// Closes the data connection, and knows nothing of it any more.
+    fn drop_data(&mut self) {
+        self.close_data();
+        if let Some(transfer) = &mut self.transfer {
+            transfer.data = Data::None;
+        }
     }
 
     fn close_data(&mut self) {

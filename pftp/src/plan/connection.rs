@@ -1,5 +1,6 @@
 //! A session as the planner sees it.
 
+use super::SeamId;
 use super::mirror::PathForm;
 use super::rate::Rate;
 use super::segment::Running;
@@ -28,10 +29,32 @@ pub(super) struct Segment {
     pub(super) until: Until,
     /// When it was asked for.
     pub(super) asked: Instant,
+    /// Bytes per second since it was asked for, when that was highest.
+    pub(super) peak: u64,
+    /// It is to end where it is; what it was to fetch beyond that, others will.
+    pub(super) letting_go: bool,
+    /// It fetches nothing but its lead, to decide about that seam.
+    pub(super) vote: Option<SeamId>,
 }
 
-/// How long a transfer may take to its first byte before others may take it over.
-const PATIENCE: Duration = Duration::from_secs(3);
+impl Segment {
+    /// The part from `start` on, asked for at `asked`.
+    pub(super) const fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
+        Self { request, start, at: start, until, asked, peak: 0, letting_go: false, vote: None }
+    }
+
+    /// The bytes up to `at` have come.
+    pub(super) fn advance(&mut self, at: u64, now: Instant) {
+        self.at = at;
+        let bytes = u128::from(at.saturating_sub(self.start));
+        let rate = bytes.saturating_mul(1000) / now.since(self.asked).as_millis().max(1);
+        self.peak = self.peak.max(u64::try_from(rate).unwrap_or(u64::MAX));
+    }
+}
+
+/// How long a transfer may take to its first byte before others may take it over: that many times as long as is usual, and
+/// some time that a busy server may need.
+const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
 
 /// A session.
 #[derive(Debug)]
@@ -50,11 +73,15 @@ pub(super) struct Connection {
     /// Whether the file may be asked for: the directory is the right one.
     pub(super) placed: bool,
     pub(super) segment: Option<Segment>,
+    /// It has fallen silent: no work until it answers this.
+    pub(super) checking: Option<RequestId>,
     /// No work before then: a transfer has failed.
     pub(super) rest_until: Option<Instant>,
     /// The planner has closed it.
     pub(super) closing: bool,
     pub(super) rate: Rate,
+    /// Bytes per second of the transfer that the next, or the one that runs, takes the place of.
+    pub(super) replaced_rate: Option<u64>,
     last_request: u64,
 }
 
@@ -71,9 +98,11 @@ impl Connection {
             changing: None,
             placed: form == PathForm::Whole,
             segment: None,
+            checking: None,
             rest_until: None,
             closing: false,
             rate: Rate::default(),
+            replaced_rate: None,
             last_request: 0,
         }
     }
@@ -85,21 +114,26 @@ impl Connection {
 
     /// Whether it could take work now.
     pub(super) fn is_free(&self) -> bool {
-        self.stage >= Stage::Connected
+        self.stage == Stage::Ready
             && self.placed
             && self.segment.is_none()
+            && self.checking.is_none()
             && !self.closing
             && self.rest_until.is_none()
     }
 
-    /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known.
-    pub(super) fn running(&self, now: Instant, guess: u64) -> Option<Running> {
-        let segment = self.segment.as_ref().filter(|_| !self.closing)?;
-        // Before its first byte nothing is known of it.
-        if segment.at == segment.start && now.since(segment.asked) < PATIENCE {
-            return None;
-        }
+    /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
+    /// it takes `usual`, usually.
+    pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {
+        let segment = self.segment.as_ref().filter(|segment| !self.closing && !segment.letting_go)?;
         let left = segment.at..segment.until.end().max(segment.at);
-        Some(Running { left, rate: self.rate.now(now).unwrap_or(guess) })
+        let waited = now.since(segment.asked);
+        let (times, more) = PATIENCE;
+        let patience = usual.saturating_mul(times).saturating_add(more);
+        if segment.at == segment.start && waited >= patience {
+            return Some(Running { left, rate: 0, delay: Duration::ZERO });
+        }
+        let delay = if segment.at == segment.start { usual.saturating_sub(waited) } else { Duration::ZERO };
+        Some(Running { left, rate: self.rate.expected(guess, now), delay })
     }
 }

@@ -62,7 +62,8 @@ impl Planner {
     }
 
     /// What came from a mirror is to be fetched again. What its sessions are still at is, when they have ended.
-    fn disown(&mut self, mirror: usize) {
+    pub(super) fn disown(&mut self, mirror: usize) {
+        self.renew_seams(mirror);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let mut wrong = std::mem::take(&mut known.fetched);
         for range in wrong.iter() {
@@ -123,7 +124,10 @@ impl Planner {
     pub(super) fn find_overruns(&mut self) {
         let Some(size) = self.size else { return };
         for at in 0..self.mirrors.len() {
-            let Some(known) = self.mirrors.get(at) else { continue };
+            // One that has not been heard has broken no word: it may yet say that its file is longer.
+            let Some(known) = self.mirrors.get(at).filter(|known| known.verdict != Verdict::Unknown) else {
+                continue;
+            };
             if known.is_alive() && known.fetched.iter().last().is_some_and(|range| range.end > size) {
                 let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
                 self.unmask(at, failure);
@@ -199,6 +203,7 @@ impl Planner {
             self.close(id);
         }
         (self.size, self.done, self.identity) = (None, RangeSet::new(), identity);
+        (self.begun, self.end_proven) = (false, false);
         self.todo.clear();
         self.seams.clear();
         for at in 0..self.mirrors.len() {
@@ -215,24 +220,31 @@ impl Planner {
 
     /// Gives connections to mirrors that have none, so that they can say what they have.
     fn ask_unheard(&mut self) {
-        for at in 0..self.mirrors.len() {
-            let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
-            let has_none = self.slots.iter().all(|slot| slot.mirror != at);
-            if !has_none || !self.mirrors.get(at).is_some_and(unheard) {
-                continue;
-            }
-            let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
-            let heard = |mirror: usize| verdict(mirror) != Some(Verdict::Unknown);
-            // One that may not fetch has no use for a connection any more.
-            let idle = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-            let Some(slot) = idle.or_else(|| self.slots.iter().rposition(|slot| heard(slot.mirror))) else {
-                return;
-            };
-            let Some(slot) = self.slots.get_mut(slot) else { return };
-            (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (at, 0, false, None);
-            for id in slot.sessions.clone() {
-                self.close(id);
-            }
+        let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
+        let silent: Vec<usize> =
+            (0..self.mirrors.len()).filter(|at| self.mirrors.get(*at).is_some_and(unheard)).collect();
+        for mirror in silent {
+            self.lend_slot(mirror);
+        }
+    }
+
+    /// Gives the mirror a connection of another, if it has none.
+    pub(super) fn lend_slot(&mut self, mirror: usize) {
+        if self.slots.iter().any(|slot| slot.mirror == mirror) {
+            return;
+        }
+        let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
+        let works =
+            |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
+        // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
+        let useless = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+        let idle = || self.slots.iter().rposition(|slot| !slot.sessions.iter().any(works));
+        let heard = || self.slots.iter().rposition(|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
+        let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (mirror, 0, false, None);
+        for id in slot.sessions.clone() {
+            self.close(id);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What is known of a mirror.
 
 use super::RangeSet;
+use super::rate::Meter;
+use super::renew::Renewal;
 use crate::exit::Failure;
 use ftp_proto::{Arg, Config, Facts, Instant};
 use std::net::SocketAddr;
@@ -60,6 +62,12 @@ pub(super) enum Verdict {
     Abstains,
 }
 
+/// How long what comes from a mirror is counted for its rate.
+const FLOW_WINDOW: Duration = Duration::from_secs(1);
+
+/// Bytes that a TCP stream begins with in flight (RFC 6928).
+const INITIAL_WINDOW: u128 = 10 * 1448;
+
 /// A mirror as it has shown itself.
 #[derive(Debug)]
 pub(super) struct Mirror {
@@ -72,7 +80,9 @@ pub(super) struct Mirror {
     preferred: usize,
     /// Addresses that could not be reached.
     unreachable: Vec<SocketAddr>,
-    /// Whether a session has ever been greeted.
+    /// Whether a control connection has ever been made.
+    pub(super) reached: bool,
+    /// Whether a session has ever been logged in.
     pub(super) greeted: bool,
     pub(super) access: Access,
     /// Failures since the last byte of payload.
@@ -94,6 +104,10 @@ pub(super) struct Mirror {
     round_trip: Option<Duration>,
     /// How long transfers took to their first byte of late.
     set_up: Option<Duration>,
+    /// What comes over all its sessions, and the most bytes per second that ever did.
+    pub(super) flow: Meter,
+    pub(super) best_flow: u64,
+    pub(super) renewal: Renewal,
 }
 
 impl Mirror {
@@ -108,6 +122,7 @@ impl Mirror {
             addresses: Vec::new(),
             preferred: 0,
             unreachable: Vec::new(),
+            reached: false,
             greeted: false,
             access: Access::Unresolved,
             failures: 0,
@@ -121,6 +136,9 @@ impl Mirror {
             rests_until: None,
             round_trip: None,
             set_up: None,
+            flow: Meter::new(FLOW_WINDOW),
+            best_flow: 0,
+            renewal: Renewal::default(),
         }
     }
 
@@ -192,11 +210,31 @@ impl Mirror {
         self.set_up = Some(self.set_up.map_or(took, |known| known.saturating_add(took) / 2));
     }
 
+    /// The shortest time that a connection took to be established; a guess until one was.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(Duration::from_millis(100))
+    }
+
     /// How long a further range on a live session takes to its first byte: as long as the last ones did, and at least
     /// three round trips.
-    pub(super) fn set_up_time(&self) -> Duration {
-        let least = self.round_trip.unwrap_or(Duration::from_millis(100)).saturating_mul(3);
+    pub(super) fn first_byte_time(&self) -> Duration {
+        let least = self.round_trip().saturating_mul(3);
         self.set_up.map_or(least, |known| known.max(least))
+    }
+
+    /// How long a further range takes until it flows at `rate` bytes per second: after its first byte a round trip for
+    /// each doubling of TCP's slow start, but two, as something comes meanwhile.
+    pub(super) fn set_up_time(&self, rate: u64) -> Duration {
+        let round_trip = self.round_trip();
+        let in_flight = u128::from(rate).saturating_mul(round_trip.as_millis()) / 1000 / INITIAL_WINDOW;
+        let doublings = u128::BITS.saturating_sub(in_flight.leading_zeros());
+        self.first_byte_time().saturating_add(round_trip.saturating_mul(doublings.saturating_sub(2)))
+    }
+
+    /// So many bytes have come over one of its sessions.
+    pub(super) fn received(&mut self, bytes: u64, now: Instant) {
+        self.flow.add(bytes, now);
+        self.best_flow = self.best_flow.max(self.flow.measured(now).unwrap_or(0));
     }
 
     /// The path as directory and name, if it has both.

@@ -6,14 +6,17 @@
 
 mod backoff;
 mod connection;
+mod dispute;
 mod identity;
 mod mirror;
 mod ranges;
 mod rate;
+mod renew;
 mod reports;
 mod seams;
 mod segment;
 mod sessions;
+mod steal;
 mod work;
 
 pub use mirror::Source;
@@ -23,6 +26,7 @@ use crate::exit::{Failure, Kind};
 use backoff::Jitter;
 use bytes::Bytes;
 use connection::{Connection, Stage};
+use dispute::Dispute;
 use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
 use mirror::{Access, Mirror};
 use seams::{LEAD, Seam};
@@ -127,8 +131,16 @@ pub struct Planner {
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
+    /// Whether a transfer has begun.
+    begun: bool,
+    /// Whether a server has ended a transfer where the file ends.
+    end_proven: bool,
+    /// The vote on a seam that two mirrors have different bytes for.
+    dispute: Option<Dispute>,
     jitter: Jitter,
     directives: VecDeque<Directive>,
+    /// When to look again whether a transfer has become slow enough to help it.
+    look_again: Option<Instant>,
     /// When the planner was last told something.
     now: Instant,
     finished: bool,
@@ -162,7 +174,11 @@ impl Planner {
             todo: VecDeque::new(),
             seams: BTreeMap::new(),
             last_seam: 0,
+            begun: false,
+            end_proven: false,
+            dispute: None,
             directives: VecDeque::new(),
+            look_again: None,
             now,
             finished: false,
         };
@@ -179,7 +195,7 @@ impl Planner {
 
     /// The addresses of a mirror's server, or why there are none.
     pub fn resolved(&mut self, id: MirrorId, found: Result<Vec<SocketAddr>, String>, now: Instant) {
-        let Some(mirror) = self.mirrors.get_mut(id.0) else { return };
+        let Some(mirror) = self.mirrors.get_mut(id.0).filter(|_| !self.finished) else { return };
         match found {
             Ok(addresses) if !addresses.is_empty() => mirror.resolved(addresses),
             Ok(_) => self.give_up(id.0, |server| unknown_host(server, "it has no address")),
@@ -210,7 +226,7 @@ impl Planner {
         let mirrors = self.mirrors.iter().filter_map(Mirror::suspended_until);
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
-        slots.chain(mirrors).chain(rests).chain(hedges).min()
+        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).min()
     }
 
     /// What has come.
@@ -248,7 +264,9 @@ impl Planner {
         self.now = now;
         self.expire(now);
         self.open_sessions(now);
+        self.end_beaten(now);
         self.hand_out(now);
+        self.absorb(now);
         self.compare_seams();
         self.conclude();
     }
@@ -256,6 +274,7 @@ impl Planner {
     /// Lifts what was imposed until now.
     fn expire(&mut self, now: Instant) {
         let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        self.probe_full(now);
         for slot in self.slots.iter_mut().filter(|slot| due(slot.retry_at)) {
             slot.retry_at = None;
             slot.parked = false;
@@ -275,7 +294,9 @@ impl Planner {
         }
         if let Some(size) = self.size
             && self.done.contains(&(0..size))
-            && !self.awaits_end()
+            // That there is nothing may be a lie that only a transfer shows.
+            && (size > 0 || self.begun)
+            && (self.end_proven || !self.awaits_end())
             && !self.is_disputed()
             && self.seams.is_empty()
         {

@@ -1,25 +1,30 @@
-//! How fast a connection is.
+//! How fast bytes come.
 
 use ftp_proto::Instant;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Bytes per second over about the last two seconds.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Rate {
+/// Counts bytes over a time that slides along.
+#[derive(Clone, Debug)]
+pub(super) struct Meter {
+    window: Duration,
     /// Times, and the bytes that had come by then.
     samples: VecDeque<(Instant, u64)>,
     total: u64,
-    last: Option<u64>,
 }
-
-const WINDOW: Duration = Duration::from_secs(2);
 
 /// Less than this says more about buffers than about the path.
 const LEAST: Duration = Duration::from_millis(50);
 
-impl Rate {
-    /// Counting starts, from nothing: a transfer begins.
+/// Bytes that come within this time are one sample.
+const GRAIN: Duration = Duration::from_millis(5);
+
+impl Meter {
+    pub(super) const fn new(window: Duration) -> Self {
+        Self { window, samples: VecDeque::new(), total: 0 }
+    }
+
+    /// Counting starts, from nothing.
     pub(super) fn start(&mut self, now: Instant) {
         self.samples.clear();
         self.samples.push_back((now, self.total));
@@ -28,27 +33,27 @@ impl Rate {
     /// `bytes` have come.
     pub(super) fn add(&mut self, bytes: u64, now: Instant) {
         self.total = self.total.saturating_add(bytes);
+        let before = self.samples.len().checked_sub(2).and_then(|at| self.samples.get(at)).copied();
+        if before.is_some_and(|(time, _)| now.since(time) < GRAIN) {
+            self.samples.pop_back();
+        }
         self.samples.push_back((now, self.total));
-        while self.samples.get(1).is_some_and(|(time, _)| now.since(*time) > WINDOW) {
+        while self.samples.get(1).is_some_and(|(time, _)| now.since(*time) > self.window) {
             self.samples.pop_front();
         }
-        self.last = self.measure(now).or(self.last);
     }
 
     /// Bytes per second as of `now`: silence counts. `None` until there is something to go by.
     #[must_use]
-    pub(super) fn now(&self, now: Instant) -> Option<u64> {
-        self.measure(now).or(self.last)
+    pub(super) fn measured(&self, now: Instant) -> Option<u64> {
+        self.over(self.window, now)
     }
 
-    /// Bytes per second when bytes last came, however long ago.
+    /// The same over the last `span` only, which is not longer than what the meter looks at.
     #[must_use]
-    pub(super) const fn last(&self) -> Option<u64> {
-        self.last
-    }
-
-    fn measure(&self, now: Instant) -> Option<u64> {
-        let (since, before) = self.samples.front()?;
+    pub(super) fn over(&self, span: Duration, now: Instant) -> Option<u64> {
+        let later = self.samples.partition_point(|(time, _)| now.since(*time) >= span);
+        let (since, before) = self.samples.get(later.saturating_sub(1))?;
         let span = now.since(*since);
         if span < LEAST {
             return None;
@@ -56,6 +61,82 @@ impl Rate {
         let bytes = u128::from(self.total.saturating_sub(*before));
         let rate = bytes.saturating_mul(1_000_000).checked_div(span.as_micros())?;
         Some(u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+}
+
+/// Bytes per second of one connection over about the last second, and what is to be expected of it.
+///
+/// A TCP stream begins slowly: what is measured of a transfer that has just begun says how long it has run, not how fast
+/// it is. Until it has settled, the rate that the connection had before is the better guide.
+#[derive(Clone, Debug)]
+pub(super) struct Rate {
+    meter: Meter,
+    /// When the transfer counts as settled.
+    settles_at: Instant,
+    established: Option<u64>,
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Round trips after which a stream has found its rate: as many doublings as lead from the initial window to some hundred
+/// Mbit/s over a long path, and a loss and its repair.
+const SETTLING: u32 = 12;
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { meter: Meter::new(WINDOW), settles_at: Instant::ZERO, established: None }
+    }
+}
+
+impl Rate {
+    /// Counting starts, from nothing: a transfer begins, over a path of that round-trip time.
+    pub(super) fn start(&mut self, round_trip: Duration, now: Instant) {
+        self.meter.start(now);
+        self.settles_at = now + round_trip.saturating_mul(SETTLING).saturating_add(LEAST);
+    }
+
+    /// `bytes` have come.
+    pub(super) fn add(&mut self, bytes: u64, now: Instant) {
+        self.meter.add(bytes, now);
+        if self.has_settled(now) {
+            self.established = self.measured(now).or(self.established);
+        }
+    }
+
+    /// Whether the transfer has run for long enough to have found its rate.
+    #[must_use]
+    pub(super) fn has_settled(&self, now: Instant) -> bool {
+        now >= self.settles_at
+    }
+
+    /// Bytes per second to be expected of the transfer that runs: as measured when it has settled, silence counts; before
+    /// that at least what the connection had before, or else `guess`.
+    #[must_use]
+    pub(super) fn expected(&self, guess: u64, now: Instant) -> u64 {
+        let before = self.established.unwrap_or(guess);
+        match self.measured(now) {
+            Some(measured) if self.has_settled(now) => measured,
+            Some(measured) => measured.max(before),
+            None => before,
+        }
+    }
+
+    /// Bytes per second when bytes last came to a transfer that had settled.
+    #[must_use]
+    pub(super) const fn established(&self) -> Option<u64> {
+        self.established
+    }
+
+    /// Bytes per second of the transfer that runs, as of `now`. `None` until there is something to go by.
+    #[must_use]
+    pub(super) fn measured(&self, now: Instant) -> Option<u64> {
+        self.meter.measured(now)
+    }
+
+    /// The same over the last `span` only.
+    #[must_use]
+    pub(super) fn over(&self, span: Duration, now: Instant) -> Option<u64> {
+        self.meter.over(span, now)
     }
 }
 
@@ -67,16 +148,47 @@ mod tests {
         Instant(Duration::from_millis(millis))
     }
 
+    const ROUND_TRIP: Duration = Duration::from_millis(40);
+
+    #[test]
+    fn a_meter_looks_back_as_far_as_it_is_told() {
+        let mut meter = Meter::new(Duration::from_secs(1));
+        meter.start(at(0));
+        assert_eq!(meter.measured(at(10)), None);
+        for step in 1..=3000 {
+            meter.add(if step <= 2500 { 100 } else { 10 }, at(step));
+        }
+        assert_eq!(meter.over(Duration::from_millis(400), at(3000)), Some(10_000));
+        let whole = meter.measured(at(3000)).unwrap();
+        assert!((50_000..60_000).contains(&whole), "{whole}");
+        assert!(meter.samples.len() < 500);
+    }
+
     #[test]
     fn follows_a_steady_stream_and_its_end() {
         let mut rate = Rate::default();
-        rate.start(at(0));
-        assert_eq!(rate.now(at(10)), None);
+        rate.start(ROUND_TRIP, at(0));
+        assert_eq!(rate.expected(7, at(10)), 7, "nothing is known");
         for step in 1..=100 {
             rate.add(1000, at(step * 50));
         }
-        assert_eq!(rate.now(at(5000)), Some(20_000));
-        assert!(rate.now(at(15_000)).unwrap() < 4_000, "silence lowers the rate");
-        assert_eq!(rate.last(), Some(20_000));
+        assert_eq!(rate.expected(7, at(5000)), 20_000);
+        assert_eq!(rate.expected(7, at(5_500)), 10_000, "silence lowers the rate");
+        assert_eq!(rate.expected(7, at(15_000)), 0);
+        assert_eq!(rate.established(), Some(20_000));
+    }
+
+    #[test]
+    fn the_slow_start_of_a_transfer_is_not_taken_for_its_rate() {
+        let mut rate = Rate::default();
+        rate.start(ROUND_TRIP, at(0));
+        for step in 1..=100 {
+            rate.add(1000, at(step * 50));
+        }
+        rate.start(ROUND_TRIP, at(5_000));
+        rate.add(100, at(5_200));
+        assert_eq!(rate.expected(7, at(5_200)), 20_000);
+        rate.add(100, at(5_600));
+        assert!(rate.expected(7, at(5_600)) < 1_000, "it has settled by now");
     }
 }

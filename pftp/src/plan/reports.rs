@@ -32,13 +32,16 @@ impl Planner {
         let mirror = connection.mirror;
         match event {
             Event::Connected => self.on_connected(id, now),
-            Event::Ready(_) => self.on_ready(id),
+            Event::Ready(_) => self.on_ready(id, now),
             Event::Reply(request, _) => self.on_reply(id, *request),
             Event::Facts(_, facts) => self.on_facts(mirror, facts),
             Event::Started(_) => {
+                let round_trip =
+                    self.mirrors.get(mirror).map(super::mirror::Mirror::round_trip).unwrap_or_default();
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.rate.start(now);
+                    connection.rate.start(round_trip, now);
                 }
+                self.begun = true;
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
@@ -46,9 +49,10 @@ impl Planner {
         }
     }
 
-    /// The directory has been changed to: the file can be asked for by its name.
+    /// The session lives; or the directory has been changed to, and the file can be asked for by its name.
     fn on_reply(&mut self, id: SessionId, request: RequestId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.checking.take_if(|checking| *checking == request);
         if connection.changing != Some(request) {
             return;
         }
@@ -66,7 +70,8 @@ impl Planner {
 
     fn on_written(&mut self, id: SessionId, range: Range<u64>, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
+        let mirror_of = connection.mirror;
+        let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
         let Some(segment) = connection.segment.as_mut() else { return };
         // A session that is being closed may have been fetching what its mirror turned out not to have.
         if mirror.verdict == Verdict::Differs || !mirror.is_alive() || connection.closing {
@@ -75,8 +80,10 @@ impl Planner {
         if segment.at == segment.start {
             mirror.delivered_after(now.since(segment.asked));
         }
-        segment.at = range.end;
-        connection.rate.add(range.end.saturating_sub(range.start), now);
+        segment.advance(range.end, now);
+        let bytes = range.end.saturating_sub(range.start);
+        connection.rate.add(bytes, now);
+        mirror.received(bytes, now);
         mirror.fetched.insert(range.clone());
         if range.start == 0 && self.settings.representation == Type::Ascii {
             self.done = RangeSet::new();
@@ -89,21 +96,34 @@ impl Planner {
                 slot.failures = 0;
             }
         }
+        // What is there now is of this mirror.
+        for (_, other) in self.mirrors.iter_mut().enumerate().filter(|(at, _)| *at != mirror_of) {
+            other.fetched.remove(range.clone());
+        }
         if self.size.is_some_and(|size| range.end > size) {
             self.find_overruns();
         }
+        self.renew(id, now);
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
+        self.learn_from(id, segment.peak, now);
         match finish {
             Finish::Cut => self.release(segment),
+            Finish::Whole { at } if *at < segment.start => {
+                let failure = self.ended_before(mirror, *at, segment.start);
+                self.release(segment);
+                self.on_transfer_failed(id, failure, now);
+                self.on_end_of_file(mirror, *at);
+            }
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
-                self.size = Some(*at)
+                (self.size, self.end_proven) = (Some(*at), true);
             }
             Finish::Whole { at } => {
+                self.end_proven |= self.size == Some(*at);
                 self.release(segment);
                 self.on_end_of_file(mirror, *at);
             }
@@ -117,6 +137,12 @@ impl Planner {
                 }
             }
         }
+    }
+
+    fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {
+        let server = self.mirrors.get(mirror).map_or("", |mirror| &mirror.server);
+        let message = format!("{server}: fetching: its file ends at byte {at}, before byte {start}");
+        Failure::new(Kind::Integrity, message)
     }
 
     fn ended_early(&self, mirror: usize, at: u64, lied: bool, reply: &Reply) -> Failure {

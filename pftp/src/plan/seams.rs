@@ -1,12 +1,13 @@
 //! Where bytes of two transfers meet: what both have of the file there must be the same.
 //!
 //! A server that accepts REST and sends from the start all the same, and a mirror with another file of the same size and
-//! time, show themselves nowhere else.
+//! time, show themselves nowhere else. The first is recognised by its bytes: they are those that the file begins with. In
+//! the second case the other mirrors are asked for the same part, and the majority is right: see `dispute`.
 
 use super::{Directive, Planner, SeamId};
 use crate::exit::{Failure, Kind};
 use bytes::Bytes;
-use ftp_proto::SessionId;
+use ftp_proto::{Instant, SessionId};
 use std::ops::Range;
 
 /// Bytes before its first one that a transfer fetches again.
@@ -15,67 +16,170 @@ pub(super) const LEAD: u64 = 4 * 1024;
 /// What a mirror has before the first byte of a transfer.
 #[derive(Debug)]
 pub(super) struct Seam {
-    mirror: usize,
-    offset: u64,
-    bytes: Bytes,
-    state: State,
+    /// Whose bytes these are.
+    pub(super) mirror: usize,
+    pub(super) offset: u64,
+    pub(super) bytes: Bytes,
+    /// Against what is there, once it is there.
+    part: Comparison,
+    /// Against the start of the file, if there is reason to.
+    start: Comparison,
+    /// Who has fetched what it is compared with.
+    pub(super) owner: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// To be compared with what is there, once it is there.
-    New,
-    /// It differs; to be compared with the start of the file.
-    Differs,
-    /// A comparison is under way.
+enum Comparison {
+    NotWanted,
+    Wanted,
     Asked,
-    /// That with the start of the file is.
-    AskedOfStart,
+    Differs,
 }
 
 impl Seam {
-    /// The part of the file that it is to be compared with next.
-    fn counterpart(&self) -> Option<Range<u64>> {
-        let start = match self.state {
-            State::New => self.offset,
-            State::Differs => 0,
-            State::Asked | State::AskedOfStart => return None,
-        };
-        Some(start..start.saturating_add(self.bytes.len() as u64))
+    pub(super) const fn new(mirror: usize, offset: u64, bytes: Bytes) -> Self {
+        let (part, start) = (Comparison::Wanted, Comparison::NotWanted);
+        Self { mirror, offset, bytes, part, start, owner: None }
+    }
+
+    /// The part of the file that it is about.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// Whether it differs, and not because its mirror sends the start of the file.
+    fn is_settled(&self) -> bool {
+        self.part == Comparison::Differs && self.start == Comparison::Differs
     }
 }
 
 impl Planner {
     /// A session has fetched the lead of its transfer.
     pub(super) fn on_lead(&mut self, id: SessionId, offset: u64, bytes: Bytes) {
-        let Some(connection) = self.connections.get(&id).filter(|connection| !connection.closing) else {
+        let Some(connection) = self.connections.get(&id).filter(|connection| self.may_go_on(connection))
+        else {
             return;
         };
+        let mirror = connection.mirror;
+        if let Some(seam) = connection.segment.as_ref().and_then(|segment| segment.vote) {
+            return self.on_vote(seam, mirror, offset, &bytes);
+        }
+        self.add_seam(Seam::new(mirror, offset, bytes));
+    }
+
+    pub(super) fn next_seam(&mut self) -> SeamId {
         self.last_seam = self.last_seam.saturating_add(1);
-        let seam = Seam { mirror: connection.mirror, offset, bytes, state: State::New };
-        self.seams.insert(SeamId(self.last_seam), seam);
+        SeamId(self.last_seam)
+    }
+
+    fn add_seam(&mut self, seam: Seam) {
+        let id = self.next_seam();
+        self.seams.insert(id, seam);
     }
 
     /// Has compared what can be.
     pub(super) fn compare_seams(&mut self) {
+        let ready = |seam: &Seam| seam.part == Comparison::Wanted && self.done.contains(&seam.range());
+        let ready: Vec<SeamId> =
+            self.seams.iter().filter(|(_, seam)| ready(seam)).map(|(id, _)| *id).collect();
+        for id in ready {
+            let Some(seam) = self.seams.remove(&id) else { continue };
+            self.compare_by_owner(&seam);
+        }
+        self.suspect_owners();
         for (id, seam) in &mut self.seams {
-            let Some(part) = seam.counterpart().filter(|part| self.done.contains(part)) else { continue };
-            seam.state = if seam.state == State::New { State::Asked } else { State::AskedOfStart };
-            self.directives.push_back(Directive::Compare(*id, part.start, seam.bytes.clone()));
+            let start = 0..seam.bytes.len() as u64;
+            if seam.start == Comparison::Wanted && self.done.contains(&start) {
+                seam.start = Comparison::Asked;
+                self.directives.push_back(Directive::Compare(*id, 0, seam.bytes.clone()));
+            }
+        }
+        self.hear_votes();
+    }
+
+    /// Asks for a comparison with what is there, apart for every mirror that has fetched some of that.
+    fn compare_by_owner(&mut self, seam: &Seam) {
+        let range = seam.range();
+        let mut at = range.start;
+        while at < range.end {
+            let (owner, end) = self.owner(at, range.end);
+            let [from, to] = [at, end].map(|offset| {
+                usize::try_from(offset.saturating_sub(range.start))
+                    .unwrap_or(usize::MAX)
+                    .min(seam.bytes.len())
+            });
+            let bytes = seam.bytes.slice(from..to);
+            let piece = Seam {
+                part: Comparison::Asked,
+                start: seam.start,
+                owner,
+                ..Seam::new(seam.mirror, at, bytes.clone())
+            };
+            let id = self.next_seam();
+            self.directives.push_back(Directive::Compare(id, at, bytes));
+            self.seams.insert(id, piece);
+            at = end.max(at.saturating_add(1));
         }
     }
 
-    /// Takes the answer to [`Directive::Compare`].
-    pub fn compared(&mut self, id: SeamId, same: bool) {
-        let Some(mut seam) = self.seams.remove(&id) else { return };
-        match (seam.state, same) {
-            (State::Asked, false) => {
-                seam.state = State::Differs;
-                self.seams.insert(id, seam);
+    /// The mirror that has fetched the byte at `offset`, and how far, up to `end`, what follows is of the same.
+    fn owner(&self, offset: u64, end: u64) -> (Option<usize>, u64) {
+        let held = |at: usize| {
+            let mirror = self.mirrors.get(at)?;
+            mirror.fetched.iter().find(|range| range.contains(&offset)).map(|range| range.end.min(end))
+        };
+        let found = (0..self.mirrors.len()).find_map(|at| Some((Some(at), held(at)?)));
+        found.unwrap_or((None, end))
+    }
+
+    /// A mirror that others differ from may be one that sends the start of the file: its own leads tell.
+    fn suspect_owners(&mut self) {
+        let suspects: Vec<usize> =
+            self.seams.values().filter(|seam| seam.is_settled()).filter_map(|seam| seam.owner).collect();
+        for seam in self.seams.values_mut().filter(|seam| suspects.contains(&seam.mirror)) {
+            if seam.start == Comparison::NotWanted {
+                seam.start = Comparison::Wanted;
             }
-            (State::AskedOfStart, true) => self.unmask_restart(seam.mirror),
-            (State::AskedOfStart, false) => self.unmask_contents(&seam),
-            (State::New | State::Differs | State::Asked, _) => {}
+        }
+    }
+
+    /// The first seam of which it is certain that two mirrors have different bytes.
+    pub(super) fn disputed_seam(&self) -> Option<SeamId> {
+        let suspected = |mirror: Option<usize>| {
+            let mut own = self.seams.values().filter(|seam| Some(seam.mirror) == mirror);
+            own.any(|seam| matches!(seam.start, Comparison::Wanted | Comparison::Asked))
+        };
+        let disputed = |seam: &Seam| seam.is_settled() && !suspected(seam.owner);
+        self.seams.iter().find(|(_, seam)| disputed(seam)).map(|(id, _)| *id)
+    }
+
+    /// Takes the answer to [`Directive::Compare`].
+    pub fn compared(&mut self, id: SeamId, same: bool, now: Instant) {
+        if self.finished {
+            return;
+        }
+        if !self.on_vote_compared(id, same) {
+            self.on_compared(id, same);
+        }
+        self.plan(now);
+    }
+
+    fn on_compared(&mut self, id: SeamId, same: bool) {
+        let Some(seam) = self.seams.get_mut(&id) else { return };
+        if seam.start == Comparison::Asked {
+            let mirror = seam.mirror;
+            seam.start = Comparison::Differs;
+            if same {
+                self.unmask_restart(mirror);
+            }
+        } else if seam.part == Comparison::Asked {
+            seam.part = Comparison::Differs;
+            if seam.start == Comparison::NotWanted {
+                seam.start = Comparison::Wanted;
+            }
+            if same {
+                self.seams.remove(&id);
+            }
         }
     }
 
@@ -87,24 +191,21 @@ impl Planner {
         self.unmask(mirror, Failure::new(Kind::Integrity, message));
     }
 
-    fn unmask_contents(&mut self, seam: &Seam) {
-        let part = seam.offset..seam.offset.saturating_add(seam.bytes.len() as u64);
-        let mut others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != seam.mirror);
-        let other =
-            others.find(|(_, other)| other.fetched.contains(&part)).map(|(_, other)| other.server.clone());
-        let Some(server) = self.mirrors.get(seam.mirror).map(|known| known.server.clone()) else { return };
-        let Some(other) = other else {
-            let message = format!("{server}: sent different bytes for the same part of the file");
-            return self.unmask(seam.mirror, Failure::new(Kind::Integrity, message));
-        };
-        let message = format!(
-            "{other} and {server} have files with different bytes, and nothing says which is right; name only one of them"
-        );
-        self.finish(Err(Failure::new(Kind::Integrity, message)));
-    }
-
     /// What the mirror said of the file is worth nothing any more.
     pub(super) fn forget_seams(&mut self, mirror: usize) {
         self.seams.retain(|_, seam| seam.mirror != mirror);
+    }
+
+    /// What the mirror has fetched does not count any more: whoever was compared with it is to be compared with what takes
+    /// its place.
+    pub(super) fn renew_seams(&mut self, owner: usize) {
+        let stale: Vec<SeamId> =
+            self.seams.iter().filter(|(_, seam)| seam.owner == Some(owner)).map(|(id, _)| *id).collect();
+        for id in stale {
+            if let Some(seam) = self.seams.remove(&id) {
+                // Under a new name: an answer for the old one may be under way.
+                self.add_seam(Seam::new(seam.mirror, seam.offset, seam.bytes));
+            }
+        }
     }
 }

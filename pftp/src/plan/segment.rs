@@ -34,14 +34,22 @@ pub(super) struct Running {
     pub(super) left: Range<u64>,
     /// Bytes per second.
     pub(super) rate: u64,
+    /// How long it is to its first byte, if that has not come.
+    pub(super) delay: Duration,
 }
 
 impl Running {
+    /// Bytes that are left.
+    #[must_use]
+    pub(super) fn len(&self) -> u128 {
+        u128::from(self.left.end.saturating_sub(self.left.start))
+    }
+
     /// Milliseconds until it ends at its present rate.
     #[must_use]
     pub(super) fn time_left(&self) -> u64 {
-        let left = u128::from(self.left.end.saturating_sub(self.left.start));
-        u64::try_from(left * 1000 / u128::from(self.rate.max(1))).unwrap_or(u64::MAX)
+        let millis = self.len() * 1000 / u128::from(self.rate.max(1)) + self.delay.as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX)
     }
 }
 
@@ -49,16 +57,16 @@ impl Running {
 const LEAST_SAVING: u128 = 30;
 
 /// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
-/// starts to deliver after `setup`: as many as make both end together. `None` if that saves less time than
-/// the setting up takes, or next to none, or would be less than `least` bytes.
+/// starts to deliver after `setup`: as many as make both end together. `None` if that saves less time than half of
+/// what the setting up takes, or next to none, or would be less than `least` bytes.
 #[must_use]
 pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> Option<u64> {
-    let left = u128::from(victim.left.end.saturating_sub(victim.left.start));
+    let left = victim.len();
     let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate));
     let setup = setup.as_millis();
-    // left = victims * together + rate * (together - setup)
-    let together = (left * 1000 + rate * setup) / (victims + rate);
-    if together.saturating_add(setup.max(LEAST_SAVING)) > u128::from(victim.time_left()) {
+    // left = victims * (together - delay) + rate * (together - setup)
+    let together = (left * 1000 + victims * victim.delay.as_millis() + rate * setup) / (victims + rate);
+    if together.saturating_add((setup / 2).max(LEAST_SAVING)) > u128::from(victim.time_left()) {
         return None;
     }
     let take = rate * together.checked_sub(setup)? / 1000;
@@ -86,14 +94,14 @@ mod tests {
 
     #[test]
     fn a_tail_ends_when_its_head_does() {
-        let slow = Running { left: 0..1_000_000, rate: 10_000 };
+        let slow = Running { left: 0..1_000_000, rate: 10_000, delay: Duration::ZERO };
         // 990,000 bytes/s against 10,000: nearly everything.
         assert_eq!(tail(&slow, 990_000, Duration::ZERO, 1), Some(990_000));
-        let even = Running { left: 500..1500, rate: 100 };
+        let even = Running { left: 500..1500, rate: 100, delay: Duration::ZERO };
         assert_eq!(tail(&even, 100, Duration::from_secs(2), 1), Some(400));
         assert_eq!(tail(&even, 100, Duration::from_secs(60), 1), None, "set-up costs more than it saves");
         assert_eq!(tail(&even, 100, Duration::ZERO, 600), None, "too small to split");
-        let dead = Running { left: 0..1000, rate: 0 };
+        let dead = Running { left: 0..1000, rate: 0, delay: Duration::ZERO };
         assert_eq!(tail(&dead, 10, Duration::from_secs(1), 100), Some(1000));
     }
 
@@ -121,7 +129,7 @@ mod tests {
         fn a_tail_is_never_more_than_there_is(
             start in any::<u64>(), len in any::<u64>(), victim in any::<u64>(), rate in any::<u64>(), setup in 0_u64..100_000,
         ) {
-            let running = Running { left: start..start.saturating_add(len), rate: victim };
+            let running = Running { left: start..start.saturating_add(len), rate: victim, delay: Duration::ZERO };
             if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1) {
                 prop_assert!(take <= running.left.end - running.left.start);
             }

@@ -1,8 +1,8 @@
 //! Sessions and the mirrors they lead to: opening, failing, giving up.
 
 use super::connection::{Connection, Stage};
-use super::mirror::{Access, Mirror, PathForm};
-use super::{ADDRESS_HEAD_START, Directive, Planner};
+use super::mirror::{Access, Mirror, PathForm, Verdict};
+use super::{ADDRESS_HEAD_START, Directive, Planner, Slot};
 use crate::exit::{Failure, is_full};
 use ftp_proto::{Cause, Channel, Command, Error, Instant, PeerFault, Request, SessionId, Timer, Verb};
 use std::net::SocketAddr;
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// How long a connection that the server had no room for stays away.
 const FULL_PAUSE: Duration = Duration::from_secs(60);
+
+/// Which wait between attempts is added to that, at random: the fourth, of two to four seconds.
+const FULL_JITTER: u32 = 4;
 
 impl Planner {
     /// Opens a session in every slot that may have one and has none, and one beside a slow address.
@@ -38,7 +41,9 @@ impl Planner {
 
     /// Whether another session could be of use: to fetch, or to say what its mirror has.
     fn has_work_for_more(&self) -> bool {
-        self.is_disputed() || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
+        self.is_disputed()
+            || self.dispute.is_some()
+            || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
     }
 
     /// A second address is tried beside the first if that does not answer soon.
@@ -130,6 +135,7 @@ impl Planner {
         let mirror_of = connection.mirror;
         let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
         mirror.answered(address, now.since(opened));
+        mirror.reached = true;
         // The others of its slot have lost, and those of the mirror that dial another address would lose.
         let lost = |other: &Connection| {
             other.slot == slot
@@ -147,7 +153,7 @@ impl Planner {
     }
 
     /// A session is logged in: the mirror serves us.
-    pub(super) fn on_ready(&mut self, id: SessionId) {
+    pub(super) fn on_ready(&mut self, id: SessionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.stage = Stage::Ready;
         let mirror_of = connection.mirror;
@@ -160,6 +166,11 @@ impl Planner {
         }
         if !std::mem::replace(&mut mirror.greeted, true) && mirror.full {
             self.warn_of_full(mirror_of);
+            let pause = self.full_pause();
+            let parked = |slot: &&mut Slot| slot.mirror == mirror_of && slot.parked;
+            for slot in self.slots.iter_mut().filter(parked) {
+                slot.retry_at = Some(now + pause);
+            }
         }
     }
 
@@ -207,12 +218,21 @@ impl Planner {
                 mirror.set_plain_passive();
             }
             Error::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
+            // What it has not been asked yet it may still say: that its file is longer.
+            Error::Peer(PeerFault::Overrun { .. }) if mirror.verdict == Verdict::Unknown => {
+                self.disown(connection.mirror);
+                self.on_failed(connection, failure, now);
+            }
             Error::Peer(PeerFault::Overrun { .. }) => self.unmask(connection.mirror, failure),
+            // The same name and password were good enough before.
+            Error::Refused { verb: Some(Verb::User | Verb::Pass), .. } if mirror.greeted => {
+                self.on_failed(connection, failure, now);
+            }
             Error::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, |_| failure),
             Error::Refused { verb: None, reply } if !reply.code().is_transient() => {
                 self.give_up(connection.mirror, |_| failure);
             }
-            _ if is_unreachable(error) && !mirror.greeted && !self.is_tried(connection.mirror) => {
+            _ if is_unreachable(error) && !mirror.reached && !self.is_tried(connection.mirror) => {
                 self.give_up(connection.mirror, |_| failure);
             }
             _ => self.on_failed(connection, failure, now),
@@ -229,6 +249,15 @@ impl Planner {
             return self.on_full(connection, now);
         }
         let retries = self.settings.retries;
+        let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
+        // Connections that fail meanwhile belong to the same attempt.
+        if known.rests_until.is_none_or(|until| until <= now) {
+            known.failures = known.failures.saturating_add(1);
+            if known.failures > retries {
+                return self.give_up(connection.mirror, |_| failure);
+            }
+            known.rests_until = Some(now + self.jitter.wait(known.failures));
+        }
         let Some(slot) = self.slots.get_mut(connection.slot) else { return };
         slot.failures = slot.failures.saturating_add(1);
         slot.parked = slot.failures > retries;
@@ -245,12 +274,34 @@ impl Planner {
     fn on_full(&mut self, connection: &Connection, now: Instant) {
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
         // Until one session got through it may be that none does, and that is another matter.
-        if !std::mem::replace(&mut known.full, true) && known.greeted {
+        let greeted = known.greeted;
+        if !std::mem::replace(&mut known.full, true) && greeted {
             self.warn_of_full(connection.mirror);
         }
+        let pause = self.full_pause();
         if let Some(slot) = self.slots.get_mut(connection.slot) {
             slot.parked = true;
-            slot.retry_at = Some(now + FULL_PAUSE);
+            slot.retry_at = greeted.then(|| now + pause);
+        }
+    }
+
+    fn full_pause(&mut self) -> Duration {
+        FULL_PAUSE.saturating_add(self.jitter.wait(FULL_JITTER))
+    }
+
+    /// Of the connections that a full server had no room for one may try again, and the others when that has been let in.
+    pub(super) fn probe_full(&mut self, now: Instant) {
+        let pause = self.full_pause();
+        let mut probing: Vec<usize> = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| slot.parked) {
+            if slot.retry_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            if probing.contains(&slot.mirror) {
+                slot.retry_at = Some(now + pause);
+            } else {
+                probing.push(slot.mirror);
+            }
         }
     }
 

@@ -2,18 +2,15 @@
 
 use super::connection::{Connection, Segment};
 use super::mirror::{PathForm, Verdict};
-use super::segment::{Running, split, tail};
-use super::{Directive, Planner};
+use super::segment::split;
+use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
-use std::cmp::Reverse;
 use std::ops::Range;
+use std::time::Duration;
 
-/// Bytes per second that a connection is taken to have while nothing is known of any.
-const GUESS: u64 = 1024 * 1024;
-
-/// Bytes; a tail below that is not worth a data connection, however slow the one that would fetch it.
-const LEAST_TAIL: u64 = 16 * 1024;
+/// How often a session that has nothing to do looks at what the others do.
+const WATCH: Duration = Duration::from_millis(200);
 
 impl Planner {
     /// The first session asks for the whole file in the write that asks for its size.
@@ -76,13 +73,13 @@ impl Planner {
     }
 
     /// Whether what the session is at is wanted of it.
-    fn may_go_on(&self, connection: &Connection) -> bool {
+    pub(super) fn may_go_on(&self, connection: &Connection) -> bool {
         let mirror = self.mirrors.get(connection.mirror);
         !connection.closing && mirror.is_some_and(|mirror| mirror.verdict != Verdict::Differs)
     }
 
     /// How a transfer that goes to `end` ends.
-    fn until(&self, end: u64) -> Until {
+    pub(super) fn until(&self, end: u64) -> Until {
         if self.size == Some(end) { Until::Size(end) } else { Until::Offset(end) }
     }
 
@@ -104,7 +101,7 @@ impl Planner {
         };
         let Some(path) = path else { return };
         let request = connection.next_request();
-        connection.segment = Some(Segment { request, start: offset, at: offset, until, asked: self.now });
+        connection.segment = Some(Segment::new(request, offset, until, self.now));
         connection.rest_until = None;
         let part = Retrieve { path, offset, until };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
@@ -130,14 +127,26 @@ impl Planner {
             .filter(|(_, connection)| connection.is_free())
             .map(|(id, _)| *id)
             .collect();
+        self.look_again = None;
         for id in free {
             if self.asks_in_vain(id) {
                 self.change_directory(id);
+            } else if self.ask_for_vote(id) {
             } else if self.size.is_none() {
                 self.start_unsized(id);
             } else if self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection)) {
                 self.employ(id, now);
+                self.watch(id, now);
             }
+        }
+    }
+
+    /// If nothing was found for the session to do, that may change without anything happening: by a transfer's silence.
+    fn watch(&mut self, id: SessionId, now: Instant) {
+        let idle = |id: &SessionId| self.connections.get(id).is_some_and(Connection::is_free);
+        let busy = self.connections.values().any(|connection| connection.segment.is_some());
+        if idle(&id) && busy && !Self::is_single(&self.settings) {
+            self.look_again = Some(now + WATCH);
         }
     }
 
@@ -158,19 +167,27 @@ impl Planner {
         if !restarts {
             return self.employ_from_start(id);
         }
-        match self.next_range() {
-            Some(range) => {
-                let until = self.until(range.end);
-                self.retrieve(id, range.start, until);
-            }
-            None => self.take_over(id, now),
+        if let Some(range) = self.next_range() {
+            let until = self.until(range.end);
+            self.retrieve(id, range.start, until);
+        } else if self.size == Some(0) && !self.begun {
+            self.start_whole(id);
+        } else {
+            self.take_over(id, now);
+        }
+    }
+
+    /// That the file is empty is for a transfer to show.
+    fn start_whole(&mut self, id: SessionId) {
+        if self.connections.values().all(|connection| connection.segment.is_none()) {
+            self.retrieve(id, 0, Until::Size(0));
         }
     }
 
     /// The next range that is really missing.
     fn next_range(&mut self) -> Option<Range<u64>> {
         while let Some(range) = self.todo.pop_front() {
-            let mut missing = self.done.gaps(range);
+            let mut missing = self.unassigned(range);
             let Some(first) = missing.pop_first() else { continue };
             for rest in missing.iter().collect::<Vec<_>>().into_iter().rev() {
                 self.todo.push_front(rest);
@@ -178,6 +195,17 @@ impl Planner {
             return Some(first);
         }
         None
+    }
+
+    /// What is missing of a range, and nobody is fetching.
+    pub(super) fn unassigned(&self, range: Range<u64>) -> RangeSet {
+        let mut missing = self.done.gaps(range);
+        for connection in self.connections.values().filter(|connection| self.may_go_on(connection)) {
+            if let Some(segment) = connection.segment.as_ref().filter(|segment| !segment.letting_go) {
+                missing.remove(segment.at..segment.until.end().max(segment.at));
+            }
+        }
+        missing
     }
 
     /// A server without REST can only send the whole file. That is used when no other can go on.
@@ -226,42 +254,6 @@ impl Planner {
             self.todo.clear();
             self.set_end(id, Until::Size(size));
         }
-    }
-
-    /// Takes the tail of the transfer that would end last, if that ends it sooner.
-    fn take_over(&mut self, id: SessionId, now: Instant) {
-        if Self::is_single(&self.settings) {
-            return;
-        }
-        let guess = self.guess(now);
-        let Some(free) = self.connections.get(&id) else { return };
-        let rate = free.rate.last().unwrap_or(guess);
-        let set_up = self.mirrors.get(free.mirror).map(|mirror| mirror.set_up_time()).unwrap_or_default();
-        let least = self.settings.min_segment.min(LEAST_TAIL);
-        let mut running: Vec<(SessionId, Running)> = self
-            .connections
-            .iter()
-            .filter_map(|(id, connection)| Some((*id, connection.running(now, guess)?)))
-            .collect();
-        running.sort_by_key(|(_, running)| Reverse(running.time_left()));
-        // The one that would end last may have too little left to share.
-        let shared = running.into_iter().find_map(|(id, running)| {
-            let take = tail(&running, rate, set_up, least)?;
-            Some((id, running.left, take))
-        });
-        let Some((victim, left, take)) = shared else { return };
-        let start = left.end.saturating_sub(take);
-        self.set_end(victim, Until::Offset(start));
-        let until = self.until(left.end);
-        self.retrieve(id, start, until);
-    }
-
-    /// Bytes per second of a connection of which nothing is known: the mean of the others.
-    fn guess(&self, now: Instant) -> u64 {
-        let rates: Vec<u64> =
-            self.connections.values().filter_map(|connection| connection.rate.now(now)).collect();
-        let sum: u64 = rates.iter().fold(0, |sum, rate| sum.saturating_add(*rate));
-        sum.checked_div(rates.len() as u64).unwrap_or(GUESS)
     }
 
     /// Whether a transfer that has to end where the file does has not done so yet.

@@ -380,6 +380,10 @@ pub enum Interruption {
     Reset,
     /// The data connection stays open and nothing more is sent on it.
     Stall,
+    /// The same, and no command is answered any more either: the peer has vanished.
+    Vanish,
+    /// Both connections are reset: the peer has died.
+    Die,
     /// Nothing is sent for so long, then the transfer goes on.
     Pause(Duration),
 }

@@ -61,12 +61,12 @@ impl Host {
 
     /// Whether connections are to be refused at the moment.
     pub fn refuses(&self) -> bool {
-        self.refuses_beside(0)
+        self.refuses_behind(0)
     }
 
-    /// The same while so many connections are on their way that were not refused.
-    pub fn refuses_beside(&self, coming: usize) -> bool {
-        self.full_cap(coming).is_some_and(|cap| cap.when_full == WhenFull::Refuse)
+    /// The same for a connection that `before` others precede, which will be accepted and have not been yet.
+    pub fn refuses_behind(&self, before: usize) -> bool {
+        self.full_cap(before).is_some_and(|cap| cap.when_full == WhenFull::Refuse)
     }
 
     /// A connection came in: the number of its session, and the session.
@@ -80,10 +80,10 @@ impl Host {
         (index, ServerSession::new(Arc::clone(&self.model.tree), behaviour, full, now))
     }
 
-    /// The cap that keeps out the next session after those that are coming.
-    fn full_cap(&self, coming: usize) -> Option<&Cap> {
-        let cap = self.model.behaviour_of(self.stats.sessions.len() + coming).cap.as_ref()?;
-        (self.admitted.len() + coming >= cap.sessions).then_some(cap)
+    /// The cap that keeps the session out that follows upon the next `before`.
+    fn full_cap(&self, before: usize) -> Option<&Cap> {
+        let cap = self.model.behaviour_of(self.stats.sessions.len() + before).cap.as_ref()?;
+        (self.admitted.len() + before >= cap.sessions).then_some(cap)
     }
 
     /// A session told this.

@@ -19,7 +19,7 @@ mod world;
 pub use campaign::{Run, Tally, run_seed, run_seeds};
 pub use fault::{Fault, Nature};
 pub use oracle::Verdict;
-pub use pipes::{Pipes, Replies};
+pub use pipes::{Pipes, Replies, WINDOW};
 pub use random::Random;
 pub use record::Record;
 pub use server::Seen;

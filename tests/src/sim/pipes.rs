@@ -50,7 +50,9 @@ impl Pipes {
     }
 }
 
-/// Between the initial window and what Linux grows it to.
-const WINDOW: usize = 256 * 1024;
+/// Bytes that a data connection may have in flight unless told otherwise: between the initial window and what Linux grows
+/// it to.
+pub const WINDOW: usize = 256 * 1024;
 
-const PORTION: usize = 64 * 1024;
+/// Bytes sent as one portion at most.
+pub(super) const PORTION: usize = 64 * 1024;

@@ -1,9 +1,10 @@
 //! A model server at the other end of simulated pipes.
 
-use super::pipes::Pipes;
+use super::pipes::{PORTION, Pipes};
 use super::transport::Path;
 use crate::model::{Host, ServerSession};
-use std::collections::BTreeMap;
+use ftp_proto::SessionId;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,12 +26,16 @@ pub(super) struct Server {
     pub(super) host: Host,
     pub(super) path: Path,
     pub(super) pipes: Pipes,
-    /// Control connections that are on their way.
-    pub(super) coming: usize,
     /// What a client has tried here.
     pub(super) seen: Seen,
     /// When the path is free for the next payload.
     free_at: Duration,
+    /// Sessions that have payload for the path, in the order of their turns.
+    pub(super) queue: VecDeque<SessionId>,
+    /// Whether the next turn is planned.
+    turn_planned: bool,
+    /// Connections under way that will be accepted.
+    pub(super) dialling: usize,
     /// The ports that are listened on, and for which session.
     pub(super) ports: BTreeMap<u16, usize>,
     next_port: u16,
@@ -43,9 +48,11 @@ impl Server {
             host,
             path,
             pipes: Pipes::default(),
-            coming: 0,
             seen: Seen::default(),
             free_at: Duration::ZERO,
+            queue: VecDeque::new(),
+            turn_planned: false,
+            dialling: 0,
             ports: BTreeMap::new(),
             next_port: 10_000,
         }
@@ -66,6 +73,27 @@ impl Server {
             .map_or(Duration::ZERO, |rate| Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1)));
         self.free_at = self.free_at.max(now) + takes;
         self.free_at + self.path.latency
+    }
+
+    /// When the next session in the queue is to send, if that has not been planned yet. So much is under way on the
+    /// path as fills it and, on average, a buffer of one bandwidth-delay product that is filled and drained in turn.
+    pub(super) fn plan_turn(&mut self, now: Duration) -> Option<Duration> {
+        if self.queue.is_empty() || std::mem::replace(&mut self.turn_planned, true) {
+            return None;
+        }
+        Some(self.free_at.saturating_sub(self.path.latency.max(LEAST_BUFFER)).max(now))
+    }
+
+    /// The session whose turn has come.
+    pub(super) fn take_turn(&mut self) -> Option<SessionId> {
+        self.turn_planned = false;
+        self.queue.pop_front()
+    }
+
+    /// Bytes that are sent as one portion: few enough that the others' turns come soon.
+    pub(super) fn portion(&self) -> usize {
+        let bytes = self.path.bytes_per_second.map_or(u64::MAX, |rate| rate / TURNS_PER_SECOND);
+        usize::try_from(bytes).unwrap_or(usize::MAX).clamp(LEAST_PORTION, PORTION)
     }
 }
 
@@ -100,3 +128,12 @@ pub(super) struct ServedData {
     /// Whether the server has ended its sending side.
     pub(super) finished: bool,
 }
+
+/// Bytes sent as one portion at least, if there are so many.
+const LEAST_PORTION: usize = 1024;
+
+/// Turns of sessions on a path that is not so slow or so fast that a portion would become too small or too large.
+const TURNS_PER_SECOND: u64 = 1000;
+
+/// What a path buffers at least.
+const LEAST_BUFFER: Duration = Duration::from_millis(10);

@@ -1,5 +1,6 @@
 //! The transport of the simulation.
 
+mod payload;
 mod servers;
 
 use super::MemorySink;
@@ -40,6 +41,7 @@ enum Happening {
     ControlConnected(SessionId),
     ControlRefused(SessionId),
     ControlAccepted(SessionId, usize),
+    Dialled(SessionId, usize),
     ToServer(SessionId, Vec<u8>),
     ToClient(SessionId, Vec<u8>),
     ControlEnded(SessionId, End),
@@ -48,6 +50,7 @@ enum Happening {
     DataRefused(SessionId, u64),
     DataAccepted(SessionId, u64),
     Payload(SessionId, u64, Vec<u8>),
+    Turn(usize),
     DataEnded(SessionId, u64, End),
     DataClosed(SessionId, u64),
     Read(SessionId, u64, usize),
@@ -226,6 +229,7 @@ impl SimTransport {
             Happening::ControlRefused(id) => self.with_client(id, |client| {
                 client.link.change(Channel::Control, Change::Failed(Cause::Refused), now);
             }),
+            Happening::Dialled(id, server) => self.dialled(id, server),
             Happening::ControlAccepted(id, server) => self.accept(id, server),
             Happening::ToServer(id, bytes) => {
                 self.recording().line(now, id, "->", &bytes);
@@ -263,6 +267,7 @@ impl SimTransport {
                 self.first_payload.entry(id).or_insert(now);
                 self.with_client(id, |client| client.arrived(serial, bytes));
             }
+            Happening::Turn(server) => self.take_turn(server),
             Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
             Happening::DataClosed(id, serial) => self.with_served(id, |served, now| {
                 if served.data.take_if(|data| data.serial == serial).is_some() {
@@ -312,7 +317,7 @@ impl SimTransport {
             }
             let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
             match client.read(now) {
-                // Who has read the end closes its own side.
+                // The end: the client closes its side, too.
                 Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
                 Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
                 None => return,
@@ -395,19 +400,14 @@ impl Transport for SimTransport {
         let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
         self.clients.insert(id, client);
         let latency = self.latency(id);
-        let Some(server) = server else { return self.plan(latency * 2, Happening::ControlRefused(id)) };
-        let listener = &mut self.servers[server];
-        listener.seen.dialled += 1;
-        if self.black_holes.contains(&peer) {
-            return;
+        if let Some(server) = server {
+            self.servers[server].seen.dialled += 1;
         }
-        if listener.host.refuses_beside(listener.coming) {
-            listener.seen.refused += 1;
-            return self.plan(latency * 2, Happening::ControlRefused(id));
+        match server {
+            Some(_) if self.black_holes.contains(&peer) => {}
+            Some(server) => self.plan(latency, Happening::Dialled(id, server)),
+            None => self.plan(latency * 2, Happening::ControlRefused(id)),
         }
-        listener.coming += 1;
-        self.plan(latency * 2, Happening::ControlConnected(id));
-        self.plan(latency * 3, Happening::ControlAccepted(id, server));
     }
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {

@@ -324,7 +324,12 @@ fn interruptions_of_a_transfer() {
     assert_eq!(cut(Cut::lying(2)), (2, lie.clone(), vec![Action::CloseData(Ending::Fin)], Duration::ZERO));
     let reset = cut(Cut::silent(4, Interruption::Reset));
     assert_eq!(reset, (4, String::new(), vec![Action::CloseData(Ending::Reset)], Duration::ZERO));
-    assert_eq!(cut(Cut::silent(5, Interruption::Stall)), (5, String::new(), Vec::new(), Duration::ZERO));
+    for stalls in [Interruption::Stall, Interruption::Vanish] {
+        assert_eq!(cut(Cut::silent(5, stalls)), (5, String::new(), Vec::new(), Duration::ZERO));
+    }
+    let ends = vec![Action::CloseData(Ending::Reset), Action::CloseControl(Ending::Reset)];
+    let died = cut(Cut::silent(5, Interruption::Die));
+    assert_eq!(died, (5, String::new(), ends, Duration::ZERO));
     let pause = Duration::from_secs(40);
     let paused = cut(Cut::silent(5, Interruption::Pause(pause)));
     assert_eq!(paused, (10, lie, vec![Action::CloseData(Ending::Fin)], pause));

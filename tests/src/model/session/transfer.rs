@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Action, DataState, Ending, Event, ServerSession};
+use super::{Action, DataState, Ending, Event, Phase, ServerSession};
 use crate::model::behaviour::{Completion, Cut, Interruption, Mark, MarkSize, Quirk};
 use crate::model::throttle::Bucket;
 use crate::model::tree::File;
@@ -194,11 +194,12 @@ impl ServerSession {
         match cut.how {
             Interruption::Fin => self.drop_data(Ending::Fin),
             Interruption::Reset => self.drop_data(Ending::Reset),
-            Interruption::Stall => {
-                if let Some(transfer) = &mut self.transfer {
-                    transfer.stage = Stage::Stalled;
-                }
+            Interruption::Stall => self.stall(),
+            Interruption::Vanish => {
+                self.stall();
+                self.phase = Phase::Hung;
             }
+            Interruption::Die => self.close(Ending::Reset),
             Interruption::Pause(pause) => {
                 if let Some(transfer) = &mut self.transfer {
                     transfer.not_before = self.now + pause;
@@ -208,6 +209,12 @@ impl ServerSession {
         }
         if !cut.reply.is_empty() {
             self.reply_bytes(&cut.reply);
+        }
+    }
+
+    fn stall(&mut self) {
+        if let Some(transfer) = &mut self.transfer {
+            transfer.stage = Stage::Stalled;
         }
     }
 

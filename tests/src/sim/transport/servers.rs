@@ -62,9 +62,26 @@ impl SimTransport {
         }
     }
 
+    /// A SYN has come in. Those before it count, although they are accepted only later.
+    pub(super) fn dialled(&mut self, id: SessionId, at: usize) {
+        let server = &mut self.servers[at];
+        let latency = server.path.latency;
+        if server.host.refuses_behind(server.dialling) {
+            server.seen.refused += 1;
+            return self.plan(latency, Happening::ControlRefused(id));
+        }
+        server.dialling += 1;
+        self.plan(latency, Happening::ControlConnected(id));
+        self.plan(latency * 2, Happening::ControlAccepted(id, at));
+    }
+
     pub(super) fn accept(&mut self, id: SessionId, server: usize) {
         let listener = &mut self.servers[server];
-        listener.coming = listener.coming.saturating_sub(1);
+        listener.dialling -= 1;
+        // A client that has given up in the meantime will not say so again.
+        if !self.clients.contains_key(&id) {
+            return;
+        }
         let (index, session) = listener.host.accept(self.now);
         self.served.insert(id, Served { server, index, session, data: None, held: Vec::new() });
         self.settle_served(id);
@@ -124,27 +141,5 @@ impl SimTransport {
                 self.plan(latency, Happening::ControlEnded(id, end));
             }
         }
-    }
-
-    /// Sends a portion of payload, if the session has one and the window has room.
-    fn send_payload(&mut self, id: SessionId) -> bool {
-        let now = self.now;
-        let Some(served) = self.served.get_mut(&id) else { return false };
-        let Some(data) = served.data.as_mut().filter(|data| !data.finished) else { return false };
-        let portion = self.servers[served.server].pipes.portion();
-        let room = data.window.saturating_sub(data.in_flight).min(portion);
-        let len = served.session.data_window(now).min(room);
-        let mut bytes = vec![0; len];
-        if bytes.is_empty() {
-            return false;
-        }
-        let filled = served.session.fill_data(&mut bytes);
-        bytes.truncate(filled);
-        served.session.data_sent(filled, now);
-        data.in_flight += filled;
-        let serial = data.serial;
-        let at = self.servers[served.server].arrival(filled, now);
-        self.plan_at(at, Happening::Payload(id, serial, bytes));
-        true
     }
 }

@@ -1,0 +1,192 @@
+//! Two mirrors have different bytes for the same part of the file: the others decide.
+//!
+//! Each mirror that can is asked for the part, by the lead of a transfer that fetches nothing else. Who has a majority that
+//! the rest cannot turn is right; all that came from the others is fetched again. Without a majority the download ends.
+
+use super::mirror::Verdict;
+use super::{Directive, Planner, SeamId};
+use crate::exit::{Failure, Kind};
+use bytes::Bytes;
+use ftp_proto::{SessionId, Until};
+
+/// The votes on the one seam that is being decided.
+#[derive(Debug)]
+pub(super) struct Dispute {
+    seam: SeamId,
+    /// Those who have what the seam has.
+    accusers: Vec<usize>,
+    /// Those who have what it differs from.
+    owners: Vec<usize>,
+    /// Those who have something else.
+    neither: Vec<usize>,
+    /// Those who were asked, and the votes that are to be compared with what is there.
+    asked: Vec<usize>,
+    comparing: Vec<(SeamId, usize)>,
+}
+
+impl Dispute {
+    fn has_heard(&self, mirror: usize) -> bool {
+        [&self.accusers, &self.owners, &self.neither, &self.asked].iter().any(|side| side.contains(&mirror))
+    }
+}
+
+impl Planner {
+    /// Keeps the vote on the first disputed seam going, and draws the conclusion when it is over.
+    pub(super) fn hear_votes(&mut self) {
+        if self.finished {
+            return;
+        }
+        let Some(id) = self.disputed_seam() else {
+            self.dispute = None;
+            return;
+        };
+        let Some(seam) = self.seams.get(&id) else { return };
+        let (accuser, owner) = (seam.mirror, seam.owner);
+        let Some(owner) = owner.filter(|owner| *owner != accuser) else {
+            return self.unmask_other_bytes(&[accuser]);
+        };
+        if self.dispute.as_ref().is_none_or(|dispute| dispute.seam != id) {
+            let (accusers, owners) = (vec![accuser], vec![owner]);
+            self.dispute = Some(Dispute {
+                seam: id,
+                accusers,
+                owners,
+                neither: Vec::new(),
+                asked: Vec::new(),
+                comparing: Vec::new(),
+            });
+        }
+        self.count_votes();
+    }
+
+    fn count_votes(&mut self) {
+        let Some(dispute) = &self.dispute else { return };
+        let can_vote = |at: &usize| {
+            let able = |mirror: &super::Mirror| {
+                mirror.is_alive() && mirror.restarts && mirror.verdict != Verdict::Differs
+            };
+            self.mirrors.get(*at).is_some_and(able) && !dispute.has_heard(*at)
+        };
+        let open = (0..self.mirrors.len()).filter(can_vote).count();
+        let silent = open.saturating_add(self.votes_under_way());
+        let [ours, theirs, others] =
+            [&dispute.accusers, &dispute.owners, &dispute.neither].map(|side| side.len());
+        let all = ours.saturating_add(theirs).saturating_add(others).saturating_add(silent);
+        let beats = |a: usize, b: usize| a > b.saturating_add(silent) && a.saturating_mul(2) > all;
+        let loser = if beats(ours, theirs.max(others)) {
+            [dispute.owners.as_slice(), &dispute.neither].concat()
+        } else if beats(theirs, ours.max(others)) {
+            [dispute.accusers.as_slice(), &dispute.neither].concat()
+        } else if silent > 0 {
+            return self.ask_for_votes();
+        } else {
+            return self.leave_undecided();
+        };
+        self.dispute = None;
+        self.unmask_other_bytes(&loser);
+    }
+
+    /// Votes that may still come.
+    fn votes_under_way(&self) -> usize {
+        let asked = self.connections.values().filter(|connection| {
+            let votes = connection.segment.as_ref().is_some_and(|segment| segment.vote.is_some());
+            votes && !connection.closing
+        });
+        let comparing = self.dispute.as_ref().map_or(0, |dispute| dispute.comparing.len());
+        asked.count().saturating_add(comparing)
+    }
+
+    /// Sees that a mirror which may yet vote has a connection to do so.
+    fn ask_for_votes(&mut self) {
+        let silent: Vec<usize> = (0..self.mirrors.len()).filter(|at| self.wants_vote_of(*at)).collect();
+        for mirror in silent {
+            self.lend_slot(mirror);
+        }
+    }
+
+    fn wants_vote_of(&self, at: usize) -> bool {
+        let able = self
+            .mirrors
+            .get(at)
+            .is_some_and(|mirror| mirror.is_alive() && mirror.restarts && mirror.verdict != Verdict::Differs);
+        able && self.dispute.as_ref().is_some_and(|dispute| !dispute.has_heard(at))
+    }
+
+    /// Asks the mirror of a free session for its vote, if that is wanted. Whether it was.
+    pub(super) fn ask_for_vote(&mut self, id: SessionId) -> bool {
+        let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else {
+            return false;
+        };
+        if !self.wants_vote_of(mirror) {
+            return false;
+        }
+        let Some(dispute) = &mut self.dispute else { return false };
+        let Some(seam) = self.seams.get(&dispute.seam) else { return false };
+        let (name, end) = (dispute.seam, seam.range().end);
+        dispute.asked.push(mirror);
+        self.retrieve(id, end, Until::Offset(end));
+        if let Some(segment) =
+            self.connections.get_mut(&id).and_then(|connection| connection.segment.as_mut())
+        {
+            segment.vote = Some(name);
+        }
+        true
+    }
+
+    /// A mirror has sent what it has for the disputed part, and maybe a little before that.
+    pub(super) fn on_vote(&mut self, of: SeamId, mirror: usize, offset: u64, bytes: &Bytes) {
+        let Some(seam) = self.seams.get(&of) else { return };
+        let Some(dispute) = self.dispute.as_mut().filter(|dispute| dispute.seam == of) else { return };
+        let before = usize::try_from(seam.offset.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let part = bytes.slice(before.min(bytes.len())..);
+        if part == seam.bytes {
+            dispute.accusers.push(mirror);
+        } else {
+            let at = seam.offset;
+            let id = self.next_seam();
+            if let Some(dispute) = &mut self.dispute {
+                dispute.comparing.push((id, mirror));
+            }
+            self.directives.push_back(Directive::Compare(id, at, part));
+        }
+    }
+
+    /// Whether the comparison was that of a vote.
+    pub(super) fn on_vote_compared(&mut self, id: SeamId, same: bool) -> bool {
+        let Some(dispute) = &mut self.dispute else { return false };
+        let Some(at) = dispute.comparing.iter().position(|(comparing, _)| *comparing == id) else {
+            return false;
+        };
+        let (_, mirror) = dispute.comparing.swap_remove(at);
+        if same {
+            dispute.owners.push(mirror)
+        } else {
+            dispute.neither.push(mirror)
+        }
+        true
+    }
+
+    fn leave_undecided(&mut self) {
+        let Some(dispute) = &self.dispute else { return };
+        let [one, other] = [&dispute.owners, &dispute.accusers].map(|side| {
+            side.first().and_then(|at| self.mirrors.get(*at)).map_or("", |mirror| &mirror.server)
+        });
+        let message = format!(
+            "{one} and {other} have files with different bytes, and nothing says which is right; name only one of them"
+        );
+        self.finish(Err(Failure::new(Kind::Integrity, message)));
+    }
+
+    /// These mirrors have other bytes than the rest, or than they had before.
+    fn unmask_other_bytes(&mut self, mirrors: &[usize]) {
+        for at in mirrors {
+            let Some(server) = self.mirrors.get(*at).map(|mirror| mirror.server.clone()) else { continue };
+            let message = if self.mirrors.len() > 1 {
+                "its file has other bytes than that of the other mirrors"
+            } else {
+                "sent different bytes for the same part of the file"
+            };
+            self.unmask(*at, Failure::new(Kind::Integrity, format!("{server}: {message}")));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a session does for which nothing is left: it takes work from the transfer that would end last.
+
+use super::seams::LEAD;
+use super::segment::{Running, tail};
+use super::{Directive, Planner};
+use ftp_proto::{Command, Instant, Request, SessionId, Until};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// Bytes per second that a connection is taken to have while nothing is known of any.
+const GUESS: u64 = 1024 * 1024;
+
+/// Bytes; a tail below that is not worth a data connection, however slow the one that would fetch it.
+const LEAST_TAIL: u64 = 16 * 1024;
+
+/// How much longer a transfer has to take than a copy of what is left of it, per cent, for that to be fetched.
+const COPY_PAYS: u128 = 150;
+
+impl Planner {
+    /// Takes the tail of the transfer that would end last, if that ends it sooner; else fetches what is left of it a second
+    /// time, if that is there first.
+    pub(super) fn take_over(&mut self, id: SessionId, now: Instant) {
+        if Self::is_single(&self.settings) {
+            return;
+        }
+        let Some(free) = self.connections.get(&id) else { return };
+        let Some(mirror) = self.mirrors.get(free.mirror) else { return };
+        let rate = free.rate.established().unwrap_or_else(|| self.guess(free.mirror, now));
+        let least = self.settings.min_segment.min(LEAST_TAIL);
+        // What the other server is to have sent before the first byte that counts.
+        let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
+        let set_up = mirror.set_up_time(rate).saturating_add(lead);
+        let first_byte = mirror.first_byte_time().saturating_add(lead);
+        let running = self.running(now);
+        // The one that would end last may have too little left to share.
+        let shared = running.iter().find_map(|(id, running)| {
+            let take = tail(running, rate, set_up, least)?;
+            Some((*id, running.left.end, running.rate, take))
+        });
+        if let Some((victim, end, victims_rate, take)) = shared {
+            let start = end.saturating_sub(take);
+            self.set_end(victim, Until::Offset(start));
+            if victims_rate == 0 {
+                self.check(victim);
+            }
+            let until = self.until(end);
+            return self.retrieve(id, start, until);
+        }
+        let copied = running.into_iter().map(|(_, running)| running).find(|running| {
+            let again = running.len().saturating_mul(1000) / u128::from(rate.max(1));
+            let again = again.saturating_add(first_byte.as_millis());
+            u128::from(running.time_left()) > again.saturating_mul(COPY_PAYS) / 100
+        });
+        if let Some(running) = copied {
+            let until = self.until(running.left.end);
+            self.retrieve(id, running.left.start, until);
+        }
+    }
+
+    /// The transfers under way of which nobody else is fetching anything, the one that would end last first.
+    fn running(&self, now: Instant) -> Vec<(SessionId, Running)> {
+        let mut running: Vec<(SessionId, Running)> = self
+            .connections
+            .iter()
+            .filter_map(|(id, connection)| {
+                let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
+                Some((*id, connection.running(self.guess(connection.mirror, now), usual, now)?))
+            })
+            .collect();
+        running.retain(|(id, running)| !self.is_fetched_twice(*id, running));
+        running.sort_by_key(|(_, running)| Reverse(running.time_left()));
+        running
+    }
+
+    fn is_fetched_twice(&self, id: SessionId, running: &Running) -> bool {
+        self.connections.iter().any(|(other, connection)| {
+            let overlaps = |segment: &super::connection::Segment| {
+                segment.at < running.left.end && running.left.start < segment.until.end()
+            };
+            *other != id && !connection.closing && connection.segment.as_ref().is_some_and(overlaps)
+        })
+    }
+
+    /// Ends transfers of which others have brought everything that was left.
+    pub(super) fn end_beaten(&mut self, now: Instant) {
+        let Some(size) = self.size else { return };
+        let mut silent = Vec::new();
+        for (id, connection) in &mut self.connections {
+            let Some(segment) = connection.segment.as_mut().filter(|segment| segment.vote.is_none()) else {
+                continue;
+            };
+            let left = segment.at..segment.until.end().min(size);
+            if !connection.closing && !segment.letting_go && !left.is_empty() && self.done.contains(&left) {
+                segment.letting_go = true;
+                let cut = Directive::Shrink(*id, segment.request, Until::Offset(segment.at));
+                self.directives.push_back(cut);
+                if connection.rate.expected(1, now) == 0 {
+                    silent.push(*id);
+                }
+            }
+        }
+        for id in silent {
+            self.check(id);
+        }
+    }
+
+    /// Asks for a sign of life, before the session gets other work.
+    fn check(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            let request = connection.next_request();
+            connection.checking = Some(request);
+            self.directives.push_back(Directive::Request(id, request, Request::Command(Command::Noop)));
+        }
+    }
+
+    /// A transfer that is about to end where a range begins that nobody is fetching goes on with that.
+    pub(super) fn absorb(&mut self, now: Instant) {
+        let ending: Vec<(SessionId, u64)> = self
+            .connections
+            .iter()
+            .filter_map(|(id, connection)| {
+                let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
+                let running = connection.running(0, usual, now)?;
+                let soon = u128::from(running.time_left()) < usual.as_millis().saturating_mul(2);
+                (soon && self.may_go_on(connection)).then_some((*id, running.left.end))
+            })
+            .collect();
+        for (id, end) in ending {
+            let Some(at) = self.todo.iter().position(|range| range.start == end) else { continue };
+            let Some(range) = self.todo.remove(at) else { continue };
+            if self.unassigned(range.clone()).contains(&range) {
+                let until = self.until(range.end);
+                self.set_end(id, until);
+            } else {
+                self.todo.push_front(range);
+            }
+        }
+    }
+
+    /// Bytes per second of a connection to `mirror` of which nothing is known: the mean of its others, or of all.
+    fn guess(&self, mirror: usize, now: Instant) -> u64 {
+        let mean = |rates: Vec<u64>| {
+            let sum = rates.iter().fold(0_u64, |sum, rate| sum.saturating_add(*rate));
+            sum.checked_div(rates.len() as u64)
+        };
+        let of = |mirror: usize| {
+            let same = self.connections.values().filter(move |connection| connection.mirror == mirror);
+            mean(same.filter_map(|connection| connection.rate.established()).collect())
+        };
+        of(mirror).unwrap_or_else(|| {
+            let all = self.connections.values().filter_map(|connection| connection.rate.measured(now));
+            mean(all.collect()).unwrap_or(GUESS)
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! How payload gets onto the paths.
+
+use super::{Happening, SimTransport};
+use crate::sim::server::Served;
+use ftp_proto::SessionId;
+
+impl SimTransport {
+    /// Sends a portion of payload, if the session has one and the window has room. Where the path has a rate, the
+    /// sessions that share it take turns.
+    pub(super) fn send_payload(&mut self, id: SessionId) -> bool {
+        let Some((at, len)) = self.portion(id).filter(|(_, len)| *len > 0) else { return false };
+        let server = &mut self.servers[at];
+        if server.path.bytes_per_second.is_none() {
+            self.send(id, len);
+            return true;
+        }
+        if !server.queue.contains(&id) {
+            server.queue.push_back(id);
+        }
+        self.plan_turn(at);
+        false
+    }
+
+    /// The turn of the session that has waited longest.
+    pub(super) fn take_turn(&mut self, at: usize) {
+        if let Some(id) = self.servers[at].take_turn()
+            && let Some((_, len)) = self.portion(id).filter(|(_, len)| *len > 0)
+        {
+            self.send(id, len);
+            self.settle_served(id);
+        }
+        self.plan_turn(at);
+    }
+
+    fn plan_turn(&mut self, at: usize) {
+        if let Some(time) = self.servers[at].plan_turn(self.now) {
+            self.plan_at(time, Happening::Turn(at));
+        }
+    }
+
+    /// The session's server, and how many bytes it could send now.
+    fn portion(&mut self, id: SessionId) -> Option<(usize, usize)> {
+        let Served { server, session, data, .. } = self.served.get_mut(&id)?;
+        let data = data.as_ref().filter(|data| !data.finished)?;
+        let room = data.window.saturating_sub(data.in_flight).min(self.servers[*server].portion());
+        Some((*server, session.data_window(self.now).min(room)))
+    }
+
+    fn send(&mut self, id: SessionId, len: usize) {
+        let now = self.now;
+        let Some(served) = self.served.get_mut(&id) else { return };
+        let Some(data) = served.data.as_mut() else { return };
+        let len = len.min(self.servers[served.server].pipes.portion());
+        let mut bytes = vec![0; len];
+        let filled = served.session.fill_data(&mut bytes);
+        bytes.truncate(filled);
+        served.session.data_sent(filled, now);
+        data.in_flight += filled;
+        let serial = data.serial;
+        let at = self.servers[served.server].arrival(filled, now);
+        self.plan_at(at, Happening::Payload(id, serial, bytes));
+    }
+}
