@@ -263,11 +263,12 @@ impl Planner {
         }
         self.now = now;
         self.expire(now);
+        // A mirror that is found out leaves work and connections to others.
+        self.compare_seams();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);
         self.absorb(now);
-        self.compare_seams();
         self.conclude();
     }
 
