@@ -93,6 +93,8 @@ impl Planner {
         if let Some(known) = self.mirrors.get_mut(mirror) {
             known.facts = None;
         }
+        // The transfer that was to show that the file is empty may have been its.
+        self.begun = false;
         self.give_up(mirror, |_| failure);
         self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.

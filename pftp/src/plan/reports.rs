@@ -111,6 +111,8 @@ impl Planner {
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
         self.learn_from(id, segment.peak, now);
+        // The mark may have been missing.
+        self.begun |= matches!(finish, Finish::Whole { .. });
         match finish {
             Finish::Cut => self.release(segment),
             Finish::Whole { at } if *at < segment.start => {
