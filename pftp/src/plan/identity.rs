@@ -1,7 +1,7 @@
 //! Whose file it is: what the mirrors say of it, and what follows when they disagree.
 
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, RangeSet};
+use super::{Directive, Planner, RangeSet, Slot};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
@@ -225,13 +225,18 @@ impl Planner {
         let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
         let silent: Vec<usize> =
             (0..self.mirrors.len()).filter(|at| self.mirrors.get(*at).is_some_and(unheard)).collect();
-        for mirror in silent {
-            self.lend_slot(mirror);
+        self.lend_slots(&silent);
+    }
+
+    /// Gives each of these mirrors a connection of another, if it has none. With too few connections for all, the rest
+    /// have their turn when the first have said what they are asked.
+    pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
+        for mirror in mirrors {
+            self.lend_slot(*mirror, mirrors);
         }
     }
 
-    /// Gives the mirror a connection of another, if it has none.
-    pub(super) fn lend_slot(&mut self, mirror: usize) {
+    fn lend_slot(&mut self, mirror: usize, waiting: &[usize]) {
         if self.slots.iter().any(|slot| slot.mirror == mirror) {
             return;
         }
@@ -239,9 +244,12 @@ impl Planner {
         let works =
             |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
         // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
-        let useless = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-        let idle = || self.slots.iter().rposition(|slot| !slot.sessions.iter().any(works));
-        let heard = || self.slots.iter().rposition(|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
+        let last = |wanted: &dyn Fn(&Slot) -> bool| {
+            self.slots.iter().rposition(|slot| !waiting.contains(&slot.mirror) && wanted(slot))
+        };
+        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+        let idle = || last(&|slot| !slot.sessions.iter().any(works));
+        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
         let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
         let Some(slot) = self.slots.get_mut(slot) else { return };
         (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (mirror, 0, false, None);
