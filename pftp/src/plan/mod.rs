@@ -131,7 +131,7 @@ pub struct Planner {
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
-    /// Whether a transfer has begun.
+    /// Whether a transfer that would show more than was told has begun.
     begun: bool,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
