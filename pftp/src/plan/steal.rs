@@ -62,6 +62,7 @@ impl Planner {
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
+            .filter(|(_, connection)| self.may_go_on(connection))
             .filter_map(|(id, connection)| {
                 let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
                 Some((*id, connection.running(self.guess(connection.mirror, now), usual, now)?))
