@@ -18,6 +18,8 @@ pub(crate) enum Order {
     Request(RequestId, Request),
     Shrink(RequestId, Until),
     Quit,
+    /// The owner waits: what the session is to begin with has been said.
+    Begin,
 }
 
 /// Bytes read at once.
@@ -81,6 +83,14 @@ impl<S: Sink + ?Sized> Worker<S> {
     /// Runs the session to its end.
     pub(crate) fn run(mut self, peer: SocketAddr) {
         self.conduit.dial(Channel::Control, peer, &mut self.outlet, self.clock.now());
+        // What is asked of a session at once leaves in one write, however slow the owner's thread is in asking.
+        while let Ok(order) = self.orders.recv() {
+            let last = matches!(order, Order::Begin | Order::Quit);
+            self.follow(order);
+            if last {
+                break;
+            }
+        }
         while self.conduit.settle(&mut self.outlet, self.clock.now()) {
             let ready = self.wait();
             if ready.wake {
@@ -137,17 +147,22 @@ impl<S: Sink + ?Sized> Worker<S> {
     }
 
     fn follow_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            self.follow(order);
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
         let now = self.clock.now();
         let link = self.conduit.link();
-        while let Ok(order) = self.orders.try_recv() {
-            match order {
-                Order::Request(id, request) => {
-                    // A misuse, or the session has just ended, which its owner is being told.
-                    let _ = link.request(id, request, now);
-                }
-                Order::Shrink(id, until) => link.shrink(id, until, now),
-                Order::Quit => link.quit(now),
+        match order {
+            Order::Request(id, request) => {
+                // A misuse, or the session has just ended, which its owner is being told.
+                let _ = link.request(id, request, now);
             }
+            Order::Shrink(id, until) => link.shrink(id, until, now),
+            Order::Quit => link.quit(now),
+            Order::Begin => {}
         }
     }
 }
