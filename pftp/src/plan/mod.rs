@@ -106,6 +106,8 @@ struct Slot {
     failures: u32,
     /// It is not used any more, or not before its `retry_at`.
     parked: bool,
+    /// The server has ended its session, which had nothing to do: no other before there is something.
+    spare: bool,
 }
 
 /// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
@@ -158,7 +160,14 @@ impl Planner {
         let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
         let slots = allot(&asked, wanted)
             .into_iter()
-            .map(|mirror| Slot { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false })
+            .map(|mirror| Slot {
+                mirror,
+                sessions: Vec::new(),
+                retry_at: None,
+                failures: 0,
+                parked: false,
+                spare: false,
+            })
             .collect();
         let mut planner = Self {
             jitter: Jitter::new(settings.seed),
@@ -265,6 +274,7 @@ impl Planner {
         self.expire(now);
         // A mirror that is found out leaves work and connections to others.
         self.compare_seams();
+        self.hear_outgrown();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);
@@ -299,11 +309,21 @@ impl Planner {
             && (size > 0 || self.begun)
             && (self.end_proven || !self.awaits_end())
             && !self.is_disputed()
+            && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             && self.seams.is_empty()
+            && !self.may_be_spoiled()
         {
             return self.finish(Ok(size));
         }
         self.fail_without_mirrors();
+    }
+
+    /// Whether a session that is to fetch no more may have written what has not been reported yet.
+    fn may_be_spoiled(&self) -> bool {
+        let untrusted = |at: usize| self.mirrors.get(at).is_none_or(|mirror| !mirror.is_alive());
+        self.connections
+            .values()
+            .any(|connection| connection.segment.is_some() && untrusted(connection.mirror))
     }
 
     /// Ends the download if no mirror is left.
