@@ -57,6 +57,8 @@ pub(super) struct Transfer {
     outcome: Option<Reply>,
     /// EPSV, PASV or REST was refused while RETR was under way.
     spoiled: Option<(Verb, Reply)>,
+    /// The caller has been told of that.
+    told: bool,
 }
 
 impl Transfer {
@@ -129,6 +131,7 @@ impl Session {
             excess: 0,
             outcome: None,
             spoiled: None,
+            told: false,
         });
         self.push_transfer();
     }
@@ -225,12 +228,27 @@ impl Session {
         match transfer.spoiled.take() {
             Some((Verb::Epsv, _)) => self.push_transfer(),
             Some((verb, reply)) => {
-                let id = transfer.id;
+                let (id, told) = (transfer.id, transfer.told);
                 self.drop_data();
                 self.transfer = None;
-                self.event(Event::Refused(id, verb, reply));
+                if !told {
+                    self.event(Event::Refused(id, verb, reply));
+                }
             }
             None => {}
+        }
+    }
+
+    /// What spoiled the transfer is final, unless PASV may do better: it is told before the server has noticed that
+    /// nobody takes what it sends, as that may be never.
+    fn tell_refusal(&mut self) {
+        let Some(transfer) = &mut self.transfer else { return };
+        let Some((verb, reply)) = transfer.spoiled.as_ref().filter(|(verb, _)| *verb != Verb::Epsv) else {
+            return;
+        };
+        if !core::mem::replace(&mut transfer.told, true) {
+            let event = Event::Refused(transfer.id, *verb, reply.clone());
+            self.event(event);
         }
     }
 
@@ -242,6 +260,7 @@ impl Session {
         if transfer.spoiled.is_some() {
             // The server sends, or tries to, what nobody takes: as after a cut.
             self.abandon(now);
+            self.tell_refusal();
             return self.settle_spoiled();
         }
         if !core::mem::replace(&mut transfer.mark, true) {

@@ -1,9 +1,9 @@
 //! A session as the planner sees it.
 
-use super::SeamId;
 use super::mirror::PathForm;
 use super::rate::Rate;
 use super::segment::Running;
+use super::{RangeSet, SeamId};
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(super) struct Segment {
     pub(super) peak: u64,
     /// It is to end where it is; what it was to fetch beyond that, others will.
     pub(super) letting_go: bool,
+    /// Where what it has written may have been written over, before that was reported.
+    pub(super) spoiled: RangeSet,
     /// How often in a row the part was taken from a transfer that had brought nothing of it.
     pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
@@ -41,8 +43,19 @@ pub(super) struct Segment {
 
 impl Segment {
     /// The part from `start` on, asked for at `asked`.
-    pub(super) const fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
-        Self { request, start, at: start, until, asked, peak: 0, letting_go: false, taken: 0, vote: None }
+    pub(super) fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
+        Self {
+            request,
+            start,
+            at: start,
+            until,
+            asked,
+            peak: 0,
+            letting_go: false,
+            spoiled: RangeSet::new(),
+            taken: 0,
+            vote: None,
+        }
     }
 
     /// The bytes up to `at` have come.
@@ -78,6 +91,8 @@ pub(super) struct Connection {
     /// Whether the file may be asked for: the directory is the right one.
     pub(super) placed: bool,
     pub(super) segment: Option<Segment>,
+    /// Where its transfer without an end has ended, while the mirror has not said how long its file is.
+    pub(super) ended_at: Option<u64>,
     /// It has fallen silent: no work until it answers this.
     pub(super) checking: Option<RequestId>,
     /// No work before then: a transfer has failed.
@@ -104,6 +119,7 @@ impl Connection {
             changing: None,
             placed: form == PathForm::Whole,
             segment: None,
+            ended_at: None,
             checking: None,
             rest_until: None,
             closing: false,

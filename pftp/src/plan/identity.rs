@@ -67,6 +67,7 @@ impl Planner {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let mut wrong = std::mem::take(&mut known.fetched);
         for range in wrong.iter() {
+            self.spoil_under_way(&range);
             self.done.remove(range);
         }
         self.most_done = self.done.len();
@@ -134,6 +135,24 @@ impl Planner {
                 let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
                 self.unmask(at, failure);
             }
+        }
+    }
+
+    /// Whether the mirror has sent more than the file is said to have, and was not yet heard on that: it may say that its
+    /// file is longer.
+    pub(super) fn has_outgrown(&self, at: usize) -> bool {
+        let Some((size, known)) = self.size.zip(self.mirrors.get(at)) else { return false };
+        known.verdict == Verdict::Unknown && known.fetched.iter().last().is_some_and(|range| range.end > size)
+    }
+
+    /// Sees that those are heard; what came from one that cannot be any more does not count.
+    pub(super) fn hear_outgrown(&mut self) {
+        let outgrown: Vec<usize> = (0..self.mirrors.len()).filter(|at| self.has_outgrown(*at)).collect();
+        let (alive, dead): (Vec<usize>, Vec<usize>) =
+            outgrown.into_iter().partition(|at| self.mirrors.get(*at).is_some_and(Mirror::is_alive));
+        self.lend_slots(&alive);
+        for mirror in dead {
+            self.disown(mirror);
         }
     }
 
@@ -244,8 +263,13 @@ impl Planner {
         let works =
             |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
         // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
+        let votes = |id: &SessionId| {
+            let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
+            segment.is_some_and(|segment| segment.vote.is_some())
+        };
         let last = |wanted: &dyn Fn(&Slot) -> bool| {
-            self.slots.iter().rposition(|slot| !waiting.contains(&slot.mirror) && wanted(slot))
+            let taken = |slot: &Slot| waiting.contains(&slot.mirror) || slot.sessions.iter().any(votes);
+            self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
         };
         let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
         let idle = || last(&|slot| !slot.sessions.iter().any(works));

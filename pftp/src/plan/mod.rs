@@ -111,11 +111,21 @@ struct Slot {
     parked: bool,
     /// It did not pay.
     withdrawn: bool,
+    /// The server has ended its session, which had nothing to do: no other before there is something.
+    spare: bool,
 }
 
 impl Slot {
     const fn new(mirror: usize) -> Self {
-        Self { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false, withdrawn: false }
+        Self {
+            mirror,
+            sessions: Vec::new(),
+            retry_at: None,
+            failures: 0,
+            parked: false,
+            withdrawn: false,
+            spare: false,
+        }
     }
 }
 
@@ -273,6 +283,7 @@ impl Planner {
         self.expire(now);
         // A mirror that is found out leaves work and connections to others.
         self.compare_seams();
+        self.hear_outgrown();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);
@@ -308,11 +319,21 @@ impl Planner {
             && (size > 0 || self.begun)
             && (self.end_proven || !self.awaits_end())
             && !self.is_disputed()
+            && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             && self.seams.is_empty()
+            && !self.may_be_spoiled()
         {
             return self.finish(Ok(size));
         }
         self.fail_without_mirrors();
+    }
+
+    /// Whether a session that is to fetch no more may have written what has not been reported yet.
+    fn may_be_spoiled(&self) -> bool {
+        let untrusted = |at: usize| self.mirrors.get(at).is_none_or(|mirror| !mirror.is_alive());
+        self.connections
+            .values()
+            .any(|connection| connection.segment.is_some() && untrusted(connection.mirror))
     }
 
     /// Ends the download if no mirror is left.

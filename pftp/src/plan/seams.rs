@@ -179,10 +179,23 @@ impl Planner {
             if seam.start == Comparison::NotWanted {
                 seam.start = Comparison::Wanted;
             }
+            let range = seam.range();
             if same {
                 self.seams.remove(&id);
+            } else if self.owners(&range) > 1 {
+                // It cannot be told whose bytes differ: others are to take their place, and to be compared.
+                self.fetch_again(&range);
+                if let Some(seam) = self.seams.remove(&id) {
+                    self.add_seam(Seam::new(seam.mirror, seam.offset, seam.bytes));
+                }
             }
         }
+    }
+
+    /// How many mirrors may have written what is there.
+    fn owners(&self, range: &Range<u64>) -> usize {
+        let overlaps = |part: Range<u64>| part.start < range.end && range.start < part.end;
+        self.mirrors.iter().filter(|mirror| mirror.fetched.iter().any(overlaps)).count()
     }
 
     fn unmask_restart(&mut self, mirror: usize) {

@@ -22,8 +22,15 @@ impl Planner {
             return;
         }
         for at in 0..self.slots.len() {
-            let Some(slot) = self.slots.get(at) else { continue };
-            if slot.withdrawn || slot.parked || slot.retry_at.is_some() || !slot.sessions.is_empty() {
+            let needed = self.needs_spare();
+            let Some(slot) = self.slots.get_mut(at) else { continue };
+            slot.spare &= !needed;
+            if slot.withdrawn
+                || slot.parked
+                || slot.spare
+                || slot.retry_at.is_some()
+                || !slot.sessions.is_empty()
+            {
                 continue;
             }
             let mirror = slot.mirror;
@@ -43,7 +50,17 @@ impl Planner {
     fn has_work_for_more(&self) -> bool {
         self.is_disputed()
             || self.dispute.is_some()
+            || (0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             || self.size.is_none_or(|size| !self.done.contains(&(0..size)) || size == 0 && !self.begun)
+    }
+
+    /// Whether there is something to do for a session at once: what nobody fetches, or what a mirror is to say.
+    fn needs_spare(&self) -> bool {
+        let busy = |connection: &Connection| connection.segment.is_some() || connection.stage < Stage::Ready;
+        self.is_disputed()
+            || self.dispute.is_some()
+            || !self.todo.is_empty()
+            || !self.connections.values().any(|connection| busy(connection) && !connection.closing)
     }
 
     /// A second address is tried beside the first if that does not answer soon.
@@ -186,7 +203,13 @@ impl Planner {
     /// A session has ended, by its own fault or by ours.
     pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
+        let idle = connection.stage == Stage::Ready
+            && connection.segment.is_none()
+            && connection.changing.is_none()
+            && connection.checking.is_none();
         if let Some(segment) = connection.segment.take() {
+            // What was lost on the way may have been the first byte of a file that was told to be empty.
+            self.begun &= !matches!(error, Error::Connection(..) | Error::OutOfStep(_));
             self.release(segment);
         }
         let replaced = self.slots.get_mut(connection.slot).is_some_and(|slot| {
@@ -200,6 +223,12 @@ impl Planner {
             mirror.access = Access::Trial;
         }
         if connection.closing {
+            return;
+        }
+        if idle && matches!(error, Error::Refused { verb: None, reply } if reply.code().get() == 421) {
+            if let Some(slot) = self.slots.get_mut(connection.slot) {
+                slot.spare = true;
+            }
             return;
         }
         if is_unreachable(error) && !mirror.greeted && mirror.passes_over(connection.address) || replaced {

@@ -86,7 +86,7 @@ impl Planner {
                 Some((*id, connection.running(self.guess(connection.mirror, now), usual, now)?))
             })
             .collect();
-        running.retain(|(id, running)| !self.is_fetched_twice(*id, running));
+        running.retain(|(id, running)| !running.left.is_empty() && !self.is_fetched_twice(*id, running));
         running.sort_by_key(|(_, running)| Reverse(running.time_left()));
         running
     }

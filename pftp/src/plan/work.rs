@@ -18,7 +18,8 @@ impl Planner {
     pub(super) fn start_unsized(&mut self, id: SessionId) {
         let slot = self.connections.get(&id).map(|connection| connection.slot);
         let taken = self.connections.values().any(|connection| {
-            connection.segment.is_some() && !connection.closing && Some(connection.slot) != slot
+            let other = connection.segment.is_some() && Some(connection.slot) != slot;
+            !connection.closing && (other || connection.ended_at.is_some())
         });
         if self.size.is_none() && !taken {
             self.go_on(id, Until::Eof);
@@ -135,6 +136,33 @@ impl Planner {
         }
     }
 
+    /// What is there in this range is not to be relied on any more.
+    pub(super) fn fetch_again(&mut self, range: &Range<u64>) {
+        self.spoil_under_way(range);
+        let missing = self.done.gaps(range.clone());
+        if missing.contains(range) {
+            return;
+        }
+        self.done.remove(range.clone());
+        self.most_done = self.done.len();
+        for mirror in &mut self.mirrors {
+            mirror.fetched.remove(range.clone());
+        }
+        if let Some(size) = self.size {
+            self.todo.extend(Some(range.start..range.end.min(size)).filter(|range| !range.is_empty()));
+        }
+    }
+
+    /// Others that are to write there may have done so before it was written over, and report it later.
+    pub(super) fn spoil_under_way(&mut self, range: &Range<u64>) {
+        for segment in self.connections.values_mut().filter_map(|connection| connection.segment.as_mut()) {
+            let part = range.start.max(segment.at)..range.end.min(segment.until.end());
+            if !part.is_empty() {
+                segment.spoiled.insert(part);
+            }
+        }
+    }
+
     /// Gives every free session something to do.
     pub(super) fn hand_out(&mut self, now: Instant) {
         let free: Vec<SessionId> = self
@@ -232,7 +260,8 @@ impl Planner {
         let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         let Some(size) = self.size else { return };
-        if others || busy || self.done.contains(&(0..size)) {
+        let complete = self.done.contains(&(0..size)) && (size > 0 || self.begun);
+        if others || busy || complete {
             return;
         }
         self.todo.clear();

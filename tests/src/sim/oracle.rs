@@ -124,7 +124,11 @@ impl<'w> Oracle<'w> {
             }
             // Who does not say which file it has has no vote.
             let tells = |at: usize| says_size(&self.world.mirrors[at]) && says_time(&self.world.mirrors[at]);
-            let supports = |other: &usize| self.is_sound(*other) && agrees(*other) && tells(*other);
+            // Where only the bytes differ, who cannot send the disputed part has none, either.
+            let unsaid =
+                self.candidates().any(|other| !self.same_bytes(*at, other) && !self.contradict(*at, other));
+            let votes = |at: usize| tells(at) && !(unsaid && self.world.mirrors[at].has(Fault::NoRest));
+            let supports = |other: &usize| self.is_sound(*other) && agrees(*other) && votes(*other);
             tells(*at) && 2 * self.candidates().filter(supports).count() > self.candidates().count()
         })
     }
