@@ -33,6 +33,8 @@ pub(super) struct Segment {
     pub(super) peak: u64,
     /// It is to end where it is; what it was to fetch beyond that, others will.
     pub(super) letting_go: bool,
+    /// How often in a row the part was taken from a transfer that had brought nothing of it.
+    pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
     pub(super) vote: Option<SeamId>,
 }
@@ -40,7 +42,7 @@ pub(super) struct Segment {
 impl Segment {
     /// The part from `start` on, asked for at `asked`.
     pub(super) const fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
-        Self { request, start, at: start, until, asked, peak: 0, letting_go: false, vote: None }
+        Self { request, start, at: start, until, asked, peak: 0, letting_go: false, taken: 0, vote: None }
     }
 
     /// The bytes up to `at` have come.
@@ -53,7 +55,8 @@ impl Segment {
 }
 
 /// How long a transfer may take to its first byte before others may take it over: that many times as long as is usual, and
-/// some time that a busy server may need.
+/// some time that a busy server may need. All that doubles each time it happens to a part, or two slow sessions would take
+/// it from each other for ever.
 const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
 
 /// A session.
@@ -138,10 +141,15 @@ impl Connection {
         let waited = now.since(segment.asked);
         let (times, more) = PATIENCE;
         let patience = usual.saturating_mul(times).saturating_add(more);
-        if segment.at == segment.start && waited >= patience {
+        let patience = patience.saturating_mul(1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX));
+        if segment.at > segment.start {
+            return Some(Running { left, rate: self.rate.expected(guess, now), delay: Duration::ZERO });
+        }
+        if waited >= patience {
             return Some(Running { left, rate: 0, delay: Duration::ZERO });
         }
-        let delay = if segment.at == segment.start { usual.saturating_sub(waited) } else { Duration::ZERO };
-        Some(Running { left, rate: self.rate.expected(guess, now), delay })
+        // What is measured is still of the transfer before this one.
+        let rate = self.rate.established().unwrap_or(guess);
+        Some(Running { left, rate, delay: usual.saturating_sub(waited) })
     }
 }

@@ -99,9 +99,7 @@ impl Planner {
     /// Sees that a mirror which may yet vote has a connection to do so.
     fn ask_for_votes(&mut self) {
         let silent: Vec<usize> = (0..self.mirrors.len()).filter(|at| self.wants_vote_of(*at)).collect();
-        for mirror in silent {
-            self.lend_slot(mirror);
-        }
+        self.lend_slots(&silent);
     }
 
     fn wants_vote_of(&self, at: usize) -> bool {

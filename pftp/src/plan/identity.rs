@@ -93,6 +93,8 @@ impl Planner {
         if let Some(known) = self.mirrors.get_mut(mirror) {
             known.facts = None;
         }
+        // The transfer that was to show that the file is empty may have been its.
+        self.begun = false;
         self.give_up(mirror, |_| failure);
         self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.
@@ -223,13 +225,18 @@ impl Planner {
         let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
         let silent: Vec<usize> =
             (0..self.mirrors.len()).filter(|at| self.mirrors.get(*at).is_some_and(unheard)).collect();
-        for mirror in silent {
-            self.lend_slot(mirror);
+        self.lend_slots(&silent);
+    }
+
+    /// Gives each of these mirrors a connection of another, if it has none. With too few connections for all, the rest
+    /// have their turn when the first have said what they are asked.
+    pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
+        for mirror in mirrors {
+            self.lend_slot(*mirror, mirrors);
         }
     }
 
-    /// Gives the mirror a connection of another, if it has none.
-    pub(super) fn lend_slot(&mut self, mirror: usize) {
+    fn lend_slot(&mut self, mirror: usize, waiting: &[usize]) {
         if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
             return;
         }
@@ -237,9 +244,12 @@ impl Planner {
         let works =
             |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
         // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
-        let useless = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-        let idle = || self.slots.iter().rposition(|slot| !slot.sessions.iter().any(works));
-        let heard = || self.slots.iter().rposition(|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
+        let last = |wanted: &dyn Fn(&Slot) -> bool| {
+            self.slots.iter().rposition(|slot| !waiting.contains(&slot.mirror) && wanted(slot))
+        };
+        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+        let idle = || last(&|slot| !slot.sessions.iter().any(works));
+        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
         let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
         let Some(slot) = self.slots.get_mut(slot) else { return };
         let sessions =

@@ -142,7 +142,7 @@ pub struct Planner {
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
-    /// Whether a transfer has begun.
+    /// Whether a transfer that would show more than was told has begun.
     begun: bool,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
@@ -271,12 +271,13 @@ impl Planner {
         }
         self.now = now;
         self.expire(now);
+        // A mirror that is found out leaves work and connections to others.
+        self.compare_seams();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);
         self.absorb(now);
         self.grow(now);
-        self.compare_seams();
         self.conclude();
     }
 

@@ -41,7 +41,7 @@ impl Planner {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.rate.start(round_trip, now);
                 }
-                self.begun = true;
+                self.begun |= self.is_unbounded(id);
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
@@ -107,6 +107,8 @@ impl Planner {
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
+        // The mark may have been missing.
+        self.begun |= matches!(finish, Finish::Whole { .. }) && self.is_unbounded(id);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
@@ -137,6 +139,14 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// Whether the session's transfer would show that the file is longer than was told.
+    fn is_unbounded(&self, id: SessionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| {
+            let until = connection.segment.as_ref().map(|segment| segment.until);
+            matches!(until, Some(Until::Eof | Until::Size(_))) && self.may_go_on(connection)
+        })
     }
 
     fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {

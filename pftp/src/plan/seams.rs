@@ -89,7 +89,9 @@ impl Planner {
         self.suspect_owners();
         for (id, seam) in &mut self.seams {
             let start = 0..seam.bytes.len() as u64;
-            if seam.start == Comparison::Wanted && self.done.contains(&start) {
+            // One question at a time: the answers bear the same name.
+            let ready = seam.start == Comparison::Wanted && seam.part != Comparison::Asked;
+            if ready && self.done.contains(&start) {
                 seam.start = Comparison::Asked;
                 self.directives.push_back(Directive::Compare(*id, 0, seam.bytes.clone()));
             }

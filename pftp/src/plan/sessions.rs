@@ -43,7 +43,7 @@ impl Planner {
     fn has_work_for_more(&self) -> bool {
         self.is_disputed()
             || self.dispute.is_some()
-            || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
+            || self.size.is_none_or(|size| !self.done.contains(&(0..size)) || size == 0 && !self.begun)
     }
 
     /// A second address is tried beside the first if that does not answer soon.

@@ -1,11 +1,12 @@
 //! Handing out ranges.
 
-use super::connection::{Connection, Segment};
+use super::connection::{Connection, Segment, Stage};
 use super::mirror::{PathForm, Verdict};
 use super::segment::split;
 use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -56,12 +57,7 @@ impl Planner {
         }
         let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
         self.todo = split(&missing, parts, self.settings.min_segment).into();
-        // The transfer that asked for everything goes on with what it is at.
-        let unsized_transfer = self.connections.iter().find_map(|(id, connection)| {
-            let segment = connection.segment.as_ref()?;
-            (segment.until == Until::Eof && self.may_go_on(connection)).then_some((*id, segment.at))
-        });
-        let Some((id, at)) = unsized_transfer else { return self.find_overruns() };
+        let Some((id, at)) = self.keep_one_unsized() else { return self.find_overruns() };
         let Some(part) = self.todo.iter().position(|range| range.start <= at && at < range.end) else {
             self.set_end(id, Until::Size(size));
             return self.find_overruns();
@@ -70,6 +66,26 @@ impl Planner {
             self.set_end(id, self.until(part.end));
         }
         self.find_overruns();
+    }
+
+    /// The transfer that asked for everything goes on with what it is at. There may be several, as two addresses of a
+    /// server are tried beside each other: the one that has come furthest, and the others end.
+    fn keep_one_unsized(&mut self) -> Option<(SessionId, u64)> {
+        let mut transfers: Vec<(SessionId, u64, Stage)> = self
+            .connections
+            .iter()
+            .filter_map(|(id, connection)| {
+                let segment = connection.segment.as_ref().filter(|segment| segment.until == Until::Eof)?;
+                self.may_go_on(connection).then_some((*id, segment.at, connection.stage))
+            })
+            .collect();
+        transfers.sort_by_key(|(_, at, stage)| Reverse((*at, *stage)));
+        let mut transfers = transfers.into_iter();
+        let kept = transfers.next()?;
+        for (id, at, _) in transfers {
+            self.set_end(id, Until::Offset(at));
+        }
+        Some((kept.0, kept.1))
     }
 
     /// Whether what the session is at is wanted of it.
