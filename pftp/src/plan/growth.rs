@@ -65,13 +65,17 @@ const QUEUE: (u32, Duration) = (125, Duration::from_millis(5));
 impl Planner {
     /// Adds connections where that may pay, and withdraws what did not.
     pub(super) fn grow(&mut self, now: Instant) {
-        if self.size.is_none() || Self::is_single(&self.settings) {
+        if Self::is_single(&self.settings) {
             return;
         }
         for mirror in 0..self.mirrors.len() {
+            // A trial ends even if the size it began with turned out to be wrong.
             if self.mirrors.get(mirror).is_some_and(|known| known.growth.trial.is_some()) {
                 self.judge_trial(mirror, now);
-            } else if self.in_use() < self.settings.connections.get() && self.may_grow(mirror, now) {
+            } else if self.size.is_some()
+                && self.in_use() < self.settings.connections.get()
+                && self.may_grow(mirror, now)
+            {
                 self.add_connections(mirror, now);
             }
         }
