@@ -136,7 +136,8 @@ impl Connection {
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
     /// it takes `usual`, usually.
     pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {
-        let segment = self.segment.as_ref().filter(|segment| !self.closing && !segment.letting_go)?;
+        let fetches = |segment: &&Segment| !segment.letting_go && segment.vote.is_none();
+        let segment = self.segment.as_ref().filter(fetches).filter(|_| !self.closing)?;
         let left = segment.at..segment.until.end().max(segment.at);
         let waited = now.since(segment.asked);
         let (times, more) = PATIENCE;
@@ -149,7 +150,7 @@ impl Connection {
             return Some(Running { left, rate: 0, delay: Duration::ZERO });
         }
         // What is measured is still of the transfer before this one.
-        let rate = self.rate.established().unwrap_or(guess);
+        let rate = self.rate.established().unwrap_or(guess).max(1);
         Some(Running { left, rate, delay: usual.saturating_sub(waited) })
     }
 }
