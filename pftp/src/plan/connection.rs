@@ -6,6 +6,7 @@ use super::rate::Rate;
 use super::segment::Running;
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How far a session has come.
@@ -45,12 +46,17 @@ impl Segment {
         Self { request, start, at: start, until, asked, peak: 0, letting_go: false, taken: 0, vote: None }
     }
 
-    /// The bytes up to `at` have come.
-    pub(super) fn advance(&mut self, at: u64, now: Instant) {
-        self.at = at;
-        let bytes = u128::from(at.saturating_sub(self.start));
+    /// These bytes have come. What of the segment lies before them, has not, and will not come any more.
+    pub(super) fn advance(&mut self, range: &Range<u64>, now: Instant) -> Range<u64> {
+        if range.end <= self.at || range.start > self.until.end() {
+            return self.at..self.at;
+        }
+        let skipped = self.at..range.start.max(self.at);
+        self.at = range.end;
+        let bytes = u128::from(self.at.saturating_sub(self.start));
         let rate = bytes.saturating_mul(1000) / now.since(self.asked).as_millis().max(1);
         self.peak = self.peak.max(u64::try_from(rate).unwrap_or(u64::MAX));
+        skipped
     }
 }
 

@@ -80,7 +80,7 @@ impl Planner {
         if segment.at == segment.start {
             mirror.delivered_after(now.since(segment.asked));
         }
-        segment.advance(range.end, now);
+        let skipped = segment.advance(&range, now);
         let bytes = range.end.saturating_sub(range.start);
         connection.rate.add(bytes, now);
         mirror.received(bytes, now);
@@ -89,6 +89,10 @@ impl Planner {
             self.done = RangeSet::new();
         }
         self.done.insert(range.clone());
+        if self.size.is_some() && !skipped.is_empty() {
+            // It came, and was taken back since.
+            self.todo.push_front(skipped);
+        }
         if self.done.len() > self.most_done {
             self.most_done = self.done.len();
             mirror.failures = 0;
@@ -122,7 +126,7 @@ impl Planner {
                 self.on_end_of_file(mirror, *at);
             }
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
-                (self.size, self.end_proven) = (Some(*at), true);
+                self.learn_end(*at);
             }
             Finish::Whole { at } => {
                 self.end_proven |= self.size == Some(*at);
@@ -147,6 +151,15 @@ impl Planner {
             let until = connection.segment.as_ref().map(|segment| segment.until);
             matches!(until, Some(Until::Eof | Until::Size(_))) && self.may_go_on(connection)
         })
+    }
+
+    /// A transfer of everything has ended: that is the size. What has not come all the same is to be fetched.
+    fn learn_end(&mut self, at: u64) {
+        let missing = self.done.gaps(0..at);
+        if missing.is_empty() || self.settings.representation == Type::Image {
+            (self.size, self.end_proven) = (Some(at), true);
+            self.todo.extend(missing.iter());
+        }
     }
 
     fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {
