@@ -193,7 +193,7 @@ impl Planner {
             known.growth.wait = known.growth.wait.saturating_mul(2);
             // Where less comes than the path has shown to carry, they may not have paid, but do no harm.
             if hopeless && !refused || known.is_at_its_best(now) {
-                self.withdraw(&trial.slots);
+                self.withdraw(mirror, &trial.slots);
             }
         }
     }
@@ -212,9 +212,11 @@ impl Planner {
     }
 
     /// Connections that brought nothing go again; what they were fetching is left to the others.
-    fn withdraw(&mut self, slots: &[usize]) {
+    fn withdraw(&mut self, mirror: usize, slots: &[usize]) {
         for at in slots {
-            let Some(slot) = self.slots.get_mut(*at) else { continue };
+            // One may have been lent to another mirror meanwhile.
+            let own = |slot: &&mut Slot| slot.mirror == mirror;
+            let Some(slot) = self.slots.get_mut(*at).filter(own) else { continue };
             slot.withdrawn = true;
             for id in slot.sessions.clone() {
                 self.close(id);
