@@ -66,7 +66,8 @@ impl Planner {
     /// slot, no session of the mirror has got through yet, and the slot is the first of the mirror.
     pub(super) fn hedge_due(&self, connection: &Connection) -> Option<Instant> {
         let mirror = self.mirrors.get(connection.mirror)?;
-        let first = self.slots.iter().position(|slot| slot.mirror == connection.mirror)?;
+        let first = |slot: &Slot| slot.mirror == connection.mirror && !slot.withdrawn;
+        let first = self.slots.iter().position(first)?;
         let last = self.slots.get(connection.slot)?.sessions.last()?;
         let latest = self.connections.get(last)?.opened == connection.opened;
         let apart = connection.stage > Stage::Dialling || mirror.greeted || connection.closing;
