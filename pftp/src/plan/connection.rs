@@ -6,6 +6,7 @@ use super::segment::Running;
 use super::{RangeSet, SeamId};
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How far a session has come.
@@ -58,12 +59,17 @@ impl Segment {
         }
     }
 
-    /// The bytes up to `at` have come.
-    pub(super) fn advance(&mut self, at: u64, now: Instant) {
-        self.at = at;
-        let bytes = u128::from(at.saturating_sub(self.start));
+    /// These bytes have come. What of the segment lies before them, has not, and will not come any more.
+    pub(super) fn advance(&mut self, range: &Range<u64>, now: Instant) -> Range<u64> {
+        if range.end <= self.at || range.start > self.until.end() {
+            return self.at..self.at;
+        }
+        let skipped = self.at..range.start.max(self.at);
+        self.at = range.end;
+        let bytes = u128::from(self.at.saturating_sub(self.start));
         let rate = bytes.saturating_mul(1000) / now.since(self.asked).as_millis().max(1);
         self.peak = self.peak.max(u64::try_from(rate).unwrap_or(u64::MAX));
+        skipped
     }
 }
 
@@ -152,7 +158,8 @@ impl Connection {
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
     /// it takes `usual`, usually.
     pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {
-        let segment = self.segment.as_ref().filter(|segment| !self.closing && !segment.letting_go)?;
+        let fetches = |segment: &&Segment| !segment.letting_go && segment.vote.is_none();
+        let segment = self.segment.as_ref().filter(fetches).filter(|_| !self.closing)?;
         let left = segment.at..segment.until.end().max(segment.at);
         let waited = now.since(segment.asked);
         let (times, more) = PATIENCE;
@@ -165,7 +172,7 @@ impl Connection {
             return Some(Running { left, rate: 0, delay: Duration::ZERO });
         }
         // What is measured is still of the transfer before this one.
-        let rate = self.rate.established().unwrap_or(guess);
+        let rate = self.rate.established().unwrap_or(guess).max(1);
         Some(Running { left, rate, delay: usual.saturating_sub(waited) })
     }
 }

@@ -65,13 +65,17 @@ const QUEUE: (u32, Duration) = (125, Duration::from_millis(5));
 impl Planner {
     /// Adds connections where that may pay, and withdraws what did not.
     pub(super) fn grow(&mut self, now: Instant) {
-        if self.size.is_none() || Self::is_single(&self.settings) {
+        if Self::is_single(&self.settings) {
             return;
         }
         for mirror in 0..self.mirrors.len() {
+            // A trial ends even if the size it began with turned out to be wrong.
             if self.mirrors.get(mirror).is_some_and(|known| known.growth.trial.is_some()) {
                 self.judge_trial(mirror, now);
-            } else if self.in_use() < self.settings.connections.get() && self.may_grow(mirror, now) {
+            } else if self.size.is_some()
+                && self.in_use() < self.settings.connections.get()
+                && self.may_grow(mirror, now)
+            {
                 self.add_connections(mirror, now);
             }
         }
@@ -151,7 +155,8 @@ impl Planner {
                 slots.push(at);
             }
         }
-        while slots.len() < count {
+        // One that was withdrawn may still be ending.
+        while slots.len() < count && self.slots.len() < self.settings.connections.get() {
             slots.push(self.slots.len());
             self.slots.push(Slot::new(mirror));
         }
@@ -189,7 +194,7 @@ impl Planner {
             known.growth.wait = known.growth.wait.saturating_mul(2);
             // Where less comes than the path has shown to carry, they may not have paid, but do no harm.
             if hopeless && !refused || known.is_at_its_best(now) {
-                self.withdraw(&trial.slots);
+                self.withdraw(mirror, &trial.slots);
             }
         }
     }
@@ -208,9 +213,11 @@ impl Planner {
     }
 
     /// Connections that brought nothing go again; what they were fetching is left to the others.
-    fn withdraw(&mut self, slots: &[usize]) {
+    fn withdraw(&mut self, mirror: usize, slots: &[usize]) {
         for at in slots {
-            let Some(slot) = self.slots.get_mut(*at) else { continue };
+            // One may have been lent to another mirror meanwhile.
+            let own = |slot: &&mut Slot| slot.mirror == mirror;
+            let Some(slot) = self.slots.get_mut(*at).filter(own) else { continue };
             slot.withdrawn = true;
             for id in slot.sessions.clone() {
                 self.close(id);

@@ -234,7 +234,12 @@ impl Planner {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Directive> {
-        self.directives.pop_front()
+        let directive = self.directives.pop_front();
+        if matches!(directive, Some(Directive::Finish(_))) {
+            // What ended the download may have gone on to draw conclusions.
+            self.directives.clear();
+        }
+        directive
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.

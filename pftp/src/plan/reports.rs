@@ -85,7 +85,7 @@ impl Planner {
         if segment.at == segment.start {
             mirror.delivered_after(now.since(segment.asked));
         }
-        segment.advance(range.end, now);
+        let skipped = segment.advance(&range, now);
         let overlap = |spoiled: Range<u64>| spoiled.start.max(range.start)..spoiled.end.min(range.end);
         let spoiled: Vec<Range<u64>> =
             segment.spoiled.iter().map(overlap).filter(|part| !part.is_empty()).collect();
@@ -98,6 +98,10 @@ impl Planner {
         }
         let fresh = self.done.gaps(range.clone());
         self.done.insert(range.clone());
+        if self.size.is_some() && !skipped.is_empty() {
+            // It came, and was taken back since.
+            self.todo.push_front(skipped);
+        }
         if self.done.len() > self.most_done {
             self.most_done = self.done.len();
             mirror.failures = 0;
@@ -171,8 +175,10 @@ impl Planner {
             return;
         }
         let Some(at) = connection.ended_at.take().filter(|_| !connection.closing) else { return };
-        self.end_proven |= self.size.is_none_or(|size| size == at);
-        if self.size.is_none() {
+        // In ASCII nothing can be fetched behind what has not come.
+        let fits = self.settings.representation == Type::Image || self.done.contains(&(0..at));
+        self.end_proven |= self.size.map_or(fits, |size| size == at);
+        if self.size.is_none() && fits {
             self.sized(at);
         }
     }

@@ -79,6 +79,10 @@ impl Planner {
 
     /// Has compared what can be.
     pub(super) fn compare_seams(&mut self) {
+        if let Some(size) = self.size {
+            // What lies outside the file will never be there to be compared with.
+            self.seams.retain(|_, seam| seam.range().end <= size);
+        }
         let ready = |seam: &Seam| seam.part == Comparison::Wanted && self.done.contains(&seam.range());
         let ready: Vec<SeamId> =
             self.seams.iter().filter(|(_, seam)| ready(seam)).map(|(id, _)| *id).collect();

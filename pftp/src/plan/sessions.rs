@@ -83,11 +83,16 @@ impl Planner {
     /// slot, no session of the mirror has got through yet, and the slot is the first of the mirror.
     pub(super) fn hedge_due(&self, connection: &Connection) -> Option<Instant> {
         let mirror = self.mirrors.get(connection.mirror)?;
-        let first = self.slots.iter().position(|slot| slot.mirror == connection.mirror)?;
+        let first = |slot: &Slot| slot.mirror == connection.mirror && !slot.withdrawn;
+        let first = self.slots.iter().position(first)?;
         let last = self.slots.get(connection.slot)?.sessions.last()?;
         let latest = self.connections.get(last)?.opened == connection.opened;
         let apart = connection.stage > Stage::Dialling || mirror.greeted || connection.closing;
-        if apart || first != connection.slot || !latest {
+        // The slot may have become the first while another tries addresses.
+        let tried = self.slots.iter().enumerate().any(|(at, slot)| {
+            at != connection.slot && slot.mirror == connection.mirror && slot.sessions.len() > 1
+        });
+        if apart || tried || first != connection.slot || !latest {
             return None;
         }
         mirror.next_address(&self.addresses_tried(connection.slot))?;
@@ -146,7 +151,8 @@ impl Planner {
 
     /// A session's control connection is up.
     pub(super) fn on_connected(&mut self, id: SessionId, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let dialling = |connection: &&mut Connection| connection.stage == Stage::Dialling;
+        let Some(connection) = self.connections.get_mut(&id).filter(dialling) else { return };
         connection.stage = Stage::Connected;
         connection.dialled_in = Some(now.since(connection.opened));
         let (slot, address, opened) = (connection.slot, connection.address, connection.opened);

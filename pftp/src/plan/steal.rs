@@ -57,7 +57,7 @@ impl Planner {
         if let Some((slow, running)) = copied {
             let (start, until) = (running.left.start, self.until(running.left.end));
             // Of two mirrors only one may write what no lead shows to be the same.
-            if start < LEAD && self.connections.get(&slow).map(|slow| slow.mirror) != Some(mirror_of) {
+            if self.connections.get(&slow).map(|slow| slow.mirror) != Some(mirror_of) {
                 self.set_end(slow, Until::Offset(start));
             }
             self.retrieve_from(slow, id, start, until);
@@ -82,8 +82,14 @@ impl Planner {
             .iter()
             .filter(|(_, connection)| self.may_go_on(connection))
             .filter_map(|(id, connection)| {
-                let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
-                Some((*id, connection.running(self.guess(connection.mirror, now), usual, now)?))
+                let mirror = self.mirrors.get(connection.mirror)?;
+                let guess = self.guess(connection.mirror, now);
+                let mut running = connection.running(guess, mirror.first_byte_time(), now)?;
+                // What a fresh data connection may bring, this one may as well, or two would take turns for ever.
+                if running.rate > 0 && !connection.delivers() {
+                    running.rate = running.rate.max(mirror.renewal.fresh().unwrap_or(0));
+                }
+                Some((*id, running))
             })
             .collect();
         running.retain(|(id, running)| !running.left.is_empty() && !self.is_fetched_twice(*id, running));
@@ -158,7 +164,9 @@ impl Planner {
 
     /// Bytes per second of a connection to `mirror` of which nothing is known: the mean of its others, or of all.
     fn guess(&self, mirror: usize, now: Instant) -> u64 {
-        let mean = |rates: Vec<u64>| {
+        // That others are silent says nothing of how fast it is.
+        let mean = |mut rates: Vec<u64>| {
+            rates.retain(|rate| *rate > 0);
             let sum = rates.iter().fold(0_u64, |sum, rate| sum.saturating_add(*rate));
             sum.checked_div(rates.len() as u64)
         };

@@ -260,8 +260,9 @@ impl Planner {
         let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         let Some(size) = self.size else { return };
-        let complete = self.done.contains(&(0..size)) && (size > 0 || self.begun);
-        if others || busy || complete {
+        // That the file is empty is for a transfer to show.
+        let wanted = !self.done.contains(&(0..size)) || size == 0 && !self.begun;
+        if others || busy || !wanted {
             return;
         }
         self.todo.clear();

@@ -14,6 +14,7 @@ use std::ops::Range;
 #[derive(Debug)]
 struct Known {
     thread: usize,
+    mirror: usize,
     connected: bool,
     /// The planner has closed it.
     closing: bool,
@@ -26,8 +27,21 @@ struct Transfer {
     request: RequestId,
     /// Which part of the file it is to fetch.
     range: Range<u64>,
-    /// It was asked for before the size was known.
+    /// How far it has come, as far as the planner has heard.
+    at: u64,
+    /// It was asked for before the size was known, and was given no end since.
     unsized_: bool,
+}
+
+impl Transfer {
+    fn left(&self) -> Range<u64> {
+        self.at..self.range.end
+    }
+
+    fn meets(&self, part: &Range<u64>) -> bool {
+        let left = self.left();
+        !left.is_empty() && !part.is_empty() && left.start < part.end && part.start < left.end
+    }
 }
 
 /// A planner, its mirrors, and what it has been told.
@@ -48,13 +62,14 @@ pub(super) struct World {
     counted: RangeSet,
     /// Something went wrong that may end a download.
     faults: bool,
-    /// Reports were made up.
+    /// A mirror has another file, or reports were made up.
     lies: bool,
-    /// From now on two may fetch the same: one fetches the whole file because a mirror cannot restart; or two were given
-    /// all of it while addresses were tried against each other, and each leaves all of it.
+    /// Reports were made up.
+    made_up: bool,
+    /// From now on one fetches the whole file beside those that fetch parts of it, because a mirror cannot restart.
     shared: bool,
-    /// The planner was misled about a transfer that runs, and may wait for what does not come.
-    endless: bool,
+    /// One connection fetches everything.
+    single: bool,
     result: Option<Result<u64, Failure>>,
 }
 
@@ -90,8 +105,9 @@ impl World {
             counted: RangeSet::new(),
             faults: setup.mirrors.iter().any(|mirror| !mirror.is_plain()) || setup.mirrors.is_empty(),
             lies: setup.mirrors.iter().any(|mirror| mirror.version() != 0),
+            made_up: false,
             shared: false,
-            endless: false,
+            single: setup.in_order || setup.ascii,
             result: None,
         };
         world.obey();
@@ -124,10 +140,8 @@ impl World {
             Op::Wait => self.pass(self.planner.poll_timeout().unwrap_or(self.now).max(self.now)),
             Op::Resolve(which, how) => self.resolve(which, how),
             Op::Absurd(session, what, one, two) => {
-                (self.lies, self.faults) = (true, true);
-                let report = absurd::report(session, what, one, two);
-                self.endless |= self.misleads(&report);
-                self.tell(&report);
+                (self.lies, self.faults, self.made_up) = (true, true, true);
+                self.tell(&absurd::report(session, what, one, two));
             }
             Op::Break(which, _) | Op::Refuse(which, _) | Op::Shorten(which, _) => {
                 self.faults = true;
@@ -161,9 +175,6 @@ impl World {
                 let Some(due) = self.planner.poll_timeout() else { break };
                 self.pass(due.max(self.now));
             }
-        }
-        if self.endless {
-            return;
         }
         let result = self.result.expect("a download without an end");
         assert!(self.faults || result.is_ok(), "it failed for nothing: {result:?}");
@@ -234,6 +245,9 @@ impl World {
                 if self.known.get(id).filter(counts).is_some() {
                     self.counted.insert(range.clone());
                 }
+                if let Some(transfer) = self.known.get_mut(id).and_then(|known| known.transfer.as_mut()) {
+                    transfer.at = transfer.at.max(range.end);
+                }
             }
             Report::Event(id, Event::Closed(_)) => {
                 self.known.remove(id);
@@ -252,20 +266,6 @@ impl World {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Whether a made-up report is about what a session is fetching; any other is to change nothing of that.
-    fn misleads(&self, report: &Told) -> bool {
-        let (Report::Event(id, _) | Report::Written(id, _) | Report::Lead(id, ..) | Report::Sink(id, _)) =
-            report;
-        let Some(known) = self.known.get(id) else { return false };
-        match report {
-            Report::Event(_, Event::Finished(request, _) | Event::Refused(request, ..)) => {
-                known.transfer.as_ref().is_some_and(|transfer| transfer.request == *request)
-            }
-            Report::Event(..) => false,
-            _ => true,
         }
     }
 
@@ -302,12 +302,7 @@ impl World {
                 Directive::Open { id, thread, peer, .. } => format!("-> Open {id:?} {thread} {peer}"),
                 other => format!("-> {other:?}"),
             });
-            if self.is_over() {
-                // Nobody looks at what comes then; but it is no more work.
-                let over = matches!(directive, Directive::Warn(_) | Directive::Close(_));
-                assert!(over, "after the end: {directive:?}");
-                continue;
-            }
+            assert!(!self.is_over(), "after the end: {directive:?}");
             match directive {
                 Directive::Resolve(id) => self.unresolved.push_back(id),
                 Directive::Open { id, thread, peer, config } => {
@@ -317,7 +312,8 @@ impl World {
                     assert!((1..=self.connections).contains(&thread));
                     self.last = Some(id);
                     self.sessions.push(Session::new(id, mirror, config.lead));
-                    self.known.insert(id, Known { thread, connected: false, closing: false, transfer: None });
+                    let (connected, closing, transfer) = (false, false, None);
+                    self.known.insert(id, Known { thread, mirror, connected, closing, transfer });
                 }
                 Directive::Request(id, request_id, request) => self.request(id, request_id, request),
                 Directive::Shrink(id, request, until) => self.shrink(id, request, until),
@@ -338,14 +334,13 @@ impl World {
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
         if let Request::Retrieve(part) = &request {
-            let gets_all = |known: &Known| known.transfer.as_ref().is_some_and(|transfer| transfer.unsized_);
-            self.shared |= part.until == Until::Eof && self.known.values().any(gets_all);
+            self.check_copy(id, part.offset..part.until.end(), part.until == Until::Eof);
             let known = self.known.get_mut(&id).expect("work for a session that is known");
             assert!(!known.closing, "work for a session that was closed");
             assert!(known.transfer.is_none(), "a second transfer");
             assert!(part.offset <= part.until.end());
             let (range, unsized_) = (part.offset..part.until.end(), part.until == Until::Eof);
-            known.transfer = Some(Transfer { request: request_id, range, unsized_ });
+            known.transfer = Some(Transfer { request: request_id, at: range.start, range, unsized_ });
         }
         if let Some(session) = self.session(id) {
             session.request(request_id, request);
@@ -355,6 +350,7 @@ impl World {
     fn shrink(&mut self, id: SessionId, request: RequestId, until: Until) {
         if let Some(transfer) = self.known.get_mut(&id).and_then(|known| known.transfer.as_mut()) {
             transfer.range.end = until.end().max(transfer.range.start);
+            transfer.unsized_ = until == Until::Eof;
         }
         if let Some(session) = self.session(id) {
             session.shrink(request, until);
@@ -399,36 +395,67 @@ impl World {
         self.check_apart();
     }
 
-    /// A connection has one session; while addresses are tried against each other, one for each of them.
+    /// A connection has one session; while addresses are tried against each other, one for each of them, and only in one
+    /// connection of a mirror.
     fn check_connections(&self) {
-        let addresses = self.mirrors.iter().map(|mirror| mirror.addresses.len()).max().unwrap_or(1);
+        let mut trying = Vec::new();
         for thread in 1..=self.connections {
-            let of_it = || self.known.values().filter(|known| known.thread == thread);
-            assert!(of_it().count() <= addresses, "{} sessions of connection {thread}", of_it().count());
-            let got_through = of_it().filter(|known| known.connected && !known.closing).count();
+            let of_it = || self.known.values().filter(|known| known.thread == thread && !known.closing);
+            let got_through = of_it().filter(|known| known.connected).count();
             assert!(got_through <= 1, "{got_through} sessions of connection {thread} got through");
+            if let Some(first) = of_it().next().filter(|_| of_it().count() > 1) {
+                let addresses = self.mirrors[first.mirror].addresses.len();
+                assert!(of_it().count() <= addresses, "{} sessions of connection {thread}", of_it().count());
+                assert!(of_it().all(|known| known.mirror == first.mirror));
+                assert!(!trying.contains(&first.mirror), "addresses are tried in two connections");
+                trying.push(first.mirror);
+            }
         }
     }
 
-    /// Where nobody lies no two sessions fetch the same: of a mirror that was found out all is fetched again. Sessions of
-    /// one connection may: they try addresses against each other. So may one that began before the size was known and
-    /// another: what the first of them leaves is not known either.
-    fn check_apart(&self) {
-        if self.lies || self.shared || self.is_over() {
+    /// What sessions that are not being closed have left to fetch.
+    fn transfers(&self) -> impl Iterator<Item = (SessionId, usize, &Transfer)> {
+        let known = self.known.iter().filter(|(_, known)| !known.closing);
+        known.filter_map(|(id, known)| Some((*id, known.thread, known.transfer.as_ref()?)))
+    }
+
+    /// What a session is given nobody else is fetching; or it is a copy of what one other has left, begun no earlier than
+    /// where that stands, up to the same end. In order, and in ASCII, nothing is copied. Sessions of one connection that
+    /// try addresses against each other all ask for the whole file.
+    fn check_copy(&self, id: SessionId, part: Range<u64>, unsized_: bool) {
+        if self.made_up || self.shared {
             return;
         }
-        let transfers: Vec<(usize, &Transfer)> = self
-            .known
-            .values()
-            .filter(|known| !known.closing)
-            .filter_map(|known| Some((known.thread, known.transfer.as_ref()?)))
-            .filter(|(_, transfer)| !transfer.unsized_ && !transfer.range.is_empty())
-            .collect();
-        for (at, (thread, one)) in transfers.iter().enumerate() {
-            for (other, two) in &transfers[at + 1..] {
-                let apart = one.range.end <= two.range.start || two.range.end <= one.range.start;
-                assert!(apart || thread == other, "{:?} and {:?} at once", one.range, two.range);
-            }
+        let thread = self.known.get(&id).map(|known| known.thread);
+        let beside = |(_, other, transfer): &(SessionId, usize, &Transfer)| {
+            transfer.meets(&part) && !(unsized_ && transfer.unsized_ && Some(*other) == thread)
+        };
+        let others: Vec<&Transfer> =
+            self.transfers().filter(beside).map(|(_, _, transfer)| transfer).collect();
+        assert!(others.len() <= 1, "{part:?} beside {others:?}");
+        for other in others {
+            assert!(!self.single, "{part:?} is copied: {other:?}");
+            let copy = other.range.end == part.end && part.start >= other.at;
+            assert!(copy, "{part:?} is no copy of what is left of {other:?}");
+        }
+    }
+
+    /// No three sessions fetch the same byte; where one connection fetches everything, no two.
+    fn check_apart(&self) {
+        if self.made_up || self.shared || self.is_over() {
+            return;
+        }
+        let most = if self.single { 1 } else { 2 };
+        let transfers: Vec<_> = self.transfers().collect();
+        for (_, thread, one) in &transfers {
+            // Of the transfers that share a byte one begins with such a byte.
+            let first = one.at..one.at.saturating_add(1).min(one.range.end);
+            let rival = |other: &usize, two: &Transfer| other == thread && two.unsized_ && one.unsized_;
+            let meets = |(_, other, two): &&(SessionId, usize, &Transfer)| {
+                two.meets(&first) && (std::ptr::eq(*one, *two) || !rival(other, two))
+            };
+            let same: Vec<_> = transfers.iter().filter(meets).collect();
+            assert!(same.len() <= most, "at once: {same:?}");
         }
     }
 }
