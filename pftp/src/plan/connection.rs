@@ -85,6 +85,8 @@ pub(super) struct Connection {
     pub(super) mirror: usize,
     pub(super) address: SocketAddr,
     pub(super) opened: Instant,
+    /// When a transfer was last asked of it.
+    pub(super) asked: Option<Instant>,
     /// How long its control connection took to be made.
     pub(super) dialled_in: Option<Duration>,
     /// Whether it began with EPSV.
@@ -118,6 +120,7 @@ impl Connection {
             mirror,
             address,
             opened: now,
+            asked: None,
             dialled_in: None,
             epsv: true,
             stage: Stage::Dialling,
@@ -148,6 +151,11 @@ impl Connection {
             && self.checking.is_none()
             && !self.closing
             && self.rest_until.is_none()
+    }
+
+    /// When its last attempt began at something.
+    pub(super) fn began(&self) -> Instant {
+        self.asked.unwrap_or(self.opened)
     }
 
     /// Whether bytes of its transfer come.

@@ -1,6 +1,7 @@
 //! What is known of a mirror.
 
 use super::RangeSet;
+use super::backoff::Jitter;
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
@@ -99,6 +100,8 @@ pub(super) struct Mirror {
     pub(super) verdict: Verdict,
     /// What came from it and counts.
     pub(super) fetched: RangeSet,
+    /// When an attempt last failed.
+    pub(super) failed_at: Option<Instant>,
     /// Until when failures of transfers belong to the attempt that has failed.
     pub(super) rests_until: Option<Instant>,
     /// The shortest time that a connection took to be established.
@@ -135,6 +138,7 @@ impl Mirror {
             facts: None,
             verdict: Verdict::Unknown,
             fetched: RangeSet::new(),
+            failed_at: None,
             rests_until: None,
             round_trip: None,
             set_up: None,
@@ -238,6 +242,18 @@ impl Mirror {
     pub(super) fn received(&mut self, bytes: u64, now: Instant) {
         self.flow.add(bytes, now);
         self.best_flow = self.best_flow.max(self.flow.measured(now).unwrap_or(0));
+    }
+
+    /// An attempt that began then has failed: how many have since the last byte of payload. What began before the last
+    /// failure, or fails right after it, belongs to the same attempt.
+    pub(super) fn count_failure(&mut self, began: Instant, jitter: &mut Jitter, now: Instant) -> u32 {
+        let later = self.failed_at.is_none_or(|at| at < began);
+        if later && self.rests_until.is_none_or(|until| until <= now) {
+            self.failed_at = Some(now);
+            self.failures = self.failures.saturating_add(1);
+            self.rests_until = Some(now + jitter.wait(self.failures));
+        }
+        self.failures
     }
 
     /// The path as directory and name, if it has both.

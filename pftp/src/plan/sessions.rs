@@ -276,23 +276,21 @@ impl Planner {
     }
 
     /// An attempt failed in a way that another may not. With other sessions of the mirror alive it is the
-    /// connection's trouble, without any it is the mirror's.
+    /// connection's trouble, without any it is the mirror's. When nothing is left to do it is nobody's.
     fn on_failed(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+        if !self.has_work_for_more() && self.seams.is_empty() {
+            return;
+        }
         if !self.is_tried(connection.mirror) {
-            return self.suspend(connection.mirror, failure, now);
+            return self.suspend(connection, failure, now);
         }
         if connection.stage < Stage::Ready {
             return self.on_full(connection, now);
         }
         let retries = self.settings.retries;
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
-        // Connections that fail meanwhile belong to the same attempt.
-        if known.rests_until.is_none_or(|until| until <= now) {
-            known.failures = known.failures.saturating_add(1);
-            if known.failures > retries {
-                return self.give_up(connection.mirror, |_| failure);
-            }
-            known.rests_until = Some(now + self.jitter.wait(known.failures));
+        if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
+            return self.give_up(connection.mirror, |_| failure);
         }
         let Some(slot) = self.slots.get_mut(connection.slot) else { return };
         slot.failures = slot.failures.saturating_add(1);
@@ -347,11 +345,10 @@ impl Planner {
     }
 
     /// No session of the mirror is left: after a while one may try again.
-    fn suspend(&mut self, mirror: usize, failure: Failure, now: Instant) {
-        let retries = self.settings.retries;
+    fn suspend(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+        let (mirror, retries) = (connection.mirror, self.settings.retries);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        known.failures = known.failures.saturating_add(1);
-        if known.failures > retries {
+        if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
             return self.give_up(mirror, |_| failure);
         }
         known.failure = Some(failure);

@@ -119,7 +119,7 @@ impl Planner {
         let Some(path) = path else { return };
         let request = connection.next_request();
         connection.segment = Some(Segment::new(request, offset, until, self.now));
-        connection.rest_until = None;
+        (connection.asked, connection.rest_until) = (Some(self.now), None);
         let part = Retrieve { path, offset, until };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
     }
