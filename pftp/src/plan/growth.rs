@@ -160,6 +160,9 @@ impl Planner {
             slots.push(self.slots.len());
             self.slots.push(Slot::new(mirror));
         }
+        if slots.is_empty() {
+            return;
+        }
         let until = now + round_trip.saturating_mul(TRIAL).saturating_add(Duration::from_millis(300));
         known.growth.trial = Some(Trial { before, slots, others, until });
     }

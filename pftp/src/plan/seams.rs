@@ -56,6 +56,10 @@ impl Seam {
 impl Planner {
     /// A session has fetched the lead of its transfer.
     pub(super) fn on_lead(&mut self, id: SessionId, offset: u64, bytes: Bytes) {
+        // Of one connection none was asked for, and no vote on it would ever come.
+        if Self::is_single(&self.settings) {
+            return;
+        }
         let Some(connection) = self.connections.get(&id).filter(|connection| self.may_go_on(connection))
         else {
             return;

@@ -23,8 +23,11 @@ impl Planner {
         }
         for at in 0..self.slots.len() {
             let needed = self.needs_spare();
+            let tried = self.slots.get(at).is_some_and(|slot| self.is_tried(slot.mirror));
             let Some(slot) = self.slots.get_mut(at) else { continue };
             slot.spare &= !needed;
+            // What waits for another session of its mirror would do so for ever if all those were closed.
+            slot.parked &= tried || slot.retry_at.is_some();
             if slot.withdrawn
                 || slot.parked
                 || slot.spare

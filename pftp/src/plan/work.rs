@@ -65,6 +65,10 @@ impl Planner {
         };
         if let Some(part) = self.todo.remove(part) {
             self.set_end(id, self.until(part.end));
+            if part.start < at {
+                // It came, and was taken back since.
+                self.todo.push_front(part.start..at);
+            }
         }
         self.find_overruns();
     }
