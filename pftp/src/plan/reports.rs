@@ -237,6 +237,8 @@ impl Planner {
     fn on_refused(&mut self, id: SessionId, request: RequestId, (verb, reply): (Verb, &Reply), now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror = connection.mirror;
+        // That it refuses is a sign of life as well.
+        connection.checking.take_if(|checking| *checking == request);
         let changing = connection.changing.take_if(|changing| *changing == request).is_some();
         if changing {
             // It stands where it stood: CWD is to be tried again before the file is asked for.
