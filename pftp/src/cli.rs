@@ -96,6 +96,14 @@ pub struct Cli {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub min_segment: Option<NonZeroU64>,
 
+    /// Forget what an earlier run has fetched, and begin anew
+    #[arg(long)]
+    pub fresh: bool,
+
+    /// Fetch the file even if it is here already, with the size and time that it has on the server
+    #[arg(long)]
+    pub overwrite: bool,
+
     /// No progress and no notes; warnings and errors remain
     #[arg(short, long)]
     pub quiet: bool,

@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Kind};
 use crate::file::{AsciiSink, FileSink, StreamSink};
 use crate::options::{Options, Output};
-use ftp_proto::{Sink, Type};
+use ftp_proto::{Sink, TimeVal, Type};
 use std::fs::File;
 use std::io;
 
@@ -21,7 +21,7 @@ impl Destination {
     pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
         let stream = || StreamSink::stdout().map_err(|error| Failure::write(STDOUT, &error));
         Ok(match (&options.output, options.representation) {
-            (Output::File(path), Type::Image) => Self::File(FileSink::create(path)?),
+            (Output::File(path), Type::Image) => Self::File(FileSink::open(path)?),
             (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
             (Output::Stdout, Type::Image) => Self::Stream(stream()?),
             (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(stream()?)),
@@ -62,12 +62,20 @@ impl Destination {
         }
     }
 
+    /// The file that a later run can go on with, if it is one.
+    pub(crate) const fn resumable(&self) -> Option<&FileSink> {
+        match self {
+            Self::File(sink) => Some(sink),
+            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => None,
+        }
+    }
+
     /// All `size` bytes have come: makes of them what was asked for.
-    pub(crate) fn finish(&self, size: u64) -> Result<(), Failure> {
+    pub(crate) fn finish(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
         let failed = |error: io::Error| self.failure(&error);
         match self {
-            Self::File(sink) => sink.finish(size),
-            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?),
+            Self::File(sink) => sink.finish(size, modified),
+            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?, modified),
             Self::Stream(sink) if sink.position() != size => {
                 let message = format!("{STDOUT}: got {} bytes instead of {size}", sink.position());
                 Err(Failure::new(Kind::Integrity, message))

@@ -31,6 +31,10 @@ pub struct Options {
     pub retries: u32,
     /// Size in bytes below which no part is split. `None` leaves it to the planner.
     pub min_segment: Option<NonZeroU64>,
+    /// Nothing that an earlier run has fetched is used.
+    pub fresh: bool,
+    /// The file is fetched even if it is here already.
+    pub overwrite: bool,
     /// Neither progress nor notes.
     pub quiet: bool,
     /// What drives the sessions.
@@ -92,6 +96,8 @@ impl Options {
             timeout: Duration::from_secs(cli.timeout.into()),
             retries: cli.retries,
             min_segment: cli.min_segment,
+            fresh: cli.fresh,
+            overwrite: cli.overwrite,
             quiet: cli.quiet,
             transport: cli.transport,
             warnings,

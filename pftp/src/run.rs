@@ -6,8 +6,9 @@ use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
 use crate::log::Log;
 use crate::options::Options;
-use crate::plan::{MirrorId, Planner, Settings, Source};
+use crate::plan::{Before, MirrorId, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
+use crate::resume::{self, Notes, Trouble};
 use crate::sources;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
@@ -49,8 +50,9 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     for warning in &options.warnings {
         progress.warn(warning);
     }
-    let settings = settings(options, progress);
+    let mut settings = settings(options, progress);
     let destination = Arc::new(Destination::open(options)?);
+    settings.before = resume::before(options, &destination, progress)?;
     let sink = Arc::clone(&destination);
     let job = Job { options, settings, destination: &destination };
     match options.transport {
@@ -92,17 +94,22 @@ impl Job<'_> {
             inputs,
             threads: BTreeMap::new(),
             log,
+            notes: Notes::start(self.options, self.destination, &planner)?,
             next_look: Instant::ZERO,
             progress,
         };
         let result = drive(&mut planner, &mut transport, &mut here);
         here.flush_log();
+        let notes = here.notes.take();
         let now = transport.now();
         let size = match result {
             Ok(size) => size,
             Err(failure) => {
                 // Nobody may be reading what a session is writing.
                 transport.abandon();
+                if let Some(notes) = notes {
+                    notes.close(&planner);
+                }
                 // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
                 self.destination.discard();
                 return Err(failure);
@@ -110,7 +117,13 @@ impl Job<'_> {
         };
         // No session may write any more when the file is made whole.
         drop(transport);
-        self.destination.finish(size)?;
+        drop(notes);
+        if planner.is_here_already() {
+            self.destination.discard();
+            progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
+            return Ok(());
+        }
+        self.destination.finish(size, planner.identity().modify)?;
         progress.done(size);
         progress.finish(now.0);
         Ok(())
@@ -138,6 +151,7 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
         in_order: options.output == crate::options::Output::Stdout,
         representation: options.representation,
         seed: RandomState::new().hash_one(0),
+        before: Before::default(),
     }
 }
 
@@ -201,6 +215,8 @@ struct Here<'a> {
     /// The number of each session's connection in the log.
     threads: BTreeMap<SessionId, usize>,
     log: Option<Log>,
+    /// The journal, if what is fetched can be of use to a later run.
+    notes: Option<Notes>,
     next_look: Instant,
     progress: &'a mut Progress,
 }
@@ -214,6 +230,21 @@ impl Here<'_> {
 
     fn flush_log(&mut self) {
         self.log(Log::flush);
+    }
+
+    /// Has the journal written, if it is time to. When it is the next time.
+    fn note(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        let notes = self.notes.as_mut()?;
+        match notes.look(planner, now) {
+            Ok(()) => {}
+            Err(Trouble::Journal(message)) => self.progress.warn(&message),
+            Err(Trouble::File(failure)) => {
+                // Fails when the download is over.
+                let _ = self.sender.send(Input::Stop(failure));
+                (self.waker)();
+            }
+        }
+        Some(notes.next_look())
     }
 }
 
@@ -262,8 +293,15 @@ impl Surroundings<io::Error> for Here<'_> {
         self.progress.warn(message);
     }
 
+    fn retract(&mut self, planner: &Planner) {
+        if let Some(notes) = &mut self.notes {
+            notes.retract(planner);
+        }
+    }
+
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        let interval = self.progress.interval()?;
+        let noted = self.note(planner, now);
+        let Some(interval) = self.progress.interval() else { return noted };
         if now >= self.next_look {
             if let Some(size) = planner.size() {
                 self.progress.total(size);
@@ -274,7 +312,7 @@ impl Surroundings<io::Error> for Here<'_> {
             self.flush_log();
             self.next_look = now + interval;
         }
-        Some(self.next_look)
+        [Some(self.next_look), noted].into_iter().flatten().min()
     }
 }
 

@@ -22,6 +22,8 @@ mod mirrors;
 mod progress;
 #[path = "command/regressions.rs"]
 mod regressions;
+#[path = "command/resume.rs"]
+mod resume;
 #[path = "command/signals.rs"]
 mod signals;
 #[path = "command/stdout.rs"]

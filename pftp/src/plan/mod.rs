@@ -13,6 +13,7 @@ mod ranges;
 mod rate;
 mod renew;
 mod reports;
+mod resume;
 mod seams;
 mod segment;
 mod sessions;
@@ -21,6 +22,7 @@ mod work;
 
 pub use mirror::Source;
 pub use ranges::RangeSet;
+pub use resume::{Before, Finished};
 
 use crate::exit::{Failure, Kind};
 use backoff::Jitter;
@@ -29,6 +31,7 @@ use connection::{Connection, Stage};
 use dispute::Dispute;
 use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
 use mirror::{Access, Mirror};
+use resume::Earlier;
 use seams::{LEAD, Seam};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -54,6 +57,8 @@ pub struct Settings {
     pub representation: Type,
     /// Where jitter starts from.
     pub seed: u64,
+    /// What is here already.
+    pub before: Before,
 }
 
 /// Names a mirror: its place in [`Settings::sources`].
@@ -89,6 +94,8 @@ pub enum Directive {
     Close(SessionId),
     /// Compare these bytes with those that the sink has from this offset on, and tell [`Planner::compared`].
     Compare(SeamId, u64, Bytes),
+    /// Less is [settled](Planner::settled) than was: a later run has to know before anything else is fetched.
+    Retract,
     /// Tell the user of something that did not stop the download.
     Warn(String),
     /// The download is over: the size of the file, or why there is none. The last directive.
@@ -131,6 +138,8 @@ pub struct Planner {
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
+    /// What earlier runs have left.
+    earlier: Earlier,
     /// Whether a transfer has begun.
     begun: bool,
     /// Whether a server has ended a transfer where the file ends.
@@ -174,6 +183,7 @@ impl Planner {
             todo: VecDeque::new(),
             seams: BTreeMap::new(),
             last_seam: 0,
+            earlier: Earlier::default(),
             begun: false,
             end_proven: false,
             dispute: None,
@@ -182,6 +192,7 @@ impl Planner {
             now,
             finished: false,
         };
+        planner.take_up();
         for mirror in 0..planner.mirrors.len() {
             planner.directives.push_back(Directive::Resolve(MirrorId(mirror)));
         }
@@ -268,6 +279,7 @@ impl Planner {
         self.hand_out(now);
         self.absorb(now);
         self.compare_seams();
+        self.compare_heads();
         self.conclude();
     }
 
@@ -299,6 +311,7 @@ impl Planner {
             && (self.end_proven || !self.awaits_end())
             && !self.is_disputed()
             && self.seams.is_empty()
+            && self.are_heads_settled()
         {
             return self.finish(Ok(size));
         }

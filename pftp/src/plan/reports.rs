@@ -3,17 +3,18 @@
 use super::mirror::{PathForm, Verdict};
 use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
-use ftp_proto::{Event, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb};
+use ftp_proto::{
+    Event, Facts, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb,
+};
 use std::ops::Range;
 
 impl Planner {
     /// Takes a report of the transport. A failure of the sink is not the planner's to judge: see [`stop`](Self::stop).
     pub fn handle<E>(&mut self, report: &Report<E>, now: Instant) {
-        if self.finished {
-            return;
-        }
         self.now = now;
         match report {
+            // What has come is there for a later run even if this one has ended.
+            Report::Event(..) if self.finished => {}
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
             Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone()),
@@ -89,6 +90,7 @@ impl Planner {
             self.done = RangeSet::new();
         }
         self.done.insert(range.clone());
+        self.earlier.replace(range.clone());
         if self.done.len() > self.most_done {
             self.most_done = self.done.len();
             mirror.failures = 0;
@@ -113,6 +115,10 @@ impl Planner {
         self.learn_from(id, segment.peak, now);
         match finish {
             Finish::Cut => self.release(segment),
+            Finish::Whole { at } if *at < segment.start && self.size.is_none() && self.has_earlier() => {
+                // It says no more than that the file ends before what an earlier run has of it.
+                self.start_over(Facts::default());
+            }
             Finish::Whole { at } if *at < segment.start => {
                 let failure = self.ended_before(mirror, *at, segment.start);
                 self.release(segment);
@@ -121,6 +127,7 @@ impl Planner {
             }
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
                 (self.size, self.end_proven) = (Some(*at), true);
+                self.check_end(*at);
             }
             Finish::Whole { at } => {
                 self.end_proven |= self.size == Some(*at);

@@ -44,6 +44,7 @@ impl Planner {
         self.is_disputed()
             || self.dispute.is_some()
             || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
+            || self.size == Some(0) && !self.begun
     }
 
     /// A second address is tried beside the first if that does not answer soon.

@@ -19,7 +19,7 @@ impl Planner {
         let taken = self.connections.values().any(|connection| {
             connection.segment.is_some() && !connection.closing && Some(connection.slot) != slot
         });
-        if self.size.is_none() && !taken {
+        if self.size.is_none() && !taken && !self.may_be_here_already() {
             self.go_on(id, Until::Eof);
         }
     }
