@@ -281,3 +281,45 @@ fn two_runs_at_once() {
         .expect_silence()
         .expect_file(NAME, &file(SIZE));
 }
+
+/// Numbers that look random, the same in every run.
+fn random(seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    })
+}
+
+#[test]
+fn killed_again_and_again() {
+    const RATE: u64 = 1_000_000;
+    let file = file(2 * SIZE);
+    for (seed, args) in [(1, "-c 1"), (2, "-c 2 --min-segment 64K"), (3, "-c 6 --min-segment 64K")] {
+        let server = serve(&file, throttled(RATE));
+        let connections: u64 = args[3..4].parse().expect("a number");
+        // So much comes in about four seconds.
+        let lost = 4 * RATE * connections;
+        let (mut dir, mut kills) = (tempfile::tempdir().expect("a directory"), 0);
+        for random in random(seed).take(8) {
+            let before = server.with_stats(Stats::payload);
+            let running = pftp(args, &[&server]).in_dir(dir).start();
+            let target = running.path(NAME);
+            let enough = before + random % (2 * RATE * connections);
+            until("it is time to kill", || target.exists() || server.with_stats(Stats::payload) >= enough);
+            running.signal(Signal::KILL);
+            let done = running.wait();
+            kills += 1;
+            dir = done.dir;
+            let sent = server.with_stats(Stats::payload);
+            assert!(sent <= file.size() + kills * lost, "{sent} bytes after {kills} kills");
+            if target.exists() {
+                break;
+            }
+        }
+        pftp(args, &[&server]).in_dir(dir).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+        let sent = server.stop().payload();
+        println!("{args}: {sent} bytes of {} after {kills} kills", file.size());
+        assert!(sent <= file.size() + kills * lost, "{sent} bytes after {kills} kills");
+    }
+}
