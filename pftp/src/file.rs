@@ -99,6 +99,27 @@ impl FileSink {
         facts.map(|facts| facts.len()).map_err(|error| Failure::local("cannot look at", &self.part, &error))
     }
 
+    /// Whether the file system has room for a file of `size` bytes, as far as it says.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local if it has not.
+    pub fn check_room(&self, size: u64) -> Result<(), Failure> {
+        let (Ok(system), Ok(file)) = (rustix::fs::fstatvfs(&self.file), self.file.metadata()) else {
+            return Ok(());
+        };
+        let free = system.f_bavail.saturating_mul(system.f_frsize);
+        let missing = size.saturating_sub(file.blocks().saturating_mul(512));
+        // One without blocks does not say.
+        if system.f_blocks == 0 || missing <= free {
+            return Ok(());
+        }
+        let message = format!(
+            "no room for {}: it takes {missing} bytes more, and {free} are free; make room and run the same command again",
+            self.part.display()
+        );
+        Err(Failure::new(Kind::Local, message))
+    }
+
     /// What is in the file is worth keeping even if nothing more comes.
     pub fn keep(&self) {
         self.written.store(true, Ordering::Relaxed);

@@ -169,10 +169,8 @@ impl Notes {
     /// Notes what is settled at the end of a download that has failed.
     pub(crate) fn close(self, planner: &Planner) {
         let settled = planner.settled();
-        if settled != self.noted {
-            self.keeper.note(self.record(planner, &settled));
-        }
-        self.keeper.stop();
+        let last = (settled != self.noted).then(|| self.record(planner, &settled));
+        self.keeper.stop(last);
     }
 
     fn record(&self, planner: &Planner, settled: &RangeSet) -> Record {

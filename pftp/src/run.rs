@@ -83,7 +83,12 @@ impl Job<'_> {
         };
         let (sender, inputs) = channel();
         let waker = transport.waker();
-        watch_signals(sender.clone(), Arc::clone(&waker))
+        let last_word = if self.destination.resumable().is_some() {
+            "stopped; run the same command again to go on"
+        } else {
+            "stopped"
+        };
+        watch_signals(last_word, sender.clone(), Arc::clone(&waker))
             .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
         let mut planner = Planner::new(self.settings, transport.now());
         let mut here = Here {
@@ -95,6 +100,7 @@ impl Job<'_> {
             threads: BTreeMap::new(),
             log,
             notes: Notes::start(self.options, self.destination, &planner)?,
+            measured: false,
             next_look: Instant::ZERO,
             progress,
         };
@@ -178,7 +184,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends the download in order at the first signal, and the program at once at the second.
-fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
+fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
         let seen = Arc::new(AtomicBool::new(false));
         let code = i32::from(Kind::Interrupted(code).code());
@@ -189,7 +195,7 @@ fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
         let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
-        let failure = Failure::new(Kind::Interrupted(signal), "stopped");
+        let failure = Failure::new(Kind::Interrupted(signal), last_word);
         let last_word = format!("pftp: {failure}\n");
         // Fails when the download is over.
         let _ = inputs.send(Input::Stop(failure));
@@ -217,6 +223,8 @@ struct Here<'a> {
     log: Option<Log>,
     /// The journal, if what is fetched can be of use to a later run.
     notes: Option<Notes>,
+    /// Whether it has been looked if there is room for the file.
+    measured: bool,
     next_look: Instant,
     progress: &'a mut Progress,
 }
@@ -232,19 +240,31 @@ impl Here<'_> {
         self.log(Log::flush);
     }
 
+    /// Ends the download.
+    fn stop(&self, failure: Failure) {
+        // Fails when it is over.
+        let _ = self.sender.send(Input::Stop(failure));
+        (self.waker)();
+    }
+
+    /// Looks whether there is room for the file, once its size is known.
+    fn measure(&mut self, planner: &Planner) {
+        let (Some(size), false) = (planner.size(), self.measured) else { return };
+        self.measured = true;
+        if let Some(Err(failure)) = self.destination.resumable().map(|sink| sink.check_room(size)) {
+            self.stop(failure);
+        }
+    }
+
     /// Has the journal written, if it is time to. When it is the next time.
     fn note(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         let notes = self.notes.as_mut()?;
         match notes.look(planner, now) {
             Ok(()) => {}
             Err(Trouble::Journal(message)) => self.progress.warn(&message),
-            Err(Trouble::File(failure)) => {
-                // Fails when the download is over.
-                let _ = self.sender.send(Input::Stop(failure));
-                (self.waker)();
-            }
+            Err(Trouble::File(failure)) => self.stop(failure),
         }
-        Some(notes.next_look())
+        self.notes.as_ref().map(Notes::next_look)
     }
 }
 
@@ -300,6 +320,7 @@ impl Surroundings<io::Error> for Here<'_> {
     }
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        self.measure(planner);
         let noted = self.note(planner, now);
         let Some(interval) = self.progress.interval() else { return noted };
         if now >= self.next_look {

@@ -26,6 +26,8 @@ mod regressions;
 mod resume;
 #[path = "command/signals.rs"]
 mod signals;
+#[path = "command/space.rs"]
+mod space;
 #[path = "command/stdout.rs"]
 mod stdout;
 #[path = "command/support.rs"]

@@ -1,6 +1,8 @@
 //! Keeps the journal while a download runs, in a thread of its own: nobody waits for the disk.
 
 use super::{Journal, Record};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -20,8 +22,18 @@ pub(crate) struct Keeper {
     thread: JoinHandle<()>,
 }
 
-/// A record, and whom to tell when it is on disk.
-type Job = (Record, Option<SyncSender<()>>);
+/// What the thread has to do.
+#[derive(Debug)]
+enum Job {
+    Note(Record),
+    /// The record takes something back; somebody waits.
+    Retract(Record, SyncSender<()>),
+    /// The download has ended.
+    Last(Record),
+}
+
+/// Bytes of the file that are given up where there is no room for the journal otherwise.
+const ROOM: u64 = 128 * 1024;
 
 /// What went wrong.
 #[derive(Debug)]
@@ -38,7 +50,8 @@ impl Keeper {
         let (jobs, inbox) = channel();
         let (sender, troubles) = channel();
         let busy = Arc::new(AtomicBool::new(false));
-        let desk = Desk { file, journal, busy: Arc::clone(&busy), troubles: sender, lost: false };
+        let desk =
+            Desk { file, journal, busy: Arc::clone(&busy), troubles: sender, lost: false, reserved: false };
         let thread =
             std::thread::Builder::new().name("journal".to_owned()).spawn(move || desk.run(&inbox))?;
         Ok(Self { jobs, troubles, busy, thread })
@@ -53,14 +66,14 @@ impl Keeper {
     pub(crate) fn note(&self, record: Record) {
         self.busy.store(true, Ordering::Release);
         // The thread ends when this does.
-        let _ = self.jobs.send((record, None));
+        let _ = self.jobs.send(Job::Note(record));
     }
 
     /// Notes `record`, which takes something back, and waits until the journal does not say any more what it said.
     pub(crate) fn note_now(&self, record: Record) {
         let (told, done) = sync_channel(1);
         self.busy.store(true, Ordering::Release);
-        if self.jobs.send((record, Some(told))).is_ok() {
+        if self.jobs.send(Job::Retract(record, told)).is_ok() {
             let _ends_with_the_thread = done.recv();
         }
     }
@@ -70,8 +83,12 @@ impl Keeper {
         self.troubles.try_recv().ok()
     }
 
-    /// Ends when everything is noted.
-    pub(crate) fn stop(self) {
+    /// Notes `record`, if there is one, as the last, and ends when everything is noted. Nobody writes to the file any more.
+    pub(crate) fn stop(self, record: Option<Record>) {
+        if let Some(record) = record {
+            // The thread ends when this does.
+            let _ = self.jobs.send(Job::Last(record));
+        }
         drop(self.jobs);
         let _panicked = self.thread.join();
     }
@@ -85,19 +102,57 @@ struct Desk {
     troubles: Sender<Trouble>,
     /// Whether bytes of the file may be lost.
     lost: bool,
+    /// Whether room has been asked for.
+    reserved: bool,
 }
 
 impl Desk {
     fn run(mut self, inbox: &Receiver<Job>) {
-        while let Ok((record, told)) = inbox.recv() {
-            let noted = self.keep(&record);
-            if told.is_some() && !noted {
-                self.journal.remove();
+        while let Ok(job) = inbox.recv() {
+            match job {
+                Job::Note(record) => {
+                    self.keep(&record);
+                }
+                Job::Retract(record, told) => {
+                    if !self.keep(&record) {
+                        self.journal.remove();
+                    }
+                    let _nobody_waits = told.send(());
+                }
+                Job::Last(mut record) => {
+                    if !self.keep(&record) && self.make_room(&mut record) {
+                        self.keep(&record);
+                    }
+                }
             }
             self.busy.store(false, Ordering::Release);
-            if let Some(told) = told {
-                let _nobody_waits = told.send(());
-            }
+        }
+    }
+
+    /// On a full disk: gives up some bytes of the file, without which the journal that names the others cannot be
+    /// written. Whether it could.
+    fn make_room(&self, record: &mut Record) -> bool {
+        let Some((start, end)) = record.done.pop() else { return false };
+        let given_up = start.max(end.saturating_sub(ROOM));
+        if given_up > start {
+            record.done.push((start, given_up));
+        }
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&self.file, hole, given_up, end.saturating_sub(given_up)).is_ok()
+    }
+
+    /// Sees, once, that there is room for the rest of the file. By now some of it has come: nothing is reserved for a size
+    /// that is only talked about.
+    fn reserve(&mut self, record: &Record) -> io::Result<()> {
+        let Some(size) = record.size.filter(|_| !record.done.is_empty() && !self.reserved) else {
+            return Ok(());
+        };
+        self.reserved = true;
+        // The length of the file stays: it says how far the file has been written.
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, size) {
+            Err(Errno::NOSPC) => Err(Errno::NOSPC.into()),
+            // Many file systems cannot.
+            Err(_) | Ok(()) => Ok(()),
         }
     }
 
@@ -106,7 +161,7 @@ impl Desk {
         if self.lost {
             return false;
         }
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.reserve(record).and_then(|()| self.file.sync_data()) {
             // The kernel says so once, and calls the same pages clean the next time.
             self.lost = true;
             let _ = self.troubles.send(Trouble::File(error));

@@ -106,7 +106,7 @@ fn the_keeper_notes_in_order() {
     keeper.note_now(record());
     assert_eq!(journal.load().unwrap().unwrap(), record());
     keeper.note(Record { size: Some(2), ..Record::default() });
-    keeper.stop();
+    keeper.stop(None);
     assert_eq!(journal.load().unwrap().unwrap().size, Some(2));
 }
 
@@ -119,5 +119,5 @@ fn what_cannot_be_taken_back_is_not_left_there() {
     keeper.note_now(Record::default());
     assert!(matches!(keeper.trouble(), Some(Trouble::Journal(_))));
     assert!(journal.load().unwrap().is_none());
-    keeper.stop();
+    keeper.stop(None);
 }
