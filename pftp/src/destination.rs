@@ -1,8 +1,9 @@
 //! Where the bytes of a download go, by what was asked for.
 
 use crate::exit::{Failure, Kind};
-use crate::file::{AsciiSink, FileSink, StreamSink};
+use crate::file::{self, AsciiSink, FileSink, StreamSink, Tee};
 use crate::options::{Options, Output};
+use crate::verify::Checksum;
 use ftp_proto::{Sink, TimeVal, Type};
 use std::fs::File;
 use std::io;
@@ -12,24 +13,33 @@ use std::io;
 pub(crate) enum Destination {
     File(FileSink),
     AsciiFile(AsciiSink<FileSink>),
-    Stream(StreamSink<File>),
+    Stream(StreamSink<Tee<File>>),
     AsciiStream(AsciiSink<StreamSink<File>>),
 }
 
 impl Destination {
     /// Opens what `options` name. Fails before anything is fetched, if it has to.
     pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
-        let stream = || StreamSink::stdout().map_err(|error| Failure::write(STDOUT, &error));
+        let stream = || file::stdout().map_err(|error| Failure::write(STDOUT, &error));
+        let algorithm = options.checksum.as_ref().map(Checksum::algorithm);
         Ok(match (&options.output, options.representation) {
             (Output::File(path), Type::Image) => Self::File(FileSink::open(path)?),
             (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
-            (Output::Stdout, Type::Image) => Self::Stream(stream()?),
-            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(stream()?)),
+            (Output::Stdout, Type::Image) => Self::Stream(StreamSink::new(Tee::new(stream()?, algorithm))),
+            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?))),
         })
     }
 
+    /// The checksum of what was written, if it is a stream and one was asked for.
+    pub(crate) fn streamed_checksum(&self) -> Option<Checksum> {
+        match self {
+            Self::Stream(sink) => sink.checksum(),
+            Self::File(_) | Self::AsciiFile(_) | Self::AsciiStream(_) => None,
+        }
+    }
+
     /// What messages call it.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::File(sink) => sink.part().display().to_string(),
             Self::AsciiFile(sink) => sink.inner().part().display().to_string(),

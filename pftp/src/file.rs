@@ -4,7 +4,8 @@ mod ascii;
 mod stream;
 
 pub use ascii::AsciiSink;
-pub use stream::StreamSink;
+pub(crate) use stream::Tee;
+pub use stream::{StreamSink, stdout};
 
 use crate::exit::{Failure, Kind};
 use crate::journal::Journal;

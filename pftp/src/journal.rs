@@ -37,6 +37,9 @@ pub struct Record {
     pub modify: Option<String>,
     /// Servers and paths that it was fetched from. Nothing is concluded from them.
     pub sources: Vec<String>,
+    /// The checksum that the whole file was found not to have.
+    #[serde(default)]
+    pub not: Option<String>,
     /// The ranges that are on disk: first offset, and offset behind the last.
     pub done: Vec<(u64, u64)>,
 }
@@ -69,6 +72,7 @@ impl Record {
             size: facts.size,
             modify: facts.modify.map(|time| time.to_string()),
             sources,
+            not: None,
             done: done.iter().map(|range| (range.start, range.end)).collect(),
         }
     }

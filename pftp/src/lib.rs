@@ -14,3 +14,4 @@ mod resume;
 pub mod run;
 pub mod sources;
 pub mod url;
+pub mod verify;

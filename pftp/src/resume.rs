@@ -7,6 +7,7 @@ use crate::journal::{self, JournalError, Keeper, Record};
 use crate::options::Options;
 use crate::plan::{Before, Finished, Planner, RangeSet};
 use crate::progress::Progress;
+use crate::verify::Checksum;
 use ftp_proto::{Instant, Type};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +26,7 @@ pub(crate) fn before(
     progress: &mut Progress,
 ) -> Result<Before, Failure> {
     let Some(sink) = destination.resumable() else { return Ok(Before::default()) };
-    let record = if options.fresh { None } else { journaled(sink, progress)? };
+    let record = if options.fresh { None } else { journaled(options, sink, progress)? };
     let mut before = match record {
         Some(record) => {
             sink.keep();
@@ -43,7 +44,7 @@ pub(crate) fn before(
 }
 
 /// What the journal says, if it is of use.
-fn journaled(sink: &FileSink, progress: &mut Progress) -> Result<Option<Record>, Failure> {
+fn journaled(options: &Options, sink: &FileSink, progress: &mut Progress) -> Result<Option<Record>, Failure> {
     let length = sink.length()?;
     let loaded = match sink.journal().load() {
         Ok(Some(record)) if record.ranges().iter().any(|range| range.end > length) => {
@@ -52,6 +53,10 @@ fn journaled(sink: &FileSink, progress: &mut Progress) -> Result<Option<Record>,
         other => other,
     };
     match loaded {
+        Ok(Some(record)) if is_condemned(&record, options) => {
+            progress.warn("what an earlier run has fetched did not have its checksum; starting over");
+            Ok(None)
+        }
         Ok(record) => Ok(record.filter(|record| !record.done.is_empty())),
         // It outlived its file by a moment.
         Err(JournalError::Missing(_)) if length == 0 => Ok(None),
@@ -67,9 +72,19 @@ fn journaled(sink: &FileSink, progress: &mut Progress) -> Result<Option<Record>,
     }
 }
 
-/// The file that is at the destination already, under its final name.
+/// Whether the bytes are known not to be those asked for. If another checksum is asked for now, they may have that.
+fn is_condemned(record: &Record, options: &Options) -> bool {
+    let asked = options.checksum.as_ref().map(ToString::to_string);
+    record.not.is_some() && (asked.is_none() || record.not == asked)
+}
+
+/// The file that is at the destination already, under its final name, if it has the checksum asked for.
 fn finished(options: &Options, sink: &FileSink) -> Option<Finished> {
     let facts = fs::symlink_metadata(sink.target()).ok().filter(fs::Metadata::is_file)?;
+    if let Some(asked) = &options.checksum {
+        let found = fs::File::open(sink.target()).and_then(|file| Checksum::of(asked.algorithm(), file));
+        found.ok().filter(|found| found == asked)?;
+    }
     // In ASCII sizes do not compare.
     (options.representation == Type::Image).then(|| Finished { size: facts.len(), modified: facts.mtime() })
 }
@@ -171,6 +186,18 @@ impl Notes {
         let settled = planner.settled();
         let last = (settled != self.noted).then(|| self.record(planner, &settled));
         self.keeper.stop(last);
+    }
+
+    /// Notes that the whole file does not have this checksum.
+    pub(crate) fn condemn(self, planner: &Planner, checksum: &Checksum) {
+        let mut record = self.record(planner, &planner.settled());
+        record.not = Some(checksum.to_string());
+        self.keeper.stop(Some(record));
+    }
+
+    /// Ends: the file is whole.
+    pub(crate) fn end(self) {
+        self.keeper.stop(None);
     }
 
     fn record(&self, planner: &Planner, settled: &RangeSet) -> Record {

@@ -10,6 +10,7 @@ use crate::plan::{Before, MirrorId, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
 use crate::resume::{self, Notes, Trouble};
 use crate::sources;
+use crate::verify::Verification;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
@@ -100,13 +101,14 @@ impl Job<'_> {
             threads: BTreeMap::new(),
             log,
             notes: Notes::start(self.options, self.destination, &planner)?,
+            verification: Verification::start(self.options, self.destination)?,
             measured: false,
             next_look: Instant::ZERO,
             progress,
         };
         let result = drive(&mut planner, &mut transport, &mut here);
         here.flush_log();
-        let notes = here.notes.take();
+        let (notes, verification) = (here.notes.take(), here.verification.take());
         let now = transport.now();
         let size = match result {
             Ok(size) => size,
@@ -123,11 +125,23 @@ impl Job<'_> {
         };
         // No session may write any more when the file is made whole.
         drop(transport);
-        drop(notes);
         if planner.is_here_already() {
             self.destination.discard();
             progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
             return Ok(());
+        }
+        let verified = match verification {
+            Some(verification) => verification.conclude(self.destination, size),
+            None => Ok(()),
+        };
+        match (notes, verified, &self.options.checksum) {
+            (Some(notes), Err(failure), Some(checksum)) => {
+                notes.condemn(&planner, checksum);
+                return Err(failure);
+            }
+            (_, Err(failure), _) => return Err(failure),
+            (Some(notes), Ok(()), _) => notes.end(),
+            (None, Ok(()), _) => {}
         }
         self.destination.finish(size, planner.identity().modify)?;
         progress.done(size);
@@ -223,6 +237,8 @@ struct Here<'a> {
     log: Option<Log>,
     /// The journal, if what is fetched can be of use to a later run.
     notes: Option<Notes>,
+    /// The checksum, if one is asked for.
+    verification: Option<Verification>,
     /// Whether it has been looked if there is room for the file.
     measured: bool,
     next_look: Instant,
@@ -301,7 +317,13 @@ impl Surroundings<io::Error> for Here<'_> {
                 Ok(())
             }
             Report::Sink(_, error) => Err(self.destination.failure(error)),
-            Report::Event(..) | Report::Written(..) | Report::Lead(..) => Ok(()),
+            Report::Written(_, range) => {
+                if let Some(verification) = &mut self.verification {
+                    verification.written(range);
+                }
+                Ok(())
+            }
+            Report::Event(..) | Report::Lead(..) => Ok(()),
         }
     }
 
@@ -314,6 +336,9 @@ impl Surroundings<io::Error> for Here<'_> {
     }
 
     fn retract(&mut self, planner: &Planner) {
+        if let Some(verification) = &mut self.verification {
+            verification.start_over();
+        }
         if let Some(notes) = &mut self.notes {
             notes.retract(planner);
         }
@@ -321,6 +346,9 @@ impl Surroundings<io::Error> for Here<'_> {
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         self.measure(planner);
+        if let Some(verification) = &mut self.verification {
+            verification.look(planner, now);
+        }
         let noted = self.note(planner, now);
         let Some(interval) = self.progress.interval() else { return noted };
         if now >= self.next_look {

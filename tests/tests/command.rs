@@ -4,6 +4,8 @@
 mod bytes;
 #[path = "command/caps.rs"]
 mod caps;
+#[path = "command/checksum.rs"]
+mod checksum;
 #[path = "command/codes.rs"]
 mod codes;
 #[path = "command/config.rs"]
