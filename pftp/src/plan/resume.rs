@@ -200,24 +200,15 @@ impl Planner {
         new.len() < range.end.saturating_sub(range.start)
     }
 
-    /// Old bytes are not those that the file has now: none of them count, and nobody is to blame.
+    /// Old bytes are not those that the file has now. Nothing counts, not even what this run has fetched: some of it may
+    /// have been compared with old bytes only, and found to be the same.
     pub(super) fn distrust_earlier(&mut self) {
-        let bytes = self.give_up_earlier();
-        if bytes.is_empty() {
+        if self.give_up_earlier().is_empty() {
             return self.renew_unowned_seams();
         }
-        let message = "what an earlier run has fetched is not what the server has now; fetching that again";
+        let message = "what an earlier run has fetched is not what the server has now; starting over";
         self.warn(message.to_owned());
-        for range in bytes.iter() {
-            self.done.remove(range);
-        }
-        self.most_done = self.done.len();
-        self.directives.push_back(Directive::Retract);
-        self.renew_unowned_seams();
-        let Some(size) = self.size else { return };
-        let mut missing = bytes;
-        missing.remove(size..u64::MAX);
-        self.todo.extend(missing.iter());
+        self.start_over(self.identity.clone());
     }
 
     /// The file ends there, as the transfer shows that has fetched the rest of it without knowing its size.
@@ -225,7 +216,9 @@ impl Planner {
         if self.identity.size.is_some_and(|known| known != size) {
             // Only the journal has said so.
             self.identity = Facts::default();
-            self.distrust_earlier();
+            if self.has_earlier() {
+                return self.distrust_earlier();
+            }
         }
         // Something before what it began with may have turned out to be wrong.
         self.todo.extend(self.done.gaps(0..size).iter());
