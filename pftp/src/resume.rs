@@ -26,7 +26,8 @@ pub(crate) fn before(
     progress: &mut Progress,
 ) -> Result<Before, Failure> {
     let Some(sink) = destination.resumable() else { return Ok(Before::default()) };
-    let record = if options.fresh { None } else { journaled(options, sink, progress)? };
+    // Looked at in any case: it may be somebody else's file.
+    let record = journaled(options, sink, progress)?.filter(|_| !options.fresh);
     let mut before = match record {
         Some(record) => {
             sink.keep();
@@ -53,7 +54,7 @@ fn journaled(options: &Options, sink: &FileSink, progress: &mut Progress) -> Res
         other => other,
     };
     match loaded {
-        Ok(Some(record)) if is_condemned(&record, options) => {
+        Ok(Some(record)) if !options.fresh && is_condemned(&record, options) => {
             progress.warn("what an earlier run has fetched did not have its checksum; starting over");
             Ok(None)
         }

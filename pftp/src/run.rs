@@ -145,7 +145,7 @@ impl Job<'_> {
         }
         self.destination.finish(size, planner.identity().modify)?;
         progress.done(size);
-        progress.finish(now.0);
+        progress.finish(planner.from_earlier_run(), now.0);
         Ok(())
     }
 }

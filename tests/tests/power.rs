@@ -96,8 +96,7 @@ impl Surroundings<Infallible> for Run {
     }
 
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        let start = usize::try_from(offset).expect("it fits into memory");
-        Ok(self.sink.contents().get(start..start + bytes.len()) == Some(bytes))
+        Ok(self.sink.has(offset, bytes))
     }
 
     fn retract(&mut self, planner: &Planner) {

@@ -136,6 +136,12 @@ impl Planner {
         &self.identity
     }
 
+    /// How many bytes of the file are of an earlier run.
+    #[must_use]
+    pub fn from_earlier_run(&self) -> u64 {
+        self.earlier.bytes.len()
+    }
+
     /// Whether the finished file that was here before is the one to be fetched.
     #[must_use]
     pub const fn is_here_already(&self) -> bool {

@@ -31,7 +31,7 @@ impl MemorySink {
     }
 
     /// Whether these bytes have been written there.
-    fn has(&self, offset: u64, bytes: &[u8]) -> bool {
+    pub fn has(&self, offset: u64, bytes: &[u8]) -> bool {
         let start = usize::try_from(offset).expect("a simulated file fits into memory");
         let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         contents.get(start..start + bytes.len()) == Some(bytes)

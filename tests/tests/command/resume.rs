@@ -82,6 +82,7 @@ fn a_note_says_what_is_here() {
     let there = noted(&done.read(JOURNAL));
     let done = Pftp::new([server.url(PATH)]).in_dir(done.dir).run().expect_code(0);
     assert!(done.stderr.contains(&format!("going on: {there} bytes are here")), "{}", done.stderr);
+    assert!(done.stderr.contains(" of them from an earlier run, in "), "{}", done.stderr);
     done.expect_file(NAME, &file(SIZE));
 }
 
