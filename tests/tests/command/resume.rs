@@ -324,3 +324,16 @@ fn killed_again_and_again() {
         assert!(sent <= file.size() + kills * lost, "{sent} bytes after {kills} kills");
     }
 }
+
+#[test]
+fn a_journal_that_cannot_be_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let in_the_way = format!("{JOURNAL}-new");
+    fs::create_dir(dir.path().join(&in_the_way)).expect("a directory");
+    let server = serve(&file(SIZE), throttled(2_000_000));
+    let done = pftp("-c 1", &[&server]).in_dir(dir).with_file(NAME, "older").run().expect_code(0);
+    assert_eq!(done.stderr.lines().count(), 1, "told once: {}", done.stderr);
+    assert!(done.stderr.contains("cannot write ./file.bin.pftp-journal: "), "{}", done.stderr);
+    assert_eq!(done.files(), [NAME.to_owned(), in_the_way]);
+    done.expect_content(NAME, &file(SIZE));
+}
