@@ -68,6 +68,15 @@ pub enum PeerFault {
     },
     /// It sent preliminary replies without end.
     TooManyPreliminary,
+    /// It sent replies without end that no command is owed.
+    TooManyUnowed,
+    /// Its reply to FEAT or MLST has too many lines.
+    TooManyLines {
+        /// The command.
+        verb: Verb,
+        /// How many lines the reply may have.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for PeerFault {
@@ -79,6 +88,10 @@ impl fmt::Display for PeerFault {
             Self::Passive(reply) => write!(f, "no usable port in: {reply}"),
             Self::Overrun { size } => write!(f, "more data came than the {size} bytes the file has"),
             Self::TooManyPreliminary => f.write_str("preliminary replies without end"),
+            Self::TooManyUnowed => f.write_str("replies to no command without end"),
+            Self::TooManyLines { verb, limit } => {
+                write!(f, "{verb} was answered with more than {limit} lines")
+            }
         }
     }
 }
@@ -90,6 +103,8 @@ impl fmt::Display for PeerFault {
 pub enum Timer {
     /// The control connection.
     Connect,
+    /// The end of the login, from the control connection on.
+    Login,
     /// The greeting, or a reply.
     Reply,
     /// A further reply to a burst.
@@ -108,6 +123,7 @@ impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "no connection within the time limit",
+            Self::Login => "the login did not end within the time limit",
             Self::Reply => "no reply within the time limit",
             Self::Burst => "only some of the replies came within the time limit",
             Self::DataConnect => "no data connection within the time limit",

@@ -112,6 +112,9 @@ pub enum Action {
 }
 
 /// Something the caller wants to know.
+///
+/// Where a server repeats the password or the account in a reply, an event has `***` in its place, unless that is
+/// shorter than four bytes: so short a word is found in many a reply that has nothing to do with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -74,13 +74,15 @@
 //!
 //! Time is an [`Instant`] that the driver supplies; [`Session::poll_timeout`] says when the session wants to be
 //! called next and what it waits for. An [`Arg`] cannot hold a line end, so no name of a file becomes a second
-//! command. A [`Secret`] never prints, and [`Event::Wire`] shows it as `***`. Text of a server prints escaped.
+//! command. A [`Secret`] never prints, and [`Event::Wire`] shows it as `***`, also where a server repeats it. Text of a
+//! server prints escaped. What a server may cost is bounded by [`Limits`] and [`Timeouts`].
 //!
 //! ## Limits
 //!
 //! - It downloads. There is no upload, no listing of directories ([`meaning::mlsx`] parses one) and no change
 //!   to files.
-//! - Data connections are passive, by EPSV or else PASV, and always to the address of the control connection.
+//! - Data connections are passive, by EPSV or else PASV, and to the address of the control connection unless
+//!   [`Config::trust_pasv_address`] is set.
 //! - There is no TLS yet.
 //! - Of structures and modes there are file and stream, which every server has.
 //! - A session runs one transfer at a time; requests beyond it wait. More at a time are more sessions.

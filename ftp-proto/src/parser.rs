@@ -26,10 +26,13 @@ const SHOWN: usize = 64;
 /// gives none bounds the memory held by the limit of a reply and the bytes of one `push`.
 pub struct ReplyParser {
     max_reply: usize,
+    max_lines: usize,
     buffer: BytesMut,
     telnet: Telnet,
     /// The code of a multi-line reply whose last line is awaited.
     open: Option<ReplyCode>,
+    /// Lines of the reply awaited so far, and empty ones before it.
+    lines: usize,
     /// Where the line to read next begins in `buffer`.
     line: usize,
     /// No LF lies between `line` and here.
@@ -65,13 +68,22 @@ impl ReplyParser {
     pub fn new(max_reply: usize) -> Self {
         Self {
             max_reply,
+            max_lines: usize::MAX,
             buffer: BytesMut::new(),
             telnet: Telnet::Text,
             open: None,
+            lines: 0,
             line: 0,
             searched: 0,
             failed: None,
         }
+    }
+
+    /// The parser with this limit of lines as well: those of one reply, and empty ones before it.
+    #[must_use]
+    pub const fn with_max_lines(mut self, max_lines: usize) -> Self {
+        self.max_lines = max_lines;
+        self
     }
 
     /// Takes in what was read. After an error it is dropped.
@@ -143,6 +155,10 @@ impl ReplyParser {
 
     fn frame(&mut self) -> Result<Option<Reply>, ReplyError> {
         while let Some(end) = self.line_end()? {
+            self.lines = self.lines.saturating_add(1);
+            if self.lines > self.max_lines {
+                return Err(ReplyError::TooManyLines { limit: self.max_lines });
+            }
             let line = without_end(self.buffer.get(self.line..end).unwrap_or_default());
             let last = match (self.open, head(line)) {
                 (None, _) if line.is_empty() => {
@@ -163,7 +179,7 @@ impl ReplyParser {
             };
             if let Some(code) = last {
                 self.open = None;
-                (self.line, self.searched) = (0, 0);
+                (self.lines, self.line, self.searched) = (0, 0, 0);
                 return Ok(Some(Reply::new(code, self.buffer.split_to(end).freeze())));
             }
             (self.line, self.searched) = (end, end);
@@ -241,6 +257,11 @@ pub enum ReplyError {
         /// How many it may have.
         limit: usize,
     },
+    /// A reply has more lines than it may, or more empty lines stand before it.
+    TooManyLines {
+        /// How many it may have.
+        limit: usize,
+    },
     /// A line that has to begin a reply does not: no code from 100 to 599, or neither a space, a hyphen nor
     /// the end of the line behind it.
     Malformed {
@@ -253,6 +274,7 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { limit } => write!(f, "a reply of more than {limit} bytes"),
+            Self::TooManyLines { limit } => write!(f, "a reply of more than {limit} lines"),
             Self::Malformed { line } => write!(f, "not a reply: {:?}", Escaped(line)),
         }
     }

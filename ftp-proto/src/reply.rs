@@ -19,6 +19,17 @@ impl Reply {
         Self { code, raw }
     }
 
+    /// The reply with other lines, which have to be lines of a reply of its code.
+    #[must_use]
+    pub(crate) const fn with_lines(&self, raw: Bytes) -> Self {
+        Self::new(self.code, raw)
+    }
+
+    /// All of it as it came, line ends included.
+    pub(crate) const fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
     /// Its code.
     #[must_use]
     pub const fn code(&self) -> ReplyCode {

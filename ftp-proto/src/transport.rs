@@ -47,8 +47,9 @@ pub trait Transport {
         drop(self);
     }
 
-    /// Waits for the next report, at most until `until`. `None` when that time has come, or when
-    /// another thread woke the transport.
+    /// Waits for the next report, at most until `until`. `None` when that time has come, or when another thread
+    /// woke the transport. Sessions that have been opened since the last call say nothing before this one, so that what
+    /// they have been asked by then leaves in one write.
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<Self::SinkError>>;
 }
 

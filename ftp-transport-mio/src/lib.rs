@@ -77,6 +77,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes read at once. One buffer serves all sessions.
 const BUFFER: usize = 256 * 1024;
@@ -86,6 +87,9 @@ const READS: usize = 4;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
+
+/// How long nothing is tried again if the system cannot wait.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A [`Transport`] without threads.
 ///
@@ -168,19 +172,38 @@ impl<S: Sink + ?Sized> MioTransport<S> {
     fn listen(&mut self, until: Option<Instant>) -> bool {
         let due = [until, self.sessions.next_deadline()].into_iter().flatten().min();
         let patience = if self.sessions.turns() > 0 { Some(Instant::ZERO) } else { due };
-        let timeout = patience.map(|due| due.since(self.now()));
-        // An interrupted wait has found nothing, and the loop comes round again.
-        if self.poll.poll(&mut self.events, timeout).is_err() {
-            return false;
+        let mut timeout = patience.map(|due| due.since(self.now()));
+        let mut woken = false;
+        // Whose reply has come but has not been heard of would be taken to be late. So all are heard, but no more often
+        // than it takes for each of their sockets to have its say.
+        let rounds = self.sessions.len().saturating_mul(2).div_ceil(EVENTS).saturating_add(1);
+        for _ in 0..rounds {
+            if let Err(error) = self.poll.poll(&mut self.events, timeout) {
+                // An interrupted wait has found nothing, and the loop comes round again. Any other error may last.
+                if error.kind() != io::ErrorKind::Interrupted {
+                    std::thread::sleep(PAUSE);
+                }
+                return woken;
+            }
+            self.listened = self.now();
+            woken |= self.note_events();
+            if self.events.iter().nth(EVENTS.saturating_sub(1)).is_none() {
+                break;
+            }
+            timeout = Some(Duration::ZERO);
         }
-        self.listened = self.now();
+        woken
+    }
+
+    /// Marks the sockets that have events. True if the waker has one.
+    fn note_events(&mut self) -> bool {
         let mut woken = false;
         let mut touched = Vec::new();
         for event in &self.events {
             match Place::of(event.token()) {
                 Some((place, channel)) => {
-                    let ended = event.is_read_closed() || event.is_error();
-                    self.sessions.mark(place, channel, ended);
+                    let unsure = event.is_read_closed() || event.is_error() || event.is_priority();
+                    self.sessions.mark(place, channel, unsure);
                     touched.push(place);
                 }
                 None => woken = true,

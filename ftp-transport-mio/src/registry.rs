@@ -48,8 +48,9 @@ pub(crate) struct Entry<S: Sink + ?Sized> {
 struct Readiness {
     /// Something came and has not been found to be used up.
     ready: bool,
-    /// The peer has ended the connection, or it is broken: what is left is to be read to its end.
-    ended: bool,
+    /// A short read does not mean that all has been read: the peer has ended the connection, or it is broken, and what
+    /// is left is to be read to its end; or it has sent urgent data, before which a read stops.
+    unsure: bool,
     /// It is in the queue of those that have their turn.
     queued: bool,
 }
@@ -117,23 +118,23 @@ impl<S: Sink + ?Sized> Sessions<S> {
         self.places.get_mut(place.0)?.as_mut()
     }
 
-    /// Something has come about on a socket; `ended` if it is the end.
-    pub(crate) fn mark(&mut self, place: Place, channel: Channel, ended: bool) {
+    /// Something has come about on a socket; `unsure` if it is the end, or urgent data.
+    pub(crate) fn mark(&mut self, place: Place, channel: Channel, unsure: bool) {
         if let Some(entry) = self.get(place) {
             let readiness = entry.readiness(channel);
             readiness.ready = true;
-            readiness.ended |= ended;
+            readiness.unsure |= unsure;
         }
     }
 
     /// A socket has had its turn. A read that did not fill the buffer has used up what was ready: whatever comes
-    /// later is a change of its own. An end that came before is not.
+    /// later is a change of its own. An end that came before is not, and urgent data break a read off.
     pub(crate) fn turned(&mut self, place: Place, channel: Channel, turn: Turn) {
         if let Some(entry) = self.get(place) {
             let readiness = entry.readiness(channel);
             readiness.ready = match turn {
                 Turn::Drained => false,
-                Turn::Short => readiness.ended,
+                Turn::Short => readiness.unsure,
                 Turn::More => true,
             };
         }
@@ -144,7 +145,7 @@ impl<S: Sink + ?Sized> Sessions<S> {
         for channel in [Channel::Control, Channel::Data] {
             let Some(entry) = self.get(place) else { return };
             if entry.conduit.socket(channel).is_none() {
-                entry.readiness(channel).ended = false;
+                entry.readiness(channel).unsure = false;
             }
             let wanted = entry.conduit.interest(channel).is_some_and(|wants| wants.read || wants.write);
             let readiness = entry.readiness(channel);
@@ -179,6 +180,11 @@ impl<S: Sink + ?Sized> Sessions<S> {
                 return Some((place, channel));
             }
         }
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// How many sockets have their turn.

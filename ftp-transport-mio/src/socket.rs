@@ -7,6 +7,9 @@ use rustix::net::sockopt;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 
+/// Urgent data too: a read ends before them, though there is more to read.
+const EVERYTHING: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+
 /// A registered TCP connection that is established or on its way to be.
 #[derive(Debug)]
 pub(crate) struct TcpSocket(TcpStream);
@@ -20,7 +23,9 @@ impl TcpSocket {
         token: Token,
     ) -> Result<Self, Cause> {
         let mut stream = TcpStream::connect(peer)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut stream, token, EVERYTHING)?;
+        // Urgent data are a part of the stream, and no byte of it is to be lost.
+        let _ = sockopt::set_socket_oobinline(&stream, true);
         if channel == Channel::Control {
             // Neither is vital, so a refusal of the system is let pass.
             let _ = stream.set_nodelay(true);

@@ -95,6 +95,8 @@ where
     clock: Clock,
     sink: Arc<S>,
     sessions: BTreeMap<SessionId, Handle>,
+    /// Those that have been opened since the last wait.
+    fresh: Vec<SessionId>,
     sender: Sender<Message<S::Error>>,
     receiver: Receiver<Message<S::Error>>,
 }
@@ -117,7 +119,14 @@ where
     #[must_use]
     pub fn new(sink: Arc<S>) -> Self {
         let (sender, receiver) = mpsc::channel();
-        Self { clock: Clock(std::time::Instant::now()), sink, sessions: BTreeMap::new(), sender, receiver }
+        Self {
+            clock: Clock(std::time::Instant::now()),
+            sink,
+            sessions: BTreeMap::new(),
+            fresh: Vec::new(),
+            sender,
+            receiver,
+        }
     }
 
     /// Starts a session like [`open`](Transport::open), with a sink of its own. Where it fetches several files one
@@ -127,6 +136,7 @@ where
         match self.start(id, peer, Link::new(config, peer, sink, self.clock.now())) {
             Ok(handle) => {
                 self.sessions.insert(id, handle);
+                self.fresh.push(id);
             }
             Err(error) => {
                 let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
@@ -196,6 +206,11 @@ where
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<S::Error>> {
+        for id in std::mem::take(&mut self.fresh) {
+            if let Some(handle) = self.sessions.get_mut(&id) {
+                handle.order(Order::Begin);
+            }
+        }
         let message = match until {
             // This transport holds a sender, so the channel is never closed.
             None => self.receiver.recv().ok()?,

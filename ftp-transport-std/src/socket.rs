@@ -21,6 +21,8 @@ impl TcpSocket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd =
             socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)).map_err(io::Error::from)?;
+        // Urgent data are a part of the stream, and no byte of it is to be lost.
+        let _ = sockopt::set_socket_oobinline(&fd, true);
         if channel == Channel::Control {
             set_control_options(&fd);
         }

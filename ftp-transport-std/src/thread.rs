@@ -6,16 +6,20 @@ use ftp_proto::{
     Cause, Channel, Conduit, Driver, Instant, Link, Report, Request, RequestId, SessionId, Sink, Until,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::io::{PipeReader, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
 /// What the transport's owner tells a session.
 pub(crate) enum Order {
     Request(RequestId, Request),
     Shrink(RequestId, Until),
     Quit,
+    /// The owner waits: what the session is to begin with has been said.
+    Begin,
 }
 
 /// Bytes read at once.
@@ -53,6 +57,9 @@ impl<E> Driver<E> for Outlet<E> {
     }
 }
 
+/// How long nothing is tried again if the system cannot wait.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What `poll(2)` found.
 #[derive(Default)]
 struct Ready {
@@ -76,6 +83,14 @@ impl<S: Sink + ?Sized> Worker<S> {
     /// Runs the session to its end.
     pub(crate) fn run(mut self, peer: SocketAddr) {
         self.conduit.dial(Channel::Control, peer, &mut self.outlet, self.clock.now());
+        // What is asked of a session at once leaves in one write, however slow the owner's thread is in asking.
+        while let Ok(order) = self.orders.recv() {
+            let last = matches!(order, Order::Begin | Order::Quit);
+            self.follow(order);
+            if last {
+                break;
+            }
+        }
         while self.conduit.settle(&mut self.outlet, self.clock.now()) {
             let ready = self.wait();
             if ready.wake {
@@ -109,9 +124,16 @@ impl<S: Sink + ?Sized> Worker<S> {
             fds.push(PollFd::from_borrowed_fd(socket.as_fd(), events));
             Some(fds.len().saturating_sub(1))
         });
-        // An interrupted or failed wait finds nothing ready, and the loop comes round again.
-        if poll(&mut fds, timeout.as_ref()).is_err() {
-            return Ready::default();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            // It has found nothing, and the loop comes round again.
+            Err(Errno::INTR) => return Ready::default(),
+            // The system is short of something, and may be so for long. Orders and deadlines come all the same.
+            Err(_) => {
+                std::thread::sleep(PAUSE);
+                self.follow_orders();
+                return Ready::default();
+            }
         }
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         let [control, data] = watched.map(|at| at.is_some_and(ready));
@@ -121,17 +143,26 @@ impl<S: Sink + ?Sized> Worker<S> {
     fn take_orders(&mut self) {
         // What is left in the pipe wakes the thread once more, which is harmless.
         let _ = self.wake.read(&mut [0; 64]);
+        self.follow_orders();
+    }
+
+    fn follow_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            self.follow(order);
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
         let now = self.clock.now();
         let link = self.conduit.link();
-        while let Ok(order) = self.orders.try_recv() {
-            match order {
-                Order::Request(id, request) => {
-                    // A misuse, or the session has just ended, which its owner is being told.
-                    let _ = link.request(id, request, now);
-                }
-                Order::Shrink(id, until) => link.shrink(id, until, now),
-                Order::Quit => link.quit(now),
+        match order {
+            Order::Request(id, request) => {
+                // A misuse, or the session has just ended, which its owner is being told.
+                let _ = link.request(id, request, now);
             }
+            Order::Shrink(id, until) => link.shrink(id, until, now),
+            Order::Quit => link.quit(now),
+            Order::Begin => {}
         }
     }
 }

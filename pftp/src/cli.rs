@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use crate::verify::Checksum;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -57,6 +57,10 @@ pub struct Cli {
         short = 'P', long, value_name = "PASS", value_parser = unshown(), allow_hyphen_values = true)]
     pub password: Option<Unshown>,
 
+    /// File whose first line is the password, in place of -P: other users can see what a command line says
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    pub password_file: Option<PathBuf>,
+
     /// Config file: a URL a line, all of the same file; # begins a comment line
     #[arg(short = 't', long = "thread", value_name = "CONFIG", conflicts_with = "urls")]
     pub config: Option<PathBuf>,
@@ -80,6 +84,10 @@ pub struct Cli {
     /// Directory for the file
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+
+    /// Connect for data to whatever host a server names, in its reply to PASV, and not to the server itself
+    #[arg(long)]
+    pub trust_pasv_address: bool,
 
     /// What drives the connections
     #[arg(long, value_name = "KIND", default_value = "mio")]
@@ -119,6 +127,10 @@ pub struct Cli {
 }
 
 const CODES: &str = "\
+Environment:
+  PFTP_PASSWORD  password for every user named without one, unless -P or --password-file
+                 gives it; an anonymous login does not get it
+
 Exit codes:
   0    the file is in place, and has the checksum if one was given
   1    cannot connect
@@ -203,9 +215,14 @@ impl Cli {
     }
 }
 
-/// What clap says before it repeats the usage.
+/// What clap says before it repeats the usage, without the value it complains of: that may be a password behind the
+/// wrong option.
 fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        text = text.replacen(&format!("value '{value}' for"), "value for", 1);
+        text = text.replacen(&format!(": {value} is "), ": it is ", 1);
+    }
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let ends = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
     let lines = text.lines().take_while(ends).map(str::trim).filter(|line| !line.is_empty());
@@ -297,7 +314,8 @@ mod tests {
     fn long_options() {
         let cli = cli("--server h --file f --port 1 --username u --password p --log l --mode binary \
             --connections 2 --output o --dir d --transport std --timeout 5 --retries 0 \
-            --min-segment 1M --quiet");
+            --min-segment 1M --quiet --trust-pasv-address");
+        assert!(cli.trust_pasv_address);
         assert_eq!((cli.timeout, cli.retries, cli.min_segment), (5, 0, NonZeroU64::new(1 << 20)));
     }
 
@@ -356,8 +374,29 @@ mod tests {
         for line in ["-s bob:hunter2@h -f f -P hunter2", "ftp://bob:hunter2@h/f"] {
             assert!(!format!("{:?}", cli(line)).contains("hunter2"));
         }
-        let shown = refusal("pftp -P hunter2 -s bob:hunter2@h ftp://bob:hunter2@h/f -f f --bogus");
-        assert!(!shown.contains("hunter2"), "{shown}");
+        for line in [
+            "pftp -P hunter2 -s bob:hunter2@h ftp://bob:hunter2@h/f -f f --bogus",
+            "pftp -p hunter2 ftp://h/f",
+            "pftp -p ftp://bob:hunter2@h/f",
+            "pftp -c hunter2 ftp://h/f",
+            "pftp -m hunter2 ftp://h/f",
+            "pftp --transport hunter2 ftp://h/f",
+            "pftp --timeout hunter2 ftp://h/f",
+            "pftp --retries hunter2 ftp://h/f",
+            "pftp --min-segment hunter2 ftp://h/f",
+            "pftp --quiet=hunter2 ftp://h/f",
+            "pftp --pasword hunter2 ftp://h/f",
+            "pftp --pasword=hunter2 ftp://h/f",
+            "pftp -P hunter2 --password-file f ftp://h/f",
+            "pftp -s h -f f hunter2",
+            "pftp -t c hunter2",
+            "pftp -Xhunter2 ftp://h/f",
+        ] {
+            let shown = refusal(line);
+            assert!(!shown.contains("hunter2"), "{line}: {shown}");
+        }
+        let shown = refusal("pftp -p 7654321 ftp://h/f");
+        assert!(shown.starts_with("invalid value for '--port <PORT>': it is not in 1..=65535"), "{shown}");
     }
 
     #[test]

@@ -63,6 +63,14 @@ impl Destination {
         }
     }
 
+    /// Whether there is room for a file of `size` bytes, as far as that can be told.
+    pub(crate) fn check_room(&self, size: u64) -> Result<(), Failure> {
+        match self {
+            Self::File(sink) => sink.check_room(size),
+            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => Ok(()),
+        }
+    }
+
     /// The download has failed: leaves no file here if no byte has come.
     pub(crate) fn discard(&self) {
         match self {

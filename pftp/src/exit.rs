@@ -113,8 +113,11 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Kind::BrokenPipe, format!("{name}: {error}"));
         }
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let advice = if full { "; make room and run the same command again" } else { "" };
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => MAKE_ROOM,
+            io::ErrorKind::FileTooLarge => "; the file system, or ulimit -f, allows no larger file",
+            _ => "",
+        };
         Self::new(Kind::Local, format!("cannot write {name}: {error}{advice}"))
     }
 
@@ -211,6 +214,9 @@ impl From<&Failure> for ExitCode {
         Self::from(failure.kind.code())
     }
 }
+
+/// What to do about a full disk.
+pub(crate) const MAKE_ROOM: &str = "; make room and run the same command again";
 
 const FULL: &str = "the server is busy: try later, or with fewer connections (-c)";
 
@@ -412,6 +418,14 @@ mod tests {
         let full = Failure::write("a", &io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!((full.kind(), full.is_quiet()), (Kind::Local, false));
         assert!(full.to_string().contains("make room"));
+        let quota = Failure::write("a", &io::Error::from(io::ErrorKind::QuotaExceeded));
+        assert_eq!(quota.kind(), Kind::Local);
+        assert!(quota.to_string().ends_with("; make room and run the same command again"), "{quota}");
+        let limit = Failure::write("a", &io::Error::from(io::ErrorKind::FileTooLarge));
+        assert!(
+            limit.to_string().ends_with("; the file system, or ulimit -f, allows no larger file"),
+            "{limit}"
+        );
         let pipe = Failure::write("standard output", &io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(pipe.is_quiet());
     }

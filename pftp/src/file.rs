@@ -7,7 +7,7 @@ pub use ascii::AsciiSink;
 pub(crate) use stream::Tee;
 pub use stream::{StreamSink, stdout};
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, Kind, MAKE_ROOM};
 use crate::journal::Journal;
 use bytes::Bytes;
 use ftp_proto::{Sink, TimeVal};
@@ -34,6 +34,9 @@ pub struct FileSink {
     /// Whether `part` is no longer ours to remove.
     released: AtomicBool,
 }
+
+/// Bytes of what the system calls a block of a file.
+const BLOCK: u64 = 512;
 
 const SUFFIX: &[u8] = b".pftp-part";
 
@@ -100,25 +103,23 @@ impl FileSink {
         facts.map(|facts| facts.len()).map_err(|error| Failure::local("cannot look at", &self.part, &error))
     }
 
-    /// Whether the file system has room for a file of `size` bytes, as far as it says.
+    /// Whether the file system has room for all `size` bytes of the file, before they come. One that does not tell has.
     ///
     /// # Errors
     /// A [`Failure`] of kind local if it has not.
     pub fn check_room(&self, size: u64) -> Result<(), Failure> {
-        let (Ok(system), Ok(file)) = (rustix::fs::fstatvfs(&self.file), self.file.metadata()) else {
+        let (Ok(facts), Ok(file)) = (rustix::fs::fstatvfs(&self.file), self.file.metadata()) else {
             return Ok(());
         };
-        let free = system.f_bavail.saturating_mul(system.f_frsize);
-        let missing = size.saturating_sub(file.blocks().saturating_mul(512));
-        // One without blocks does not say.
-        if system.f_blocks == 0 || missing <= free {
+        // Some of it is for root alone.
+        let free = if rustix::process::geteuid().is_root() { facts.f_bfree } else { facts.f_bavail };
+        let room = free.saturating_mul(facts.f_frsize).saturating_add(file.blocks().saturating_mul(BLOCK));
+        if facts.f_blocks == 0 || size <= room {
             return Ok(());
         }
-        let message = format!(
-            "no room for {}: it takes {missing} bytes more, and {free} are free; make room and run the same command again",
-            self.part.display()
-        );
-        Err(Failure::new(Kind::Local, message))
+        let part = self.part.display();
+        let message = format!("cannot write {part}: the file has {size} bytes, and there is room for {room}");
+        Err(Failure::new(Kind::Local, format!("{message}{MAKE_ROOM}")))
     }
 
     /// What is in the file is worth keeping even if nothing more comes.

@@ -6,9 +6,12 @@ use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
 use crate::verify::Checksum;
 use ftp_proto::{Arg, ArgError, Secret, Type};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +43,8 @@ pub struct Options {
     pub overwrite: bool,
     /// Neither progress nor notes.
     pub quiet: bool,
+    /// Whether data connections go to the host that a server's reply to PASV names, and not to the server.
+    pub trust_pasv_address: bool,
     /// What drives the sessions.
     pub transport: Transport,
     /// What the user asked for and does not get, each a line.
@@ -65,12 +70,18 @@ pub enum LogTarget {
 }
 
 impl Options {
-    /// Makes the best of a command line. Reads the config file, if there is one; touches nothing else.
+    /// Makes the best of a command line and the environment variable `PFTP_PASSWORD`. Reads the config file and the
+    /// password file, if there are any; touches nothing else.
     ///
     /// # Errors
     /// A [`Failure`] of kind syntax for what is malformed, of kind local for files here, of kind other for
     /// what contradicts itself.
     pub fn resolve(cli: &Cli) -> Result<Self, Failure> {
+        Self::resolve_with(cli, std::env::var_os(VARIABLE))
+    }
+
+    /// The same, with a password from the environment.
+    fn resolve_with(cli: &Cli, password: Option<OsString>) -> Result<Self, Failure> {
         let log = cli
             .log
             .as_deref()
@@ -79,7 +90,7 @@ impl Options {
         if to_stdout && log == Some(LogTarget::Stdout) {
             return Err(Failure::usage("-o - and -l - both want standard output"));
         }
-        let defaults = defaults(cli)?;
+        let defaults = defaults(cli, password)?;
         let urls = urls(cli)?;
         let representation = match cli.mode {
             Some(Mode::Binary) => Type::Image,
@@ -108,6 +119,7 @@ impl Options {
             fresh: cli.fresh,
             overwrite: cli.overwrite,
             quiet: cli.quiet,
+            trust_pasv_address: cli.trust_pasv_address,
             transport: cli.transport,
             warnings,
         })
@@ -129,7 +141,7 @@ fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn defaults(cli: &Cli) -> Result<Defaults, Failure> {
+fn defaults(cli: &Cli, environment: Option<OsString>) -> Result<Defaults, Failure> {
     let built_in = Defaults::default();
     let malformed =
         |option: &str, error: ArgError| Failure::new(Kind::Syntax, format!("the value of {option} {error}"));
@@ -137,11 +149,38 @@ fn defaults(cli: &Cli) -> Result<Defaults, Failure> {
         Some(name) => Arg::new(name.as_bytes().to_vec()).map_err(|error| malformed("-n", error))?,
         None => built_in.username,
     };
-    let password = match &cli.password {
-        Some(secret) => Secret::new(secret.as_bytes().to_vec()).map_err(|error| malformed("-P", error))?,
-        None => built_in.password,
+    let password = match (&cli.password, &cli.password_file) {
+        (Some(secret), _) => {
+            Some(Secret::new(secret.as_bytes().to_vec()).map_err(|error| malformed("-P", error))?)
+        }
+        (None, Some(path)) => Some(password_in(path)?),
+        (None, None) => None,
     };
-    Ok(Defaults { port: cli.port, username, password })
+    let user_password = match environment {
+        Some(secret) => Some(Secret::new(secret.into_vec()).map_err(|error| malformed(VARIABLE, error))?),
+        None => None,
+    };
+    Ok(Defaults { port: cli.port, username, password, user_password })
+}
+
+/// The environment variable that holds a password.
+const VARIABLE: &str = "PFTP_PASSWORD";
+
+/// The first line of this file, without its end.
+fn password_in(path: &Path) -> Result<Secret, Failure> {
+    const LONGEST: u64 = 64 * 1024;
+    let cannot = |error: io::Error| Failure::local("cannot read", path, &error);
+    let mut line = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    BufReader::new(file.take(LONGEST)).read_until(b'\n', &mut line).map_err(cannot)?;
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let malformed =
+        |what: &dyn Display| Failure::new(Kind::Syntax, format!("{}: the first line {what}", path.display()));
+    if line.is_empty() {
+        return Err(malformed(&"is empty; a password is expected there"));
+    }
+    Secret::new(line.to_vec()).map_err(|error| malformed(&error))
 }
 
 fn urls(cli: &Cli) -> Result<Vec<FtpUrl>, Failure> {

@@ -14,7 +14,7 @@ use crate::verify::Verification;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -25,8 +25,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Connections when nobody says how many, unless there are more sources.
-const CONNECTIONS: usize = 4;
+/// Connections at most when nobody says how many, unless there are more sources.
+const MOST_CHOSEN: usize = 16;
 
 /// Connections to one source at most, whatever is asked for: no server is known to allow more, and each is a
 /// thread.
@@ -102,8 +102,8 @@ impl Job<'_> {
             log,
             notes: Notes::start(self.options, self.destination, &planner)?,
             verification: Verification::start(self.options, self.destination)?,
-            measured: false,
             next_look: Instant::ZERO,
+            fitting: None,
             progress,
         };
         let result = drive(&mut planner, &mut transport, &mut here);
@@ -152,7 +152,7 @@ impl Job<'_> {
 
 fn settings(options: &Options, progress: &mut Progress) -> Settings {
     let named: usize = options.sources.iter().map(|source| source.connections).sum();
-    let wanted = options.connections.map_or_else(|| named.max(CONNECTIONS), NonZeroUsize::get);
+    let wanted = options.connections.map_or_else(|| named.max(MOST_CHOSEN), NonZeroUsize::get);
     let most = MOST_CONNECTIONS.saturating_mul(options.sources.len());
     if wanted > most {
         progress.warn(&format!("{wanted} connections are more than servers allow; using {most}"));
@@ -165,7 +165,8 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
     };
     Settings {
         sources: options.sources.iter().map(source).collect(),
-        connections: NonZeroUsize::new(wanted.min(most)).unwrap_or(NonZeroUsize::MIN),
+        connections: at_least_one(wanted.min(most)),
+        begin_with: at_least_one(options.connections.map_or(named, |_| wanted).min(most)),
         retries: options.retries,
         min_segment: options.min_segment.map_or(MIN_SEGMENT, Into::into),
         in_order: options.output == crate::options::Output::Stdout,
@@ -175,6 +176,10 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
     }
 }
 
+fn at_least_one(connections: usize) -> NonZeroUsize {
+    NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// What a session with `source` is told.
 fn config(options: &Options, source: &sources::Source) -> Config {
     let mut config = Config::default();
@@ -182,6 +187,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     config.password = source.password.clone();
     config.representation = options.representation;
     config.trace = options.log.is_some();
+    config.trust_pasv_address = options.trust_pasv_address;
     let timeouts = &mut config.timeouts;
     for patience in
         [&mut timeouts.connect, &mut timeouts.reply, &mut timeouts.data_connect, &mut timeouts.stall]
@@ -191,6 +197,8 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     for patience in [&mut timeouts.burst, &mut timeouts.completion, &mut timeouts.cut] {
         *patience = options.timeout.min(*patience);
     }
+    // Four replies, each of which may take its time, and not one that drips for ever.
+    timeouts.login = options.timeout.saturating_mul(4);
     config
 }
 
@@ -205,6 +213,8 @@ fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) ->
         signal_hook::flag::register_conditional_shutdown(signal, code, seen.clone())?;
         signal_hook::flag::register(signal, seen)?;
     }
+    // A file that grows past `ulimit -f` is an error to tell, and not the end of the program.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
@@ -239,9 +249,9 @@ struct Here<'a> {
     notes: Option<Notes>,
     /// The checksum, if one is asked for.
     verification: Option<Verification>,
-    /// Whether it has been looked if there is room for the file.
-    measured: bool,
     next_look: Instant,
+    /// The size of the file that there was last found to be room for, or not.
+    fitting: Option<u64>,
     progress: &'a mut Progress,
 }
 
@@ -249,6 +259,19 @@ impl Here<'_> {
     fn log(&mut self, write: impl FnOnce(&mut Log) -> Result<(), Failure>) {
         if let Some(Err(failure)) = self.log.as_mut().map(write) {
             self.progress.warn(&failure.to_string());
+        }
+    }
+
+    /// Ends the download if its file does not fit the disk, as soon as that can be known. Of several mirrors, one with
+    /// an absurd size may be outvoted: then the disk has the last word.
+    fn check_room(&mut self, planner: &Planner) {
+        let size = planner.size().filter(|_| self.sources.len() == 1);
+        if size == self.fitting {
+            return;
+        }
+        self.fitting = size;
+        if let Some(Err(failure)) = size.map(|size| self.destination.check_room(size)) {
+            self.stop(failure);
         }
     }
 
@@ -261,15 +284,6 @@ impl Here<'_> {
         // Fails when it is over.
         let _ = self.sender.send(Input::Stop(failure));
         (self.waker)();
-    }
-
-    /// Looks whether there is room for the file, once its size is known.
-    fn measure(&mut self, planner: &Planner) {
-        let (Some(size), false) = (planner.size(), self.measured) else { return };
-        self.measured = true;
-        if let Some(Err(failure)) = self.destination.resumable().map(|sink| sink.check_room(size)) {
-            self.stop(failure);
-        }
     }
 
     /// Has the journal written, if it is time to. When it is the next time.
@@ -345,7 +359,7 @@ impl Surroundings<io::Error> for Here<'_> {
     }
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        self.measure(planner);
+        self.check_room(planner);
         if let Some(verification) = &mut self.verification {
             verification.look(planner, now);
         }

@@ -3,7 +3,8 @@
 use crate::exit::{Failure, Kind};
 use crate::url::{self, FtpUrl, UrlError};
 use ftp_proto::{Arg, Config, Escaped, Secret, Type};
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// One server that has the file, and how to get at it there.
@@ -49,15 +50,29 @@ pub struct Defaults {
     pub port: u16,
     /// User.
     pub username: Arg,
-    /// Password.
-    pub password: Secret,
+    /// Password; `None` is [`user_password`](Self::user_password) for whoever has a name, and what an anonymous login
+    /// wants for the others.
+    pub password: Option<Secret>,
+    /// Password of those who log in under a name of their own. It is of no use to an anonymous login, and none of that
+    /// server's business.
+    pub user_password: Option<Secret>,
 }
+
+impl Defaults {
+    fn password(&self, username: &Arg) -> Secret {
+        let anonymous = ANONYMOUS.iter().any(|name| username.as_bytes().eq_ignore_ascii_case(name));
+        let of_user = self.user_password.as_ref().filter(|_| !anonymous);
+        self.password.as_ref().or(of_user).cloned().unwrap_or_else(|| Config::default().password)
+    }
+}
+
+/// The users who log in with any password (RFC 1635).
+const ANONYMOUS: [&[u8]; 2] = [b"anonymous", b"ftp"];
 
 impl Default for Defaults {
     /// Port 21 and anonymous login.
     fn default() -> Self {
-        let config = Config::default();
-        Self { port: FTP, username: config.username, password: config.password }
+        Self { port: FTP, username: Config::default().username, password: None, user_password: None }
     }
 }
 
@@ -67,11 +82,12 @@ impl Default for Defaults {
 pub fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for FtpUrl { server, path, .. } in urls {
+        let username = server.username.as_ref().unwrap_or(&defaults.username).clone();
         let source = Source {
             host: server.host.clone(),
             port: server.port.unwrap_or(defaults.port),
-            username: server.username.as_ref().unwrap_or(&defaults.username).clone(),
-            password: server.password.as_ref().unwrap_or(&defaults.password).clone(),
+            password: server.password.clone().unwrap_or_else(|| defaults.password(&username)),
+            username,
             path: path.clone(),
             connections: 1,
         };
@@ -112,12 +128,21 @@ pub fn parse_urls<'a>(urls: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<V
     urls.enumerate().map(parse).collect()
 }
 
+/// Bytes of a config file: more than anyone has mirrors for, and an end to what is none.
+const LARGEST: u64 = 1024 * 1024;
+
 /// Reads and parses a config file.
 ///
 /// # Errors
-/// A [`Failure`]: of kind local if the file cannot be read, else with the number of the wrong line.
+/// A [`Failure`]: of kind local if the file cannot be read, of kind syntax if it is larger than 1 MiB, else with the number of the wrong line.
 pub fn read_config(path: &Path) -> Result<Vec<FtpUrl>, Failure> {
-    let text = fs::read(path).map_err(|error| Failure::local("cannot read", path, &error))?;
+    let cannot = |error: io::Error| Failure::local("cannot read", path, &error);
+    let mut text = Vec::new();
+    File::open(path).map_err(cannot)?.take(LARGEST + 1).read_to_end(&mut text).map_err(cannot)?;
+    if text.len() as u64 > LARGEST {
+        let message = format!("{}: is larger than a config file may be: {LARGEST} bytes", path.display());
+        return Err(Failure::new(Kind::Syntax, message));
+    }
     parse_config(&text).map_err(|error| Failure::new(Kind::Syntax, format!("{}: {error}", path.display())))
 }
 

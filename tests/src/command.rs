@@ -24,6 +24,8 @@ pub struct Pftp {
     dir: TempDir,
     args: Vec<OsString>,
     stdout: Stdio,
+    environment: Vec<(String, OsString)>,
+    wrapper: Vec<OsString>,
 }
 
 impl Pftp {
@@ -36,7 +38,7 @@ impl Pftp {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let transport = std::env::var_os("PFTP_TESTS_TRANSPORT").map(|kind| ["--transport".into(), kind]);
         let args = transport.into_iter().flatten().chain(args.into_iter().map(Into::into)).collect();
-        Self { dir, args, stdout: Stdio::piped() }
+        Self { dir, args, stdout: Stdio::piped(), environment: Vec::new(), wrapper: Vec::new() }
     }
 
     /// With one more argument.
@@ -54,9 +56,26 @@ impl Pftp {
         self
     }
 
+    /// A path in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// In this directory, which a run before has left.
     pub fn in_dir(mut self, dir: TempDir) -> Self {
         self.dir = dir;
+        self
+    }
+
+    /// With this in its environment.
+    pub fn with_env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Run by this command, which gets its name and its arguments behind its own.
+    pub fn under<T: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = T>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
         self
     }
 
@@ -71,8 +90,10 @@ impl Pftp {
     /// # Panics
     /// If it cannot be started.
     pub fn start(self) -> Running {
-        let mut command = Command::new(binary::pftp());
-        command.args(&self.args).current_dir(self.dir.path());
+        let mut words = self.wrapper.into_iter().chain([binary::pftp().into()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).args(&self.args).current_dir(self.dir.path());
+        command.env_remove("PFTP_PASSWORD").envs(self.environment);
         command.stdin(Stdio::null()).stdout(self.stdout).stderr(Stdio::piped());
         let mut child = command.spawn().expect("pftp starts");
         // The command holds what the standard output goes to.
@@ -224,6 +245,13 @@ impl Done {
         let read = fs::read(self.dir.path().join(name));
         read.unwrap_or_else(|error| panic!("{name}: {error}; {}", self.stderr))
     }
+}
+
+/// The most memory that the process had resident so far, in KiB; `None` when it has ended.
+pub fn peak_memory(pid: Pid) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 /// Waits until this is so, which something else sees to.

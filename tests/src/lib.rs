@@ -1,8 +1,12 @@
-//! What the tests of pftp share: a model FTP server with its driver on loopback sockets, and real FTP servers.
+//! What the tests of pftp share: a model FTP server with its driver on loopback sockets, real FTP servers, and the checks
+//! of the fuzz targets.
 
 pub mod binary;
 pub mod command;
+pub mod dialog;
+pub mod fuzzing;
 pub mod loopback;
 pub mod model;
+pub mod raw;
 pub mod servers;
 pub mod sim;

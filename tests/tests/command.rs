@@ -14,6 +14,8 @@ mod config;
 mod dialects;
 #[path = "command/lies.rs"]
 mod lies;
+#[path = "command/local.rs"]
+mod local;
 #[path = "command/lock_step.rs"]
 mod lock_step;
 #[path = "command/log.rs"]

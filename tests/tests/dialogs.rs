@@ -1,16 +1,14 @@
-//! Dialogs between a session and a server, played to [`ftp_proto::Session`]: see `dialogs/script.rs` for the
+//! Dialogs between a session and a server, played to [`ftp_proto::Session`]: see `src/dialog.rs` for the
 //! form of the files in `tests/dialogs`.
 
 #[path = "dialogs/run.rs"]
 mod run;
-#[path = "dialogs/script.rs"]
-mod script;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use pftp_tests::dialog::Script;
 use run::{Portions, run};
-use script::Script;
 
 fn directory() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs"))
@@ -76,8 +74,13 @@ dialogs! {
     burst_reset
     commands
     commands_in_burst
+    completion_and_421
+    completion_and_control_closed
+    completion_and_nonsense
+    completion_and_silence
     completion_before_data_connected
     completion_before_data_end
+    completion_twice_before_data_end
     completion_without_data
     connect_refused
     cut
@@ -115,10 +118,12 @@ dialogs! {
     facts_by_mlst_behind_rest
     facts_by_mlst_beside_rest
     facts_by_mlst_of_two
+    facts_by_mlst_without_end
     facts_nonsense
     facts_refused
     features
     features_unknown
+    features_without_end
     greeting_421
     greeting_closed
     greeting_delayed
@@ -134,12 +139,16 @@ dialogs! {
     marks_without_end
     no_mark
     overrun
+    overrun_allowed
     overrun_by_one
     passive_refused
     passive_refused_in_burst
     pasv_and_rest_refused_two_at_a_time
     pasv_names_a_foreign_host
+    pasv_names_a_trusted_host
+    pasv_names_no_host
     pasv_nonsense
+    pasv_trusted_over_ipv6
     preliminary_without_end
     quit_after_cut
     quit_connecting
@@ -151,8 +160,10 @@ dialogs! {
     quit_transfer
     range_empty
     ranges
+    reply_after_too_many_empty_lines
     reply_malformed
     reply_odd
+    reply_of_too_many_lines
     reply_too_long
     requests_before_and_after_ready
     rest_refused
@@ -168,6 +179,9 @@ dialogs! {
     retr_refused_before_data_connected
     retr_strange
     retr_transient
+    secret_echoed
+    secret_echoed_in_no_reply
+    secret_echoed_too_short
     short
     short_of_the_range
     shrink_after_end
@@ -189,6 +203,9 @@ dialogs! {
     timer_data_connect
     timer_data_refused
     timer_greeting
+    timer_login
+    timer_login_ends_with_it
+    timer_login_in_lock_step
     timer_reply
     timer_spoiled
     timer_stall

@@ -3,18 +3,11 @@
 use std::fs;
 use std::io::Read as _;
 
-use pftp_tests::command::{Pftp, until};
+use pftp_tests::command::{Pftp, peak_memory, until};
 use pftp_tests::loopback::Server;
 use pftp_tests::model::{File, Model, Tree};
 
 const SIZE: u64 = 2 << 30;
-
-/// The most memory that the process had resident so far, in KiB; `None` when it has ended.
-fn peak_memory(pid: rustix::process::Pid) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
-}
 
 fn is_whole(mut found: fs::File, file: &File) -> bool {
     let (mut wanted, mut got) = (vec![0; 1 << 20], vec![0; 1 << 20]);

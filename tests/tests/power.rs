@@ -96,7 +96,7 @@ impl Surroundings<Infallible> for Run {
     }
 
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        Ok(self.sink.has(offset, bytes))
+        Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
     }
 
     fn retract(&mut self, planner: &Planner) {

@@ -10,6 +10,8 @@ mod neighbours;
 mod sessions;
 #[path = "transport/support.rs"]
 mod support;
+#[path = "transport/urgent.rs"]
+mod urgent;
 
 /// The tests: a module for each transport.
 mod over {
@@ -27,7 +29,7 @@ mod over {
                             to_abandon_ends_sessions_too
                         }
                         neighbours::{
-                            one_floods_with_blank_lines
+                            one_floods_with_negotiation
                             one_floods_with_replies
                             one_hangs_in_a_dialogue
                             one_is_quicker_than_its_sink
@@ -43,6 +45,7 @@ mod over {
                             sinks_of_their_own
                             the_end_of_a_part_can_be_moved
                         }
+                        urgent::{urgent_data_are_a_part_of_the_file}
                     }
                 }
             )*

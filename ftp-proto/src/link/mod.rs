@@ -185,7 +185,7 @@ impl<S: Sink + ?Sized> Link<S> {
     pub fn wants(&self, channel: Channel) -> Interest {
         match channel {
             Channel::Control => {
-                Interest { read: !self.session.is_closed(), write: !self.session.transmit().is_empty() }
+                Interest { read: self.session.listens(), write: !self.session.transmit().is_empty() }
             }
             Channel::Data => Interest { read: self.session.window().is_some(), write: false },
         }

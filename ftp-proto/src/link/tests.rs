@@ -1,7 +1,7 @@
 extern crate std;
 
 use super::*;
-use crate::arg::Arg;
+use crate::arg::{Arg, Secret};
 use crate::error::{Error, Timer};
 use crate::event::{End, Finish, Retrieve};
 use alloc::vec::Vec;
@@ -228,4 +228,22 @@ fn ranges_that_do_not_touch_are_reported_apart() {
     link.handle_timeout(after(50));
     let written = outputs(&mut link).into_iter().filter(|output| matches!(output, LinkOutput::Written(_)));
     assert_eq!(written.collect::<Vec<_>>(), [LinkOutput::Written(0..3), LinkOutput::Written(20..23)]);
+}
+
+#[test]
+fn nothing_secret_is_in_debug() {
+    let secret = |text| Secret::new(text).unwrap();
+    let config = Config { password: secret("hunter2"), account: Some(secret("lagoon")), ..Config::default() };
+    let config = Arc::new(config);
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 21));
+    let mut link = Link::new(config.clone(), peer, Memory::with_room(0), Instant::ZERO);
+    link.change(Channel::Control, Change::Connected, Instant::ZERO);
+    link.read(Channel::Control, b"220 hi\r\n", Instant::ZERO);
+    assert!(link.write_buf(Channel::Control).windows(7).any(|part| part == b"hunter2"));
+    link.read(Channel::Control, b"331 not hunter2\r\n", Instant::ZERO);
+    let shown = format!("{link:?} {:?} {config:?}", link.session());
+    let as_numbers = format!("{:?}", b"hunter2");
+    for secret in ["hunter2", "lagoon", as_numbers.trim_matches(['[', ']'])] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }

@@ -9,7 +9,10 @@ type Outcome = (Vec<Reply>, Option<ReplyError>);
 
 /// All replies of `stream`, pushed in pieces of the lengths that `pieces` repeats.
 fn parse(limit: usize, stream: &[u8], pieces: &[usize]) -> Outcome {
-    let mut parser = ReplyParser::new(limit);
+    parse_with(ReplyParser::new(limit), stream, pieces)
+}
+
+fn parse_with(mut parser: ReplyParser, stream: &[u8], pieces: &[usize]) -> Outcome {
     let mut replies = Vec::new();
     let mut rest = stream;
     for piece in pieces.iter().cycle() {
@@ -211,16 +214,29 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec_of(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn lines_are_counted_reply_by_reply() {
+    let limited = |stream: &[u8]| parse_with(ReplyParser::new(100).with_max_lines(2), stream, &[3]);
+    let (replies, error) = limited(b"211-a\r\n211 b\r\n\r\n200 c\r\n211-d\n e\n f\n211 g\n");
+    assert_eq!(replies.len(), 2);
+    assert_eq!(error, Some(ReplyError::TooManyLines { limit: 2 }));
+    assert_eq!(limited(b"\n\n\n").1, Some(ReplyError::TooManyLines { limit: 2 }));
+}
+
 proptest! {
     #[test]
     fn chunking_changes_nothing(
         stream in stream(),
         limit in 0_usize..80,
+        lines in 0_usize..8,
         pieces in vec_of(1_usize..9, 1..8),
     ) {
-        let want = parse(limit, &stream, &[usize::MAX]);
-        prop_assert_eq!(&parse(limit, &stream, &[1]), &want);
-        prop_assert_eq!(&parse(limit, &stream, &pieces), &want);
+        let parse = |pieces: &[usize]| {
+            parse_with(ReplyParser::new(limit).with_max_lines(lines), &stream, pieces)
+        };
+        let want = parse(&[usize::MAX]);
+        prop_assert_eq!(&parse(&[1]), &want);
+        prop_assert_eq!(&parse(&pieces), &want);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Session;
 use super::pipeline::Purpose;
 use crate::arg::Arg;
 use crate::command::{Command, Type, Verb};
+use crate::error::{Error, PeerFault};
 use crate::event::{Event, RequestId};
 use crate::meaning::{self, Facts};
 use crate::reply::Reply;
@@ -34,6 +35,10 @@ impl Session {
 
     /// The final reply to SIZE, MDTM or MLST.
     pub(super) fn on_facts(&mut self, id: RequestId, verb: Verb, reply: &Reply) {
+        let limit = self.config.limits.mlst_lines;
+        if verb == Verb::Mlst && reply.raw_lines().nth(limit).is_some() {
+            return self.fail(Error::Peer(PeerFault::TooManyLines { verb, limit }));
+        }
         let Some(at) = self.inquiries.iter().position(|inquiry| inquiry.id == id) else { return };
         let Some(inquiry) = self.inquiries.get_mut(at) else { return };
         inquiry.open = inquiry.open.saturating_sub(1);

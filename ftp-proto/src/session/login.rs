@@ -13,7 +13,9 @@ impl Session {
     /// The first reply (RFC 959 §5.4, "Connection Establishment"): 220, or 120 before it.
     pub(super) fn on_greeting(&mut self, reply: Reply) {
         match reply.code().severity() {
-            Severity::Preliminary => self.count_stray(),
+            Severity::Preliminary => {
+                self.count_stray(self.config.limits.preliminary_replies, PeerFault::TooManyPreliminary);
+            }
             Severity::Completion => {
                 self.phase = Phase::Login;
                 self.push_login();
@@ -57,6 +59,10 @@ impl Session {
 
     /// The reply to FEAT (RFC 2389 §3.2); a server without it is a server without features.
     pub(super) fn on_features(&mut self, reply: &Reply) {
+        let limit = self.config.limits.feat_lines;
+        if reply.raw_lines().nth(limit).is_some() {
+            return self.fail(Error::Peer(PeerFault::TooManyLines { verb: Verb::Feat, limit }));
+        }
         let features = meaning::feat(reply).unwrap_or_default();
         self.ready(features);
     }

@@ -2,6 +2,7 @@
 
 mod facts;
 mod login;
+mod masking;
 mod pipeline;
 mod timers;
 mod transfer;
@@ -20,6 +21,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use bytes::Bytes;
+use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Range;
 use facts::Inquiry;
@@ -53,12 +55,13 @@ enum Phase {
 ///
 /// Outputs queue; none has to be taken between two calls. Whatever a server does ends at worst in
 /// [`Event::Closed`].
-#[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
     peer: SocketAddr,
     phase: Phase,
     logged_in: bool,
+    /// Whether PASS or ACCT has been sent, so that the server may echo what was in it.
+    secret_told: bool,
     /// Whether the next transfer asks with EPSV.
     epsv: bool,
     /// Whether an earlier REST may still be in force at the server: it was answered, its RETR refused.
@@ -72,6 +75,8 @@ pub struct Session {
     fenced: bool,
     /// Replies in a row that answer no command: 120 before the greeting, and those to a cut transfer.
     strays: u32,
+    /// Why the session ends as soon as the data that are still coming have come.
+    parting: Option<Error>,
     marks: Marks,
     outputs: VecDeque<Output>,
 }
@@ -84,15 +89,17 @@ impl Session {
             peer,
             phase: Phase::Connecting,
             logged_in: false,
-            epsv: config.epsv,
+            secret_told: false,
+            epsv: config.epsv && !(config.trust_pasv_address && peer.is_ipv4()),
             stale_restart: false,
-            replies: ReplyParser::new(config.limits.reply_bytes),
+            replies: ReplyParser::new(config.limits.reply_bytes).with_max_lines(config.limits.reply_lines),
             pipeline: Pipeline::new(config.pipeline.get()),
             requests: VecDeque::new(),
             inquiries: VecDeque::new(),
             transfer: None,
             fenced: false,
             strays: 0,
+            parting: None,
             marks: Marks::new(now),
             outputs: VecDeque::new(),
             config,
@@ -150,24 +157,23 @@ impl Session {
 
     /// Takes bytes read from the control connection, in any portions.
     pub fn handle_control(&mut self, bytes: &[u8], now: Instant) {
-        if self.phase == Phase::Closed {
+        if !self.listens() {
             return;
         }
         self.replies.push(bytes);
-        while self.phase != Phase::Closed {
+        while self.listens() {
             match self.replies.next() {
                 Ok(Some(reply)) => {
                     self.marks.control = now;
                     for line in reply.raw_lines() {
                         if self.config.trace {
-                            let line = Line::Received(Bytes::copy_from_slice(line));
-                            self.outputs.push_back(Output::Event(Event::Wire(line)));
+                            self.event(Event::Wire(Line::Received(Bytes::copy_from_slice(line))));
                         }
                     }
                     self.on_reply(reply, now);
                 }
                 Ok(None) => break,
-                Err(error) => self.fail(Error::Peer(PeerFault::Reply(error))),
+                Err(error) => self.part(Error::Peer(PeerFault::Reply(error)), Self::fail),
             }
         }
         self.pump(now);
@@ -182,7 +188,7 @@ impl Session {
             (Channel::Control, Change::Connected) => {
                 if self.phase == Phase::Connecting {
                     self.phase = Phase::Greeting;
-                    self.marks.control = now;
+                    (self.marks.connected, self.marks.control) = (now, now);
                     self.event(Event::Connected);
                 }
             }
@@ -192,7 +198,11 @@ impl Session {
             (Channel::Control, Change::Ended(end)) => {
                 let cause = if end == End::Fin { Cause::Ended } else { Cause::Reset };
                 let error = Error::Connection(Channel::Control, cause);
-                if self.pipeline.unanswered() > 0 { self.fail_in_step(error) } else { self.fail(error) }
+                if self.pipeline.unanswered() > 0 {
+                    self.fail_in_step(error)
+                } else {
+                    self.part(error, Self::fail)
+                }
             }
             (Channel::Data, change) => self.on_data(change, now),
         }
@@ -237,6 +247,12 @@ impl Session {
         self.phase == Phase::Closed
     }
 
+    /// Whether anything that comes on the control connection still matters.
+    #[must_use]
+    pub(crate) fn listens(&self) -> bool {
+        self.phase != Phase::Closed && self.parting.is_none()
+    }
+
     /// Where in the file the next bytes of the open data connection belong. Bytes that do not fit are to be
     /// dropped, but reported to [`received`](Self::received) with the others. The range is empty where the end of the data is
     /// awaited and no byte. `None` when no data connection is open, and as long as the reply to REST is
@@ -268,14 +284,14 @@ impl Session {
             return self.on_greeting(reply);
         }
         if reply.code().get() == 421 {
-            return self.fail(Error::Refused { verb: None, reply });
+            return self.part(Error::Refused { verb: None, reply }, Self::fail);
         }
         if self.fenced && transfer::may_come_again(&reply) {
-            return self.count_stray();
+            return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
         }
         let limit = self.config.limits.preliminary_replies;
         let Some(front) = self.pipeline.front() else {
-            return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
+            return self.part(Error::Peer(PeerFault::Unsolicited(reply)), Self::fail_in_step);
         };
         if reply.code().severity() == Severity::Preliminary {
             front.preliminary = front.preliminary.saturating_add(1);
@@ -312,10 +328,10 @@ impl Session {
         }
     }
 
-    fn count_stray(&mut self) {
+    fn count_stray(&mut self, limit: u32, fault: PeerFault) {
         self.strays = self.strays.saturating_add(1);
-        if self.strays > self.config.limits.preliminary_replies {
-            self.fail(Error::Peer(PeerFault::TooManyPreliminary));
+        if self.strays > limit {
+            self.fail(Error::Peer(fault));
         }
     }
 
@@ -323,6 +339,9 @@ impl Session {
     fn pump(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Login | Phase::Ready) {
             return;
+        }
+        if self.parting.is_some() {
+            return self.depart();
         }
         while self.transfer.is_none() {
             match self.requests.pop_front() {
@@ -334,22 +353,43 @@ impl Session {
         }
         while let Some(command) = self.pipeline.send_next() {
             self.marks.control = now;
+            self.secret_told |= matches!(command, Command::Pass(_) | Command::Acct(_));
             self.trace(|| Line::Sent(command.masked()));
         }
     }
 
     fn trace(&mut self, line: impl FnOnce() -> Line) {
         if self.config.trace {
-            self.outputs.push_back(Output::Event(Event::Wire(line())));
+            self.event(Event::Wire(line()));
         }
     }
 
     fn event(&mut self, event: Event) {
+        let event = self.masked(event);
         self.outputs.push_back(Output::Event(event));
     }
 
     fn action(&mut self, action: Action) {
         self.outputs.push_back(Output::Action(action));
+    }
+
+    /// Ends the session, but not before the data have come of a transfer that the server has called complete: they are
+    /// on their way. Without such a transfer it ends by `fail`.
+    fn part(&mut self, error: Error, fail: fn(&mut Self, Error)) {
+        if self.transfer.as_ref().is_some_and(Transfer::is_completed) {
+            self.parting = Some(error);
+        } else {
+            fail(self, error);
+        }
+    }
+
+    /// Ends a session that is parting once its transfer is over.
+    fn depart(&mut self) {
+        if self.transfer.is_none()
+            && let Some(error) = self.parting.take()
+        {
+            self.fail(error);
+        }
     }
 
     /// Ends the session with an error that a burst may have caused, unless a cut may have.
@@ -372,6 +412,19 @@ impl Session {
         self.inquiries.clear();
         self.action(Action::Close(Channel::Control));
         self.event(Event::Closed(error));
+    }
+}
+
+/// Where it stands. Nothing of what was said, in which there may be secrets.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .field("phase", &self.phase)
+            .field("unanswered", &self.pipeline.unanswered())
+            .field("requests", &self.requests.len())
+            .field("window", &self.window())
+            .finish_non_exhaustive()
     }
 }
 

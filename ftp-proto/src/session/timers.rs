@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub(super) struct Marks {
     /// The session was started.
     pub(super) started: Instant,
+    /// The control connection came up.
+    pub(super) connected: Instant,
     /// The control connection came up, bytes were sent on it, or a reply came.
     pub(super) control: Instant,
     /// The data connection was asked for, came up, could be read, brought bytes, or ended.
@@ -18,7 +20,7 @@ pub(super) struct Marks {
 
 impl Marks {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { started: now, control: now, data: now }
+        Self { started: now, connected: now, control: now, data: now }
     }
 }
 
@@ -28,8 +30,11 @@ impl Session {
         match self.phase {
             Phase::Closed => None,
             Phase::Connecting => Some((self.marks.started + timeouts.connect, Timer::Connect)),
-            Phase::Greeting => Some((self.marks.control + timeouts.reply, Timer::Reply)),
+            Phase::Greeting => {
+                Some(self.login_deadline().min((self.marks.control + timeouts.reply, Timer::Reply)))
+            }
             Phase::Login | Phase::Ready => {
+                let login = (self.phase == Phase::Login).then(|| self.login_deadline());
                 // As long as nobody may read, no byte can be late.
                 let readable = !self.pipeline.before_transfer();
                 let timer = self.transfer.as_ref().and_then(|transfer| transfer.waits_for());
@@ -41,9 +46,14 @@ impl Session {
                     };
                     (self.marks.data + patience, timer)
                 });
-                [data, self.control_deadline(data.is_some())].into_iter().flatten().min()
+                [login, data, self.control_deadline(data.is_some())].into_iter().flatten().min()
             }
         }
+    }
+
+    /// The deadline of all that comes before [`Event::Ready`](crate::Event::Ready).
+    fn login_deadline(&self) -> (Instant, Timer) {
+        (self.marks.connected + self.config.timeouts.login, Timer::Login)
     }
 
     /// The deadline of the next reply. None for RETR alone while its data connection has one.
@@ -68,7 +78,7 @@ impl Session {
         match (timer, failed) {
             (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
             // Where a burst is under way and no transfer has begun, its RETR may have been lost.
-            (Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {
+            (Timer::Login | Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {
                 self.fail_in_step(Error::Timeout(timer));
             }
             (Timer::Connect | Timer::DataConnect | Timer::Cut, _) => self.fail(Error::Timeout(timer)),

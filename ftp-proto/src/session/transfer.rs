@@ -25,7 +25,7 @@ use crate::error::{Cause, Error, PeerFault, Timer};
 use crate::meaning;
 use crate::reply::Reply;
 use crate::time::Instant;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
 /// The data connection of a transfer.
@@ -51,10 +51,14 @@ pub(super) struct Transfer {
     mark: bool,
     /// Data have come, wanted or not.
     bytes: bool,
+    /// Bytes that came past the end of the file.
+    excess: u64,
     /// The final reply to RETR.
     outcome: Option<Reply>,
     /// EPSV, PASV or REST was refused while RETR was under way.
     spoiled: Option<(Verb, Reply)>,
+    /// The caller has been told of that.
+    told: bool,
 }
 
 impl Transfer {
@@ -80,6 +84,11 @@ impl Transfer {
             (Data::Open, _) => Some(Timer::Stall),
             (Data::Connecting, Some(_)) | (Data::Ended(_) | Data::Failed(_), _) => Some(Timer::Completion),
         }
+    }
+
+    /// Whether the server has called it complete, while data are still to come.
+    pub(super) fn is_completed(&self) -> bool {
+        self.has_connection() && self.outcome.as_ref().is_some_and(|reply| reply.code().is_completion())
     }
 
     /// Why the data connection could not be made.
@@ -119,8 +128,10 @@ impl Session {
             data: Data::None,
             mark: false,
             bytes: false,
+            excess: 0,
             outcome: None,
             spoiled: None,
+            told: false,
         });
         self.push_transfer();
     }
@@ -164,17 +175,18 @@ impl Session {
 
     /// The final reply to EPSV or PASV.
     fn on_passive(&mut self, verb: Verb, reply: Reply, now: Instant) {
-        let port = match verb {
-            Verb::Epsv => meaning::epsv(&reply),
-            _ => meaning::pasv(&reply).map(|(_, port)| port),
+        let named = match verb {
+            Verb::Epsv => meaning::epsv(&reply).map(|port| (None, port)),
+            _ => meaning::pasv(&reply).map(|(host, port)| (Some(host), port)),
         };
-        let Some(port) = port else { return self.on_no_port(verb, reply) };
+        let Some((host, port)) = named else { return self.on_no_port(verb, reply) };
         let Some(transfer) = &mut self.transfer else { return };
         transfer.data = Data::Connecting;
         self.marks.data = now;
-        // Always the control connection's peer, whatever host a 227 names: a server behind NAT
-        // names a wrong one, a hostile one somebody else.
-        self.action(Action::Connect(SocketAddr::new(self.peer.ip(), port)));
+        // 0.0.0.0 is no host, and some servers name it.
+        let trusted = host.filter(|host| self.config.trust_pasv_address && !host.is_unspecified());
+        let host = trusted.map_or_else(|| self.peer.ip(), IpAddr::V4);
+        self.action(Action::Connect(SocketAddr::new(host, port)));
     }
 
     /// EPSV or PASV was refused, or answered with nonsense. PASV may do better than the latter, unless RETR
@@ -216,12 +228,27 @@ impl Session {
         match transfer.spoiled.take() {
             Some((Verb::Epsv, _)) => self.push_transfer(),
             Some((verb, reply)) => {
-                let id = transfer.id;
+                let (id, told) = (transfer.id, transfer.told);
                 self.drop_data();
                 self.transfer = None;
-                self.event(Event::Refused(id, verb, reply));
+                if !told {
+                    self.event(Event::Refused(id, verb, reply));
+                }
             }
             None => {}
+        }
+    }
+
+    /// What spoiled the transfer is final, unless PASV may do better: it is told before the server has noticed that
+    /// nobody takes what it sends, as that may be never.
+    fn tell_refusal(&mut self) {
+        let Some(transfer) = &mut self.transfer else { return };
+        let Some((verb, reply)) = transfer.spoiled.as_ref().filter(|(verb, _)| *verb != Verb::Epsv) else {
+            return;
+        };
+        if !core::mem::replace(&mut transfer.told, true) {
+            let event = Event::Refused(transfer.id, *verb, reply.clone());
+            self.event(event);
         }
     }
 
@@ -233,6 +260,7 @@ impl Session {
         if transfer.spoiled.is_some() {
             // The server sends, or tries to, what nobody takes: as after a cut.
             self.abandon(now);
+            self.tell_refusal();
             return self.settle_spoiled();
         }
         if !core::mem::replace(&mut transfer.mark, true) {
@@ -298,18 +326,31 @@ impl Session {
             transfer.bytes = true;
             self.pipeline.end_burst();
         }
-        match transfer.part.until {
-            Until::Size(size) if len > room => self.fail(Error::Peer(PeerFault::Overrun { size })),
-            _ => self.settle(now),
+        let until = transfer.part.until;
+        match until {
+            Until::Size(size) => self.on_excess(len.saturating_sub(room), size, now),
+            Until::Eof | Until::Offset(_) => self.settle(now),
+        }
+    }
+
+    /// So many more bytes have come past the end of the file, which is at `size`.
+    fn on_excess(&mut self, bytes: u64, size: u64, now: Instant) {
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.excess = transfer.excess.saturating_add(bytes);
+        if transfer.excess > self.config.limits.bytes_past_end {
+            self.fail(Error::Peer(PeerFault::Overrun { size }));
+        } else {
+            self.settle(now);
         }
     }
 
     pub(super) fn shrink_transfer(&mut self, id: RequestId, until: Until, now: Instant) {
         let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id == id) else { return };
         transfer.part.until = until;
+        let at = transfer.at;
         match until {
-            Until::Size(size) if transfer.at > size => self.fail(Error::Peer(PeerFault::Overrun { size })),
-            _ => self.settle(now),
+            Until::Size(size) => self.on_excess(at.saturating_sub(size), size, now),
+            Until::Eof | Until::Offset(_) => self.settle(now),
         }
     }
 

@@ -5,8 +5,12 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
 fn resolve(args: &[&str]) -> Result<Options, Failure> {
+    resolve_with(args, None)
+}
+
+fn resolve_with(args: &[&str], password: Option<&str>) -> Result<Options, Failure> {
     match Cli::parse_from_args(["pftp"].iter().chain(args))? {
-        Invocation::Download(cli) => Options::resolve(&cli),
+        Invocation::Download(cli) => Options::resolve_with(&cli, password.map(OsString::from)),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -176,4 +180,51 @@ fn one_connection_where_order_matters() {
 fn no_password_is_shown() {
     let shown = format!("{:?}", options(&["-P", "hunter2", "ftp://bob:hunter3@host/f"]));
     assert!(!shown.contains("hunter"), "{shown}");
+}
+
+/// The passwords of the sources.
+fn passwords(args: &[&str], environment: Option<&str>) -> Vec<String> {
+    let options = resolve_with(args, environment).unwrap_or_else(|failure| panic!("{args:?}: {failure}"));
+    let text = |source: &Source| String::from_utf8(source.password.expose().to_vec()).unwrap();
+    options.sources.iter().map(text).collect()
+}
+
+#[test]
+fn a_password_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let file = path.to_str().unwrap();
+    let args = ["-n", "bob", "--password-file", file, "ftp://a/f", "ftp://eve:x@b/f"];
+    for (content, password) in [
+        (&b"pw"[..], "pw"),
+        (b"pw\n", "pw"),
+        (b"p w \r\nsecond\n", "p w "),
+        ("p\u{fc}\n".as_bytes(), "p\u{fc}"),
+    ] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(passwords(&args, Some("other")), [password, "x"]);
+    }
+    for (content, says) in [
+        (&b""[..], "password: the first line is empty"),
+        (b"\npw\n", "is empty"),
+        (b"hun\0ter2\n", "password: the first line holds CR, LF or NUL at byte 3"),
+        (b"hun\rter2\n", "holds CR, LF or NUL"),
+    ] {
+        fs::write(&path, content).unwrap();
+        refused(&args, Kind::Syntax, says);
+    }
+    fs::remove_file(&path).unwrap();
+    refused(&args, Kind::Local, "cannot read ");
+}
+
+#[test]
+fn a_password_from_the_environment() {
+    let guest = "user@localhost.localnet";
+    assert_eq!(passwords(&["-n", "bob", URL], Some("pw")), ["pw"]);
+    assert_eq!(passwords(&["-n", "bob", "-P", "x", URL], Some("pw")), ["x"]);
+    assert_eq!(passwords(&["ftp://bob@h/f", "ftp://eve:x@h/f", "ftp://h/f"], Some("pw")), ["pw", "x", guest]);
+    assert_eq!(passwords(&["-n", "Anonymous", "ftp://h/f", "ftp://ftp@h/f"], Some("pw")), [guest, guest]);
+    assert_eq!(passwords(&["-n", "bob", URL], Some("")), [""]);
+    let failure = resolve_with(&["-n", "bob", URL], Some("hun\nter2")).unwrap_err();
+    assert_eq!(failure.to_string(), "the value of PFTP_PASSWORD holds CR, LF or NUL at byte 3");
 }

@@ -1,11 +1,12 @@
 //! A session as the planner sees it.
 
-use super::SeamId;
 use super::mirror::PathForm;
 use super::rate::Rate;
 use super::segment::Running;
+use super::{RangeSet, SeamId};
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How far a session has come.
@@ -33,27 +34,48 @@ pub(super) struct Segment {
     pub(super) peak: u64,
     /// It is to end where it is; what it was to fetch beyond that, others will.
     pub(super) letting_go: bool,
+    /// Where what it has written may have been written over, before that was reported.
+    pub(super) spoiled: RangeSet,
+    /// How often in a row the part was taken from a transfer that had brought nothing of it.
+    pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
     pub(super) vote: Option<SeamId>,
 }
 
 impl Segment {
     /// The part from `start` on, asked for at `asked`.
-    pub(super) const fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
-        Self { request, start, at: start, until, asked, peak: 0, letting_go: false, vote: None }
+    pub(super) fn new(request: RequestId, start: u64, until: Until, asked: Instant) -> Self {
+        Self {
+            request,
+            start,
+            at: start,
+            until,
+            asked,
+            peak: 0,
+            letting_go: false,
+            spoiled: RangeSet::new(),
+            taken: 0,
+            vote: None,
+        }
     }
 
-    /// The bytes up to `at` have come.
-    pub(super) fn advance(&mut self, at: u64, now: Instant) {
-        self.at = at;
-        let bytes = u128::from(at.saturating_sub(self.start));
+    /// These bytes have come. What of the segment lies before them, has not, and will not come any more.
+    pub(super) fn advance(&mut self, range: &Range<u64>, now: Instant) -> Range<u64> {
+        if range.end <= self.at || range.start > self.until.end() {
+            return self.at..self.at;
+        }
+        let skipped = self.at..range.start.max(self.at);
+        self.at = range.end;
+        let bytes = u128::from(self.at.saturating_sub(self.start));
         let rate = bytes.saturating_mul(1000) / now.since(self.asked).as_millis().max(1);
         self.peak = self.peak.max(u64::try_from(rate).unwrap_or(u64::MAX));
+        skipped
     }
 }
 
 /// How long a transfer may take to its first byte before others may take it over: that many times as long as is usual, and
-/// some time that a busy server may need.
+/// some time that a busy server may need. All that doubles each time it happens to a part, or two slow sessions would take
+/// it from each other for ever.
 const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
 
 /// A session.
@@ -63,6 +85,8 @@ pub(super) struct Connection {
     pub(super) mirror: usize,
     pub(super) address: SocketAddr,
     pub(super) opened: Instant,
+    /// How long its control connection took to be made.
+    pub(super) dialled_in: Option<Duration>,
     /// Whether it began with EPSV.
     pub(super) epsv: bool,
     pub(super) stage: Stage,
@@ -73,6 +97,8 @@ pub(super) struct Connection {
     /// Whether the file may be asked for: the directory is the right one.
     pub(super) placed: bool,
     pub(super) segment: Option<Segment>,
+    /// Where its transfer without an end has ended, while the mirror has not said how long its file is.
+    pub(super) ended_at: Option<u64>,
     /// It has fallen silent: no work until it answers this.
     pub(super) checking: Option<RequestId>,
     /// No work before then: a transfer has failed.
@@ -92,12 +118,14 @@ impl Connection {
             mirror,
             address,
             opened: now,
+            dialled_in: None,
             epsv: true,
             stage: Stage::Dialling,
             form,
             changing: None,
             placed: form == PathForm::Whole,
             segment: None,
+            ended_at: None,
             checking: None,
             rest_until: None,
             closing: false,
@@ -122,18 +150,29 @@ impl Connection {
             && self.rest_until.is_none()
     }
 
+    /// Whether bytes of its transfer come.
+    pub(super) fn delivers(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.at > segment.start)
+    }
+
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
     /// it takes `usual`, usually.
     pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {
-        let segment = self.segment.as_ref().filter(|segment| !self.closing && !segment.letting_go)?;
+        let fetches = |segment: &&Segment| !segment.letting_go && segment.vote.is_none();
+        let segment = self.segment.as_ref().filter(fetches).filter(|_| !self.closing)?;
         let left = segment.at..segment.until.end().max(segment.at);
         let waited = now.since(segment.asked);
         let (times, more) = PATIENCE;
         let patience = usual.saturating_mul(times).saturating_add(more);
-        if segment.at == segment.start && waited >= patience {
+        let patience = patience.saturating_mul(1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX));
+        if segment.at > segment.start {
+            return Some(Running { left, rate: self.rate.expected(guess, now), delay: Duration::ZERO });
+        }
+        if waited >= patience {
             return Some(Running { left, rate: 0, delay: Duration::ZERO });
         }
-        let delay = if segment.at == segment.start { usual.saturating_sub(waited) } else { Duration::ZERO };
-        Some(Running { left, rate: self.rate.expected(guess, now), delay })
+        // What is measured is still of the transfer before this one.
+        let rate = self.rate.established().unwrap_or(guess).max(1);
+        Some(Running { left, rate, delay: usual.saturating_sub(waited) })
     }
 }

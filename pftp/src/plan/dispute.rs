@@ -3,6 +3,7 @@
 //! Each mirror that can is asked for the part, by the lead of a transfer that fetches nothing else. Who has a majority that
 //! the rest cannot turn is right; all that came from the others is fetched again. Without a majority the download ends.
 
+use super::connection::Connection;
 use super::mirror::Verdict;
 use super::{Directive, Planner, SeamId};
 use crate::exit::{Failure, Kind};
@@ -59,7 +60,20 @@ impl Planner {
                 comparing: Vec::new(),
             });
         }
+        self.forget_broken_votes();
         self.count_votes();
+    }
+
+    /// Whoever was asked and did not get to answer may be asked again.
+    fn forget_broken_votes(&mut self) {
+        let Some(dispute) = &mut self.dispute else { return };
+        let votes = |connection: &Connection| {
+            !connection.closing && connection.segment.as_ref().is_some_and(|segment| segment.vote.is_some())
+        };
+        let voting = self.connections.values().filter(|connection| votes(connection));
+        let voting: Vec<usize> = voting.map(|connection| connection.mirror).collect();
+        let comparing = &dispute.comparing;
+        dispute.asked.retain(|at| voting.contains(at) || comparing.iter().any(|(_, of)| of == at));
     }
 
     fn count_votes(&mut self) {
@@ -102,9 +116,7 @@ impl Planner {
     /// Sees that a mirror which may yet vote has a connection to do so.
     fn ask_for_votes(&mut self) {
         let silent: Vec<usize> = (0..self.mirrors.len()).filter(|at| self.wants_vote_of(*at)).collect();
-        for mirror in silent {
-            self.lend_slot(mirror);
-        }
+        self.lend_slots(&silent);
     }
 
     fn wants_vote_of(&self, at: usize) -> bool {

@@ -1,7 +1,8 @@
 //! Whose file it is: what the mirrors say of it, and what follows when they disagree.
 
+use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, RangeSet};
+use super::{Directive, Planner, RangeSet, Slot};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
@@ -68,9 +69,11 @@ impl Planner {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let mut wrong = std::mem::take(&mut known.fetched);
         for range in wrong.iter() {
+            self.spoil_under_way(&range);
             self.done.remove(range);
         }
-        if !wrong.is_empty() {
+        let fetches = |connection: &Connection| connection.mirror == mirror && connection.segment.is_some();
+        if !wrong.is_empty() || self.connections.values().any(fetches) {
             self.directives.push_back(Directive::Retract);
         }
         self.renew_heads();
@@ -98,6 +101,8 @@ impl Planner {
         if let Some(known) = self.mirrors.get_mut(mirror) {
             known.facts = None;
         }
+        // The transfer that was to show that the file is empty may have been its.
+        self.begun = false;
         self.give_up(mirror, |_| failure);
         self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.
@@ -137,6 +142,24 @@ impl Planner {
                 let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
                 self.unmask(at, failure);
             }
+        }
+    }
+
+    /// Whether the mirror has sent more than the file is said to have, and was not yet heard on that: it may say that its
+    /// file is longer.
+    pub(super) fn has_outgrown(&self, at: usize) -> bool {
+        let Some((size, known)) = self.size.zip(self.mirrors.get(at)) else { return false };
+        known.verdict == Verdict::Unknown && known.fetched.iter().last().is_some_and(|range| range.end > size)
+    }
+
+    /// Sees that those are heard; what came from one that cannot be any more does not count.
+    pub(super) fn hear_outgrown(&mut self) {
+        let outgrown: Vec<usize> = (0..self.mirrors.len()).filter(|at| self.has_outgrown(*at)).collect();
+        let (alive, dead): (Vec<usize>, Vec<usize>) =
+            outgrown.into_iter().partition(|at| self.mirrors.get(*at).is_some_and(Mirror::is_alive));
+        self.lend_slots(&alive);
+        for mirror in dead {
+            self.disown(mirror);
         }
     }
 
@@ -236,27 +259,41 @@ impl Planner {
         let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
         let silent: Vec<usize> =
             (0..self.mirrors.len()).filter(|at| self.mirrors.get(*at).is_some_and(unheard)).collect();
-        for mirror in silent {
-            self.lend_slot(mirror);
+        self.lend_slots(&silent);
+    }
+
+    /// Gives each of these mirrors a connection of another, if it has none. With too few connections for all, the rest
+    /// have their turn when the first have said what they are asked.
+    pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
+        for mirror in mirrors {
+            self.lend_slot(*mirror, mirrors);
         }
     }
 
-    /// Gives the mirror a connection of another, if it has none.
-    pub(super) fn lend_slot(&mut self, mirror: usize) {
-        if self.slots.iter().any(|slot| slot.mirror == mirror) {
+    fn lend_slot(&mut self, mirror: usize, waiting: &[usize]) {
+        if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
             return;
         }
         let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
         let works =
             |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
         // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
-        let useless = self.slots.iter().rposition(|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-        let idle = || self.slots.iter().rposition(|slot| !slot.sessions.iter().any(works));
-        let heard = || self.slots.iter().rposition(|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
+        let votes = |id: &SessionId| {
+            let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
+            segment.is_some_and(|segment| segment.vote.is_some())
+        };
+        let last = |wanted: &dyn Fn(&Slot) -> bool| {
+            let taken = |slot: &Slot| waiting.contains(&slot.mirror) || slot.sessions.iter().any(votes);
+            self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
+        };
+        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+        let idle = || last(&|slot| !slot.sessions.iter().any(works));
+        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
         let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
         let Some(slot) = self.slots.get_mut(slot) else { return };
-        (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (mirror, 0, false, None);
-        for id in slot.sessions.clone() {
+        let sessions =
+            std::mem::replace(slot, Slot { sessions: slot.sessions.clone(), ..Slot::new(mirror) }).sessions;
+        for id in sessions {
             self.close(id);
         }
     }

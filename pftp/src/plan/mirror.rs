@@ -1,6 +1,7 @@
 //! What is known of a mirror.
 
 use super::RangeSet;
+use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
 use crate::exit::Failure;
@@ -108,6 +109,7 @@ pub(super) struct Mirror {
     pub(super) flow: Meter,
     pub(super) best_flow: u64,
     pub(super) renewal: Renewal,
+    pub(super) growth: Growth,
 }
 
 impl Mirror {
@@ -139,6 +141,7 @@ impl Mirror {
             flow: Meter::new(FLOW_WINDOW),
             best_flow: 0,
             renewal: Renewal::default(),
+            growth: Growth::default(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod backoff;
 mod connection;
 mod dispute;
+mod growth;
 mod identity;
 mod mirror;
 mod ranges;
@@ -45,8 +46,10 @@ use std::time::Duration;
 pub struct Settings {
     /// The mirrors; the first is asked for the file first.
     pub sources: Vec<Source>,
-    /// Connections for the file, all mirrors together.
+    /// Connections for the file at most, all mirrors together.
     pub connections: NonZeroUsize,
+    /// How many of them are opened at once. The others are where they pay.
+    pub begin_with: NonZeroUsize,
     /// Fresh attempts per mirror without progress before it is given up.
     pub retries: u32,
     /// Bytes below which nothing is split.
@@ -113,6 +116,24 @@ struct Slot {
     failures: u32,
     /// It is not used any more, or not before its `retry_at`.
     parked: bool,
+    /// It did not pay.
+    withdrawn: bool,
+    /// The server has ended its session, which had nothing to do: no other before there is something.
+    spare: bool,
+}
+
+impl Slot {
+    const fn new(mirror: usize) -> Self {
+        Self {
+            mirror,
+            sessions: Vec::new(),
+            retry_at: None,
+            failures: 0,
+            parked: false,
+            withdrawn: false,
+            spare: false,
+        }
+    }
 }
 
 /// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
@@ -140,7 +161,7 @@ pub struct Planner {
     last_seam: u64,
     /// What earlier runs have left.
     earlier: Earlier,
-    /// Whether a transfer has begun.
+    /// Whether a transfer that would show more than was told has begun.
     begun: bool,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
@@ -153,6 +174,8 @@ pub struct Planner {
     /// When the planner was last told something.
     now: Instant,
     finished: bool,
+    /// Whether that was told: no directive follows.
+    over: bool,
 }
 
 impl Planner {
@@ -163,12 +186,9 @@ impl Planner {
         let lead = if Self::is_single(&settings) { 0 } else { LEAD };
         let mirrors: Vec<Mirror> =
             settings.sources.iter().cloned().map(|source| Mirror::new(source, lead)).collect();
-        let wanted = if Self::is_single(&settings) { 1 } else { settings.connections.get() };
+        let wanted = if Self::is_single(&settings) { 1 } else { settings.begin_with.get() };
         let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
-        let slots = allot(&asked, wanted)
-            .into_iter()
-            .map(|mirror| Slot { mirror, sessions: Vec::new(), retry_at: None, failures: 0, parked: false })
-            .collect();
+        let slots = allot(&asked, wanted).into_iter().map(Slot::new).collect();
         let mut planner = Self {
             jitter: Jitter::new(settings.seed),
             settings,
@@ -191,6 +211,7 @@ impl Planner {
             look_again: None,
             now,
             finished: false,
+            over: false,
         };
         planner.take_up();
         for mirror in 0..planner.mirrors.len() {
@@ -227,7 +248,13 @@ impl Planner {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Directive> {
-        self.directives.pop_front()
+        if self.over {
+            return None;
+        }
+        let directive = self.directives.pop_front();
+        // What ended the download may have gone on to draw conclusions, and late reports do.
+        self.over = matches!(directive, Some(Directive::Finish(_)));
+        directive
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
@@ -237,7 +264,7 @@ impl Planner {
         let mirrors = self.mirrors.iter().filter_map(Mirror::suspended_until);
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
-        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).min()
+        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).chain(self.trials_due()).min()
     }
 
     /// What has come.
@@ -274,12 +301,15 @@ impl Planner {
         }
         self.now = now;
         self.expire(now);
+        // A mirror that is found out leaves work and connections to others.
+        self.compare_seams();
+        self.compare_heads();
+        self.hear_outgrown();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);
         self.absorb(now);
-        self.compare_seams();
-        self.compare_heads();
+        self.grow(now);
         self.conclude();
     }
 
@@ -310,12 +340,22 @@ impl Planner {
             && (size > 0 || self.begun)
             && (self.end_proven || !self.awaits_end())
             && !self.is_disputed()
+            && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             && self.seams.is_empty()
             && self.are_heads_settled()
+            && !self.may_be_spoiled()
         {
             return self.finish(Ok(size));
         }
         self.fail_without_mirrors();
+    }
+
+    /// Whether a session that is to fetch no more may have written what has not been reported yet.
+    fn may_be_spoiled(&self) -> bool {
+        let untrusted = |at: usize| self.mirrors.get(at).is_none_or(|mirror| !mirror.is_alive());
+        self.connections
+            .values()
+            .any(|connection| connection.segment.is_some() && untrusted(connection.mirror))
     }
 
     /// Ends the download if no mirror is left.

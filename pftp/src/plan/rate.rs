@@ -43,6 +43,12 @@ impl Meter {
         }
     }
 
+    /// How long is looked back at most, by now.
+    #[must_use]
+    pub(super) fn since_start(&self, now: Instant) -> Duration {
+        self.samples.front().map_or(Duration::ZERO, |(time, _)| now.since(*time))
+    }
+
     /// Bytes per second as of `now`: silence counts. `None` until there is something to go by.
     #[must_use]
     pub(super) fn measured(&self, now: Instant) -> Option<u64> {

@@ -32,6 +32,11 @@ impl Renewal {
         self.fresh = Some(self.fresh.map_or(peak, |known| known.midpoint(peak)));
     }
 
+    /// Bytes per second that a transfer brings from its request on, at its best; `None` until one has shown it.
+    pub(super) const fn fresh(&self) -> Option<u64> {
+        self.fresh
+    }
+
     /// Whether it paid to replace a transfer of `before` bytes per second by one that brought `peak`.
     fn judge(&mut self, before: u64, peak: u64, now: Instant) {
         if peak / 4 > before / 3 {
@@ -105,7 +110,7 @@ impl Planner {
 
 impl Mirror {
     /// Whether as much comes from the mirror now as ever did, or nearly.
-    fn is_at_its_best(&self, now: Instant) -> bool {
+    pub(super) fn is_at_its_best(&self, now: Instant) -> bool {
         let flow = self.flow.measured(now).unwrap_or(0);
         flow >= self.best_flow / 4 * 3
     }

@@ -1,6 +1,7 @@
 //! What reports of the transport change.
 
 use super::mirror::{PathForm, Verdict};
+use super::seams::LEAD;
 use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{
@@ -35,14 +36,17 @@ impl Planner {
             Event::Connected => self.on_connected(id, now),
             Event::Ready(_) => self.on_ready(id, now),
             Event::Reply(request, _) => self.on_reply(id, *request),
-            Event::Facts(_, facts) => self.on_facts(mirror, facts),
+            Event::Facts(_, facts) => {
+                self.on_facts(mirror, facts);
+                self.believe_end(id);
+            }
             Event::Started(_) => {
                 let round_trip =
                     self.mirrors.get(mirror).map(super::mirror::Mirror::round_trip).unwrap_or_default();
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.rate.start(round_trip, now);
                 }
-                self.begun = true;
+                self.begun |= self.is_unbounded(id);
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
@@ -76,12 +80,16 @@ impl Planner {
         let Some(segment) = connection.segment.as_mut() else { return };
         // A session that is being closed may have been fetching what its mirror turned out not to have.
         if mirror.verdict == Verdict::Differs || !mirror.is_alive() || connection.closing {
-            return;
+            // It may have written over what another had brought.
+            return self.fetch_again(&range);
         }
         if segment.at == segment.start {
             mirror.delivered_after(now.since(segment.asked));
         }
-        segment.advance(range.end, now);
+        let skipped = segment.advance(&range, now);
+        let overlap = |spoiled: Range<u64>| spoiled.start.max(range.start)..spoiled.end.min(range.end);
+        let spoiled: Vec<Range<u64>> =
+            segment.spoiled.iter().map(overlap).filter(|part| !part.is_empty()).collect();
         let bytes = range.end.saturating_sub(range.start);
         connection.rate.add(bytes, now);
         mirror.received(bytes, now);
@@ -89,8 +97,13 @@ impl Planner {
         if range.start == 0 && self.settings.representation == Type::Ascii {
             self.done = RangeSet::new();
         }
+        let fresh = self.done.gaps(range.clone());
         self.done.insert(range.clone());
         self.earlier.replace(range.clone());
+        if self.size.is_some() && !skipped.is_empty() {
+            // It came, and was taken back since.
+            self.todo.push_front(skipped);
+        }
         if self.done.len() > self.most_done {
             self.most_done = self.done.len();
             mirror.failures = 0;
@@ -98,9 +111,14 @@ impl Planner {
                 slot.failures = 0;
             }
         }
-        // What is there now is of this mirror.
+        // What is there now is of this mirror; or of either, where two have written: reports may overtake one another.
         for (_, other) in self.mirrors.iter_mut().enumerate().filter(|(at, _)| *at != mirror_of) {
-            other.fetched.remove(range.clone());
+            for range in fresh.iter() {
+                other.fetched.remove(range);
+            }
+        }
+        for part in spoiled {
+            self.fetch_again(&part);
         }
         if self.size.is_some_and(|size| range.end > size) {
             self.find_overruns();
@@ -109,6 +127,8 @@ impl Planner {
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
+        // The mark may have been missing.
+        self.begun |= matches!(finish, Finish::Whole { .. }) && self.is_unbounded(id);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
@@ -121,13 +141,19 @@ impl Planner {
             }
             Finish::Whole { at } if *at < segment.start => {
                 let failure = self.ended_before(mirror, *at, segment.start);
+                // Where nothing came the file ends there or anywhere before.
+                let came = *at > segment.start.saturating_sub(LEAD);
                 self.release(segment);
                 self.on_transfer_failed(id, failure, now);
-                self.on_end_of_file(mirror, *at);
+                if came {
+                    self.on_end_of_file(mirror, *at);
+                }
             }
             Finish::Whole { at } if segment.until == Until::Eof && self.size.is_none() => {
-                (self.size, self.end_proven) = (Some(*at), true);
-                self.check_end(*at);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.ended_at = Some(*at);
+                }
+                self.believe_end(id);
             }
             Finish::Whole { at } => {
                 self.end_proven |= self.size == Some(*at);
@@ -135,6 +161,7 @@ impl Planner {
                 self.on_end_of_file(mirror, *at);
             }
             Finish::Short { at, reply } => {
+                self.begun = false;
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);
@@ -144,6 +171,30 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// A transfer without an end has ended: that is the size, unless the mirror has yet to say what it is.
+    fn believe_end(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let says = self.mirrors.get(connection.mirror).is_some_and(|known| known.verdict != Verdict::Unknown);
+        if !says && self.settings.representation == Type::Image {
+            return;
+        }
+        let Some(at) = connection.ended_at.take().filter(|_| !connection.closing) else { return };
+        // In ASCII nothing can be fetched behind what has not come.
+        let fits = self.settings.representation == Type::Image || self.done.contains(&(0..at));
+        self.end_proven |= self.size.map_or(fits, |size| size == at);
+        if self.size.is_none() && fits && !self.is_too_old(at) {
+            self.sized(at);
+        }
+    }
+
+    /// Whether the session's transfer would show that the file is longer than was told.
+    fn is_unbounded(&self, id: SessionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| {
+            let until = connection.segment.as_ref().map(|segment| segment.until);
+            matches!(until, Some(Until::Eof | Until::Size(_))) && self.may_go_on(connection)
+        })
     }
 
     fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {

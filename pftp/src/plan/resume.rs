@@ -5,6 +5,7 @@
 //! byte. The start of an old range is not counted as done: whoever fetches what is missing before it goes on for so far, and
 //! what comes is compared with what was there, which is kept in memory for that.
 
+use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
 use bytes::Bytes;
@@ -127,7 +128,19 @@ impl Planner {
         for head in self.earlier.heads.values().filter(|head| head.state != Comparison::Same) {
             settled.remove(head.range());
         }
+        // What it has written, and over what, may not have been reported yet.
+        for connection in self.connections.values().filter(|connection| !self.is_trusted(connection.mirror)) {
+            if let Some(segment) = &connection.segment {
+                settled.remove(segment.at..segment.until.end().max(segment.at));
+            }
+        }
         settled
+    }
+
+    /// Whether what the mirror has written may count.
+    fn is_trusted(&self, mirror: usize) -> bool {
+        let counts = |known: &Mirror| known.is_alive() && known.verdict != Verdict::Differs;
+        self.mirrors.get(mirror).is_some_and(counts)
     }
 
     /// What is known of the file beside its bytes.
@@ -190,9 +203,23 @@ impl Planner {
 
     /// What was compared with the start of an old range may not be there any more.
     pub(super) fn renew_heads(&mut self) {
-        for head in self.earlier.heads.values_mut().filter(|head| !self.done.contains(&head.range())) {
-            head.state = Comparison::Wanted;
+        let stale = |head: &Head| head.state != Comparison::Wanted && !self.done.contains(&head.range());
+        let stale: Vec<SeamId> =
+            self.earlier.heads.iter().filter(|(_, head)| stale(head)).map(|(id, _)| *id).collect();
+        for id in stale {
+            if let Some(head) = self.earlier.heads.remove(&id) {
+                // Under a new name: an answer for the old one may be under way.
+                let id = self.next_seam();
+                self.earlier.heads.insert(id, Head { state: Comparison::Wanted, ..head });
+            }
         }
+    }
+
+    /// These bytes are not there any more: another has written over them.
+    pub(super) fn retract(&mut self, range: &Range<u64>) {
+        self.earlier.replace(range.clone());
+        self.renew_heads();
+        self.directives.push_back(Directive::Retract);
     }
 
     /// Whether something is of an earlier run.
@@ -217,17 +244,19 @@ impl Planner {
         self.start_over(self.identity.clone());
     }
 
-    /// The file ends there, as the transfer shows that has fetched the rest of it without knowing its size.
-    pub(super) fn check_end(&mut self, size: u64) {
-        if self.identity.size.is_some_and(|known| known != size) {
-            // Only the journal has said so.
-            self.identity = Facts::default();
-            if self.has_earlier() {
-                return self.distrust_earlier();
-            }
+    /// Whether the file had another size in an earlier run than a transfer without an end has shown now: then what is
+    /// there is given up.
+    pub(super) fn is_too_old(&mut self, size: u64) -> bool {
+        if self.identity.size.is_none_or(|known| known == size) {
+            return false;
         }
-        // Something before what it began with may have turned out to be wrong.
-        self.todo.extend(self.done.gaps(0..size).iter());
+        // Only the journal has said so.
+        self.identity = Facts::default();
+        let too_old = self.has_earlier();
+        if too_old {
+            self.distrust_earlier();
+        }
+        too_old
     }
 
     /// Forgets what earlier runs have left, and says what that was.

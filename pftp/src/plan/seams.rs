@@ -79,6 +79,10 @@ impl Planner {
 
     /// Has compared what can be.
     pub(super) fn compare_seams(&mut self) {
+        if let Some(size) = self.size {
+            // What lies outside the file will never be there to be compared with.
+            self.seams.retain(|_, seam| seam.range().end <= size);
+        }
         let ready = |seam: &Seam| seam.part == Comparison::Wanted && self.done.contains(&seam.range());
         let ready: Vec<SeamId> =
             self.seams.iter().filter(|(_, seam)| ready(seam)).map(|(id, _)| *id).collect();
@@ -89,7 +93,9 @@ impl Planner {
         self.suspect_owners();
         for (id, seam) in &mut self.seams {
             let start = 0..seam.bytes.len() as u64;
-            if seam.start == Comparison::Wanted && self.done.contains(&start) {
+            // One question at a time: the answers bear the same name.
+            let ready = seam.start == Comparison::Wanted && seam.part != Comparison::Asked;
+            if ready && self.done.contains(&start) {
                 seam.start = Comparison::Asked;
                 self.directives.push_back(Directive::Compare(*id, 0, seam.bytes.clone()));
             }
@@ -179,10 +185,23 @@ impl Planner {
             if seam.start == Comparison::NotWanted {
                 seam.start = Comparison::Wanted;
             }
+            let range = seam.range();
             if same {
                 self.seams.remove(&id);
+            } else if self.owners(&range) > 1 {
+                // It cannot be told whose bytes differ: others are to take their place, and to be compared.
+                self.fetch_again(&range);
+                if let Some(seam) = self.seams.remove(&id) {
+                    self.add_seam(Seam::new(seam.mirror, seam.offset, seam.bytes));
+                }
             }
         }
+    }
+
+    /// How many mirrors may have written what is there.
+    fn owners(&self, range: &Range<u64>) -> usize {
+        let overlaps = |part: Range<u64>| part.start < range.end && range.start < part.end;
+        self.mirrors.iter().filter(|mirror| mirror.fetched.iter().any(overlaps)).count()
     }
 
     fn unmask_restart(&mut self, mirror: usize) {

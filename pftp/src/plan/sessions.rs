@@ -22,8 +22,15 @@ impl Planner {
             return;
         }
         for at in 0..self.slots.len() {
-            let Some(slot) = self.slots.get(at) else { continue };
-            if slot.parked || slot.retry_at.is_some() || !slot.sessions.is_empty() {
+            let needed = self.needs_spare();
+            let Some(slot) = self.slots.get_mut(at) else { continue };
+            slot.spare &= !needed;
+            if slot.withdrawn
+                || slot.parked
+                || slot.spare
+                || slot.retry_at.is_some()
+                || !slot.sessions.is_empty()
+            {
                 continue;
             }
             let mirror = slot.mirror;
@@ -43,8 +50,17 @@ impl Planner {
     fn has_work_for_more(&self) -> bool {
         self.is_disputed()
             || self.dispute.is_some()
-            || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
-            || self.size == Some(0) && !self.begun
+            || (0..self.mirrors.len()).any(|at| self.has_outgrown(at))
+            || self.size.is_none_or(|size| !self.done.contains(&(0..size)) || size == 0 && !self.begun)
+    }
+
+    /// Whether there is something to do for a session at once: what nobody fetches, or what a mirror is to say.
+    fn needs_spare(&self) -> bool {
+        let busy = |connection: &Connection| connection.segment.is_some() || connection.stage < Stage::Ready;
+        self.is_disputed()
+            || self.dispute.is_some()
+            || !self.todo.is_empty()
+            || !self.connections.values().any(|connection| busy(connection) && !connection.closing)
     }
 
     /// A second address is tried beside the first if that does not answer soon.
@@ -67,11 +83,16 @@ impl Planner {
     /// slot, no session of the mirror has got through yet, and the slot is the first of the mirror.
     pub(super) fn hedge_due(&self, connection: &Connection) -> Option<Instant> {
         let mirror = self.mirrors.get(connection.mirror)?;
-        let first = self.slots.iter().position(|slot| slot.mirror == connection.mirror)?;
+        let first = |slot: &Slot| slot.mirror == connection.mirror && !slot.withdrawn;
+        let first = self.slots.iter().position(first)?;
         let last = self.slots.get(connection.slot)?.sessions.last()?;
         let latest = self.connections.get(last)?.opened == connection.opened;
         let apart = connection.stage > Stage::Dialling || mirror.greeted || connection.closing;
-        if apart || first != connection.slot || !latest {
+        // The slot may have become the first while another tries addresses.
+        let tried = self.slots.iter().enumerate().any(|(at, slot)| {
+            at != connection.slot && slot.mirror == connection.mirror && slot.sessions.len() > 1
+        });
+        if apart || tried || first != connection.slot || !latest {
             return None;
         }
         mirror.next_address(&self.addresses_tried(connection.slot))?;
@@ -130,8 +151,10 @@ impl Planner {
 
     /// A session's control connection is up.
     pub(super) fn on_connected(&mut self, id: SessionId, now: Instant) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let dialling = |connection: &&mut Connection| connection.stage == Stage::Dialling;
+        let Some(connection) = self.connections.get_mut(&id).filter(dialling) else { return };
         connection.stage = Stage::Connected;
+        connection.dialled_in = Some(now.since(connection.opened));
         let (slot, address, opened) = (connection.slot, connection.address, connection.opened);
         let mirror_of = connection.mirror;
         let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
@@ -186,7 +209,13 @@ impl Planner {
     /// A session has ended, by its own fault or by ours.
     pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
+        let idle = connection.stage == Stage::Ready
+            && connection.segment.is_none()
+            && connection.changing.is_none()
+            && connection.checking.is_none();
         if let Some(segment) = connection.segment.take() {
+            // What was lost on the way may have been the first byte of a file that was told to be empty.
+            self.begun &= !matches!(error, Error::Connection(..) | Error::OutOfStep(_));
             self.release(segment);
         }
         let replaced = self.slots.get_mut(connection.slot).is_some_and(|slot| {
@@ -200,6 +229,12 @@ impl Planner {
             mirror.access = Access::Trial;
         }
         if connection.closing {
+            return;
+        }
+        if idle && matches!(error, Error::Refused { verb: None, reply } if reply.code().get() == 421) {
+            if let Some(slot) = self.slots.get_mut(connection.slot) {
+                slot.spare = true;
+            }
             return;
         }
         if is_unreachable(error) && !mirror.greeted && mirror.passes_over(connection.address) || replaced {

@@ -24,8 +24,11 @@ impl Planner {
             return;
         }
         let Some(free) = self.connections.get(&id) else { return };
-        let Some(mirror) = self.mirrors.get(free.mirror) else { return };
+        let mirror_of = free.mirror;
+        let Some(mirror) = self.mirrors.get(mirror_of) else { return };
+        // A fresh data connection may bring more than an old one.
         let rate = free.rate.established().unwrap_or_else(|| self.guess(free.mirror, now));
+        let rate = rate.max(mirror.renewal.fresh().unwrap_or(0));
         let least = self.settings.min_segment.min(LEAST_TAIL);
         // What the other server is to have sent before the first byte that counts.
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
@@ -44,16 +47,31 @@ impl Planner {
                 self.check(victim);
             }
             let until = self.until(end);
-            return self.retrieve(id, start, until);
+            return self.retrieve_from(victim, id, start, until);
         }
-        let copied = running.into_iter().map(|(_, running)| running).find(|running| {
+        let copied = running.into_iter().find(|(_, running)| {
             let again = running.len().saturating_mul(1000) / u128::from(rate.max(1));
             let again = again.saturating_add(first_byte.as_millis());
             u128::from(running.time_left()) > again.saturating_mul(COPY_PAYS) / 100
         });
-        if let Some(running) = copied {
-            let until = self.until(running.left.end);
-            self.retrieve(id, running.left.start, until);
+        if let Some((slow, running)) = copied {
+            let (start, until) = (running.left.start, self.until(running.left.end));
+            // Of two mirrors only one may write what no lead shows to be the same.
+            if self.connections.get(&slow).map(|slow| slow.mirror) != Some(mirror_of) {
+                self.set_end(slow, Until::Offset(start));
+            }
+            self.retrieve_from(slow, id, start, until);
+        }
+    }
+
+    /// Takes over what another session was given.
+    fn retrieve_from(&mut self, victim: SessionId, id: SessionId, start: u64, until: Until) {
+        let segment = |id: &SessionId| self.connections.get(id).and_then(|known| known.segment.as_ref());
+        let taken = segment(&victim).filter(|segment| segment.at == segment.start);
+        let taken = taken.map_or(0, |segment| segment.taken.saturating_add(1));
+        self.retrieve(id, start, until);
+        if let Some(segment) = self.connections.get_mut(&id).and_then(|known| known.segment.as_mut()) {
+            segment.taken = taken;
         }
     }
 
@@ -62,12 +80,19 @@ impl Planner {
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
+            .filter(|(_, connection)| self.may_go_on(connection))
             .filter_map(|(id, connection)| {
-                let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
-                Some((*id, connection.running(self.guess(connection.mirror, now), usual, now)?))
+                let mirror = self.mirrors.get(connection.mirror)?;
+                let guess = self.guess(connection.mirror, now);
+                let mut running = connection.running(guess, mirror.first_byte_time(), now)?;
+                // What a fresh data connection may bring, this one may as well, or two would take turns for ever.
+                if running.rate > 0 && !connection.delivers() {
+                    running.rate = running.rate.max(mirror.renewal.fresh().unwrap_or(0));
+                }
+                Some((*id, running))
             })
             .collect();
-        running.retain(|(id, running)| !self.is_fetched_twice(*id, running));
+        running.retain(|(id, running)| !running.left.is_empty() && !self.is_fetched_twice(*id, running));
         running.sort_by_key(|(_, running)| Reverse(running.time_left()));
         running
     }
@@ -139,7 +164,9 @@ impl Planner {
 
     /// Bytes per second of a connection to `mirror` of which nothing is known: the mean of its others, or of all.
     fn guess(&self, mirror: usize, now: Instant) -> u64 {
-        let mean = |rates: Vec<u64>| {
+        // That others are silent says nothing of how fast it is.
+        let mean = |mut rates: Vec<u64>| {
+            rates.retain(|rate| *rate > 0);
             let sum = rates.iter().fold(0_u64, |sum, rate| sum.saturating_add(*rate));
             sum.checked_div(rates.len() as u64)
         };

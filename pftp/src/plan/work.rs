@@ -1,11 +1,12 @@
 //! Handing out ranges.
 
-use super::connection::{Connection, Segment};
+use super::connection::{Connection, Segment, Stage};
 use super::mirror::{PathForm, Verdict};
 use super::segment::split;
 use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ impl Planner {
     pub(super) fn start_unsized(&mut self, id: SessionId) {
         let slot = self.connections.get(&id).map(|connection| connection.slot);
         let taken = self.connections.values().any(|connection| {
-            connection.segment.is_some() && !connection.closing && Some(connection.slot) != slot
+            let other = connection.segment.is_some() && Some(connection.slot) != slot;
+            !connection.closing && (other || connection.ended_at.is_some())
         });
         if self.size.is_none() && !taken && !self.may_be_here_already() {
             self.go_on(id, Until::Eof);
@@ -56,12 +58,7 @@ impl Planner {
         }
         let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
         self.todo = split(&missing, parts, self.settings.min_segment).into();
-        // The transfer that asked for everything goes on with what it is at.
-        let unsized_transfer = self.connections.iter().find_map(|(id, connection)| {
-            let segment = connection.segment.as_ref()?;
-            (segment.until == Until::Eof && self.may_go_on(connection)).then_some((*id, segment.at))
-        });
-        let Some((id, at)) = unsized_transfer else { return self.find_overruns() };
+        let Some((id, at)) = self.keep_one_unsized() else { return self.find_overruns() };
         let Some(part) = self.todo.iter().position(|range| range.start <= at && at < range.end) else {
             self.set_end(id, Until::Size(size));
             return self.find_overruns();
@@ -70,6 +67,26 @@ impl Planner {
             self.set_end(id, self.until(part.end));
         }
         self.find_overruns();
+    }
+
+    /// The transfer that asked for everything goes on with what it is at. There may be several, as two addresses of a
+    /// server are tried beside each other: the one that has come furthest, and the others end.
+    fn keep_one_unsized(&mut self) -> Option<(SessionId, u64)> {
+        let mut transfers: Vec<(SessionId, u64, Stage)> = self
+            .connections
+            .iter()
+            .filter_map(|(id, connection)| {
+                let segment = connection.segment.as_ref().filter(|segment| segment.until == Until::Eof)?;
+                self.may_go_on(connection).then_some((*id, segment.at, connection.stage))
+            })
+            .collect();
+        transfers.sort_by_key(|(_, at, stage)| Reverse((*at, *stage)));
+        let mut transfers = transfers.into_iter();
+        let kept = transfers.next()?;
+        for (id, at, _) in transfers {
+            self.set_end(id, Until::Offset(at));
+        }
+        Some((kept.0, kept.1))
     }
 
     /// Whether what the session is at is wanted of it.
@@ -116,6 +133,34 @@ impl Planner {
         let end = segment.until.end().min(size);
         for gap in self.done.gaps(segment.at.min(end)..end).iter() {
             self.todo.push_front(gap);
+        }
+    }
+
+    /// What is there in this range is not to be relied on any more.
+    pub(super) fn fetch_again(&mut self, range: &Range<u64>) {
+        self.spoil_under_way(range);
+        let missing = self.done.gaps(range.clone());
+        if missing.contains(range) {
+            return;
+        }
+        self.done.remove(range.clone());
+        self.retract(range);
+        self.most_done = self.done.len();
+        for mirror in &mut self.mirrors {
+            mirror.fetched.remove(range.clone());
+        }
+        if let Some(size) = self.size {
+            self.todo.extend(Some(range.start..range.end.min(size)).filter(|range| !range.is_empty()));
+        }
+    }
+
+    /// Others that are to write there may have done so before it was written over, and report it later.
+    pub(super) fn spoil_under_way(&mut self, range: &Range<u64>) {
+        for segment in self.connections.values_mut().filter_map(|connection| connection.segment.as_mut()) {
+            let part = range.start.max(segment.at)..range.end.min(segment.until.end());
+            if !part.is_empty() {
+                segment.spoiled.insert(part);
+            }
         }
     }
 
@@ -216,7 +261,9 @@ impl Planner {
         let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         let Some(size) = self.size else { return };
-        if others || busy || self.done.contains(&(0..size)) {
+        // That the file is empty is for a transfer to show.
+        let wanted = !self.done.contains(&(0..size)) || size == 0 && !self.begun;
+        if others || busy || !wanted {
             return;
         }
         self.todo.clear();
@@ -229,7 +276,7 @@ impl Planner {
         let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { return false };
         let idle = (0..self.mirrors.len()).find(|at| {
             let able = self.mirrors.get(*at).is_some_and(|mirror| mirror.is_alive() && mirror.restarts);
-            able && self.slots.iter().all(|slot| slot.mirror != *at)
+            able && self.slots.iter().all(|slot| slot.mirror != *at || slot.withdrawn)
         });
         let (Some(mirror), Some(slot)) = (idle, self.slots.get_mut(slot)) else { return false };
         slot.mirror = mirror;

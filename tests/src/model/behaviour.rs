@@ -33,6 +33,8 @@ pub struct Behaviour {
     pub keeps_rest: bool,
     /// A file argument with a `/` in it is answered 550: only CWD and a bare name reach a file.
     pub refuses_paths: bool,
+    /// Replies of one line are their code alone, where the text is not what was asked for.
+    pub wordless: bool,
     /// When the mark is sent.
     pub mark: Mark,
     /// Which size the text of the mark names.
@@ -63,6 +65,7 @@ impl Default for Behaviour {
             ignores_rest: false,
             keeps_rest: false,
             refuses_paths: false,
+            wordless: false,
             mark: Mark::AfterAccept,
             mark_size: MarkSize::Whole,
             completion: Completion::AfterData,
@@ -222,6 +225,8 @@ pub enum Mark {
     AfterAccept,
     /// At once.
     BeforeAccept,
+    /// Never: the transfer begins without a word.
+    Never,
 }
 
 /// Which size the text of the 150 names.
@@ -246,6 +251,8 @@ pub enum Completion {
     BeforeData,
     /// When the client has closed its side of the data connection, as ProFTPD.
     AfterPeerClosed,
+    /// So long after the data connection is closed.
+    Late(Duration),
     /// Never.
     Never,
 }
@@ -379,4 +386,29 @@ pub enum Interruption {
     Die,
     /// Nothing is sent for so long, then the transfer goes on.
     Pause(Duration),
+}
+
+/// A lasting misbehaviour, as a session tells that it had an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// Several commands in one read were not all answered as they should: [`Behaviour::bursts`].
+    Burst,
+    /// [`Behaviour::passive_host`].
+    ForeignHost,
+    /// [`Behaviour::size_error`].
+    WrongSize,
+    /// A transfer that was to start behind the first byte did not: [`Behaviour::ignores_rest`].
+    RestIgnored,
+    /// [`Behaviour::wordless`].
+    Wordless,
+    /// [`Mark::Never`].
+    NoMark,
+    /// [`Completion::BeforeData`].
+    EarlyCompletion,
+    /// [`Completion::Late`].
+    LateCompletion,
+    /// [`Completion::Never`].
+    NoCompletion,
+    /// [`Behaviour::idle_timeout`].
+    Idle,
 }

@@ -23,7 +23,7 @@ mod tree;
 
 pub use behaviour::{
     Behaviour, Bursts, Cap, Completion, Cut, Dialogue, DuringTransfer, Interruption, Login, Mark, MarkSize,
-    Nth, Reaction, Trigger, WhenFull,
+    Nth, Quirk, Reaction, Trigger, WhenFull,
 };
 pub use host::{Host, Model};
 pub use session::{Action, DataChange, Ending, Event, Output, ServerSession};

@@ -1,5 +1,8 @@
 //! What happened at a server, for tests to look at.
 
+use std::collections::BTreeSet;
+
+use super::behaviour::Quirk;
 use super::session::Event;
 
 /// What happened at a server, over all sessions.
@@ -13,6 +16,10 @@ pub struct Stats {
     pub lines: Vec<(usize, String)>,
     /// Every transfer started, in order.
     pub transfers: Vec<TransferStats>,
+    /// Rules of [`Behaviour::on`](super::Behaviour::on) that had an effect: number of the session, place of the rule.
+    pub reacted: BTreeSet<(usize, usize)>,
+    /// Lasting misbehaviour that had an effect.
+    pub showed: BTreeSet<Quirk>,
 }
 
 /// What happened in one session.
@@ -93,6 +100,12 @@ impl Stats {
             }
             Event::DataAccepted => stats.data_connections += 1,
             Event::Sent(count) => stats.payload += count,
+            Event::Reacted(rule) => {
+                self.reacted.insert((session, rule));
+            }
+            Event::Showed(quirk) => {
+                self.showed.insert(quirk);
+            }
         }
     }
 

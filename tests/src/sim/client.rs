@@ -12,6 +12,8 @@ pub(super) struct Client {
     /// Whether the control connection is up.
     pub(super) connected: bool,
     pub(super) data: Option<ClientData>,
+    /// The last data connection that came up.
+    pub(super) last_up: u64,
 }
 
 /// The client's end of a data connection.

@@ -3,12 +3,29 @@
 //!
 //! Nothing here waits, and the same input gives the same run.
 
+mod campaign;
 mod client;
+mod fault;
+mod oracle;
+mod pipes;
+mod random;
+mod record;
 mod server;
+mod staging;
 mod transport;
+mod watch;
+mod world;
 
-pub use server::WINDOW;
+pub use campaign::{Run, Tally, run_seed, run_seeds};
+pub use fault::{Fault, Nature};
+pub use oracle::Verdict;
+pub use pipes::{Pipes, Replies, WINDOW};
+pub use random::Random;
+pub use record::Record;
+pub use server::Seen;
 pub use transport::{Path, SimTransport};
+pub use watch::Course;
+pub use world::{Mirror, Trouble, World};
 
 use ftp_proto::{Arg, Config, Instant, Report, SessionId, Sink, Type};
 use pftp::drive::{Input, Surroundings, drive};
@@ -20,6 +37,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// More bytes than any simulated file has.
+const LONGEST: usize = 1 << 30;
+
 /// A sink in memory.
 #[derive(Debug, Default)]
 pub struct MemorySink(Mutex<Vec<u8>>);
@@ -30,11 +50,11 @@ impl MemorySink {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether these bytes have been written there.
-    pub fn has(&self, offset: u64, bytes: &[u8]) -> bool {
-        let start = usize::try_from(offset).expect("a simulated file fits into memory");
+    /// `len` bytes from `offset` on, if so much has been written.
+    pub fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
         let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        contents.get(start..start + bytes.len()) == Some(bytes)
+        let start = usize::try_from(offset).ok()?;
+        contents.get(start..start + len).map(<[u8]>::to_vec)
     }
 }
 
@@ -42,9 +62,10 @@ impl Sink for MemorySink {
     type Error = Infallible;
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Infallible> {
-        let mut contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let start = usize::try_from(offset).expect("a simulated file fits into memory");
-        let end = start + bytes.len();
+        let end = start.saturating_add(bytes.len());
+        assert!(end <= LONGEST, "bytes are written at {offset}, where no simulated file is");
+        let mut contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if contents.len() < end {
             contents.resize(end, 0);
         }
@@ -65,6 +86,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
     Settings {
         sources: servers.iter().map(source).collect(),
         connections: NonZeroUsize::new(connections).expect("at least one connection"),
+        begin_with: NonZeroUsize::new(connections).expect("at least one connection"),
         retries: 5,
         min_segment: 64 * 1024,
         in_order: false,
@@ -119,7 +141,7 @@ impl Surroundings<Infallible> for Stage {
     }
 
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        Ok(self.sink.has(offset, bytes))
+        Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
     }
 
     fn warn(&mut self, message: &str) {

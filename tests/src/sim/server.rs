@@ -1,5 +1,6 @@
 //! A model server at the other end of simulated pipes.
 
+use super::pipes::{PORTION, Pipes};
 use super::transport::Path;
 use crate::model::{Host, ServerSession};
 use ftp_proto::SessionId;
@@ -7,12 +8,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// What happened at an address before a session came of it, or beside all sessions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Control connections asked for.
+    pub dialled: u32,
+    /// Those that were refused.
+    pub refused: u32,
+    /// Files were put in the place of others.
+    pub replaced: bool,
+}
+
 /// A server with the path to it.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) host: Host,
     pub(super) path: Path,
+    pub(super) pipes: Pipes,
+    /// What a client has tried here.
+    pub(super) seen: Seen,
     /// When the path is free for the next payload.
     free_at: Duration,
     /// Sessions that have payload for the path, in the order of their turns.
@@ -32,6 +47,8 @@ impl Server {
             address,
             host,
             path,
+            pipes: Pipes::default(),
+            seen: Seen::default(),
             free_at: Duration::ZERO,
             queue: VecDeque::new(),
             turn_planned: false,
@@ -87,13 +104,15 @@ pub(super) struct Served {
     pub(super) index: usize,
     pub(super) session: ServerSession,
     pub(super) data: Option<ServedData>,
+    /// Replies that wait to be sent together.
+    pub(super) held: Vec<u8>,
 }
 
 impl Served {
     /// When the session wants to be called next. With its window full it waits for the client: the session's own
     /// deadline says then that it could send.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let full = self.data.as_ref().is_some_and(|data| data.in_flight >= WINDOW);
+        let full = self.data.as_ref().is_some_and(|data| data.in_flight >= data.window);
         if full { None } else { self.session.poll_timeout() }
     }
 }
@@ -102,17 +121,13 @@ impl Served {
 #[derive(Debug)]
 pub(super) struct ServedData {
     pub(super) serial: u64,
+    /// Bytes that may be in flight.
+    pub(super) window: usize,
     /// Bytes sent and not yet known to be read.
     pub(super) in_flight: usize,
     /// Whether the server has ended its sending side.
     pub(super) finished: bool,
 }
-
-/// Bytes that a data connection may have in flight: between the initial window and what Linux grows it to.
-pub const WINDOW: usize = 256 * 1024;
-
-/// Bytes sent as one portion at most.
-const PORTION: usize = 64 * 1024;
 
 /// Bytes sent as one portion at least, if there are so many.
 const LEAST_PORTION: usize = 1024;

@@ -1,11 +1,14 @@
 //! The transport of the simulation.
 
 mod payload;
+mod servers;
 
 use super::MemorySink;
 use super::client::{Client, ClientData};
-use super::server::{Served, ServedData, Server};
-use crate::model::{Action as ServerAction, DataChange, Ending, Host, Model, Output as ServerOutput, Stats};
+use super::pipes::Pipes;
+use super::record::Record;
+use super::server::{Seen, Served, Server};
+use crate::model::{DataChange, Host, Model, Stats, Tree};
 use ftp_proto::{
     Action, Cause, Change, Channel, Config, End, Event, Instant, Link, LinkOutput, Report, Request,
     RequestId, SessionId, Transport, Until,
@@ -13,7 +16,7 @@ use ftp_proto::{
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The path between the client and a server.
@@ -51,6 +54,8 @@ enum Happening {
     DataEnded(SessionId, u64, End),
     DataClosed(SessionId, u64),
     Read(SessionId, u64, usize),
+    Flush(SessionId),
+    Replace(usize, Tree),
 }
 
 /// Real links and model servers over pipes, on a virtual clock.
@@ -70,6 +75,8 @@ pub struct SimTransport {
     black_holes: Vec<SocketAddr>,
     /// Waits since time last went on.
     waits: u32,
+    steps: u64,
+    record: Arc<Mutex<Record>>,
 }
 
 impl SimTransport {
@@ -88,6 +95,8 @@ impl SimTransport {
             events: Vec::new(),
             black_holes: Vec::new(),
             waits: 0,
+            steps: 0,
+            record: Arc::default(),
         }
     }
 
@@ -103,6 +112,43 @@ impl SimTransport {
     pub fn stats(&self, address: SocketAddr) -> &Stats {
         let server = self.servers.iter().find(|server| server.address == address);
         server.expect("a server of this simulation").host.stats()
+    }
+
+    /// What happened at an address beside its sessions.
+    pub fn seen(&self, address: SocketAddr) -> Seen {
+        self.servers
+            .iter()
+            .find(|server| server.address == address)
+            .map(|server| server.seen)
+            .unwrap_or_default()
+    }
+
+    /// Makes the connections to a server behave so.
+    pub fn set_pipes(&mut self, address: SocketAddr, pipes: Pipes) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.address == address) {
+            server.pipes = pipes;
+        }
+    }
+
+    /// Puts other files in the place of a server's at that time. What is being sent then goes on with the old.
+    pub fn replace_at(&mut self, at: Duration, address: SocketAddr, tree: Tree) {
+        if let Some(server) = self.servers.iter().position(|server| server.address == address) {
+            self.plan_at(at, Happening::Replace(server, tree));
+        }
+    }
+
+    /// What has happened so far, call by call and report by report.
+    pub fn record(&self) -> Arc<Mutex<Record>> {
+        Arc::clone(&self.record)
+    }
+
+    /// From now on what happens goes there.
+    pub fn set_record(&mut self, record: Arc<Mutex<Record>>) {
+        self.record = record;
+    }
+
+    fn recording(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What all sessions write to.
@@ -186,9 +232,11 @@ impl SimTransport {
             Happening::Dialled(id, server) => self.dialled(id, server),
             Happening::ControlAccepted(id, server) => self.accept(id, server),
             Happening::ToServer(id, bytes) => {
+                self.recording().line(now, id, "->", &bytes);
                 self.with_served(id, |served, now| served.session.handle_control(&bytes, now));
             }
             Happening::ToClient(id, bytes) => {
+                self.recording().line(now, id, "<-", &bytes);
                 self.with_client(id, |client| client.link.read(Channel::Control, &bytes, now));
             }
             Happening::ControlEnded(id, end) => self.with_client(id, |client| {
@@ -204,6 +252,7 @@ impl SimTransport {
             Happening::DataConnected(id, serial) => self.with_client(id, |client| {
                 if let Some(data) = client.data(serial) {
                     data.connected = true;
+                    client.last_up = serial;
                     client.link.change(Channel::Data, Change::Connected, now);
                 }
             }),
@@ -213,13 +262,7 @@ impl SimTransport {
                     client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
                 }
             }),
-            // A client that has closed it in the meantime: the server may never get to see it.
-            Happening::DataAccepted(id, serial)
-                if self.clients.get_mut(&id).is_none_or(|client| client.data(serial).is_none()) => {}
-            Happening::DataAccepted(id, serial) => self.with_served(id, |served, now| {
-                served.data = Some(ServedData { serial, in_flight: 0, finished: false });
-                served.session.handle_data(DataChange::Accepted, now);
-            }),
+            Happening::DataAccepted(id, serial) => self.data_accepted(id, serial),
             Happening::Payload(id, serial, bytes) => {
                 self.first_payload.entry(id).or_insert(now);
                 self.with_client(id, |client| client.arrived(serial, bytes));
@@ -236,29 +279,9 @@ impl SimTransport {
                     data.in_flight = data.in_flight.saturating_sub(len);
                 }
             }),
+            Happening::Flush(id) => self.flush(id),
+            Happening::Replace(server, tree) => self.replace(server, tree),
         }
-    }
-
-    /// A SYN has come in. Those before it count, although they are accepted only later.
-    fn dialled(&mut self, id: SessionId, at: usize) {
-        let latency = self.servers[at].path.latency;
-        if self.servers[at].host.refuses_behind(self.servers[at].dialling) {
-            return self.plan(latency, Happening::ControlRefused(id));
-        }
-        self.servers[at].dialling += 1;
-        self.plan(latency, Happening::ControlConnected(id));
-        self.plan(latency * 2, Happening::ControlAccepted(id, at));
-    }
-
-    fn accept(&mut self, id: SessionId, server: usize) {
-        self.servers[server].dialling -= 1;
-        // A client that has given up in the meantime will not say so again.
-        if !self.clients.contains_key(&id) {
-            return;
-        }
-        let (index, session) = self.servers[server].host.accept(self.now);
-        self.served.insert(id, Served { server, index, session, data: None });
-        self.settle_served(id);
     }
 
     fn with_client(&mut self, id: SessionId, act: impl FnOnce(&mut Client)) {
@@ -313,7 +336,10 @@ impl SimTransport {
             LinkOutput::Sink(error) => match error {},
             LinkOutput::Event(event) => {
                 if matches!(event, Event::Closed(_)) {
-                    self.clients.remove(&id);
+                    let client = self.clients.remove(&id);
+                    if let Some(after) = client.and_then(|mut client| client.link.poll()) {
+                        self.recording().violation(format!("{id:?} says {after:?} after its end"));
+                    }
                 }
                 self.events.push((self.now(), id, event.clone()));
                 self.reports.push_back(Report::Event(id, event));
@@ -345,68 +371,16 @@ impl SimTransport {
         self.serial += 1;
         let serial = self.serial;
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.data = Some(ClientData::dialling(serial));
+        let earlier = client.data.replace(ClientData::dialling(serial));
         let listens = self.servers[client.server].ports.remove(&peer.port()).is_some();
+        if earlier.is_some() {
+            self.recording().violation(format!("{id:?} has two data connections"));
+        }
         if listens {
             self.plan(latency * 2, Happening::DataConnected(id, serial));
             self.plan(latency * 3, Happening::DataAccepted(id, serial));
         } else {
             self.plan(latency * 2, Happening::DataRefused(id, serial));
-        }
-    }
-
-    /// Carries out what a server's session wants, until it wants nothing more.
-    fn settle_served(&mut self, id: SessionId) {
-        loop {
-            let (now, latency) = (self.now, self.latency(id));
-            let Some(served) = self.served.get_mut(&id) else { return };
-            // What is sent before an action goes before it.
-            let bytes = served.session.transmit().to_vec();
-            if !bytes.is_empty() {
-                served.session.transmitted(bytes.len(), now);
-                self.plan(latency, Happening::ToClient(id, bytes));
-                continue;
-            }
-            match served.session.poll_output() {
-                Some(ServerOutput::Event(event)) => {
-                    let (server, index) = (served.server, served.index);
-                    self.servers[server].host.record(index, event);
-                }
-                Some(ServerOutput::Action(action)) => self.server_action(id, action),
-                None if self.send_payload(id) => {}
-                None => return,
-            }
-        }
-    }
-
-    fn server_action(&mut self, id: SessionId, action: ServerAction) {
-        let (now, latency) = (self.now, self.latency(id));
-        let Some(served) = self.served.get_mut(&id) else { return };
-        let server = &mut self.servers[served.server];
-        match action {
-            ServerAction::Listen => {
-                let address = server.listen(served.index);
-                served.session.handle_data(DataChange::Listening(address), now);
-            }
-            ServerAction::FinishData => {
-                if let Some(data) = served.data.as_mut() {
-                    data.finished = true;
-                    let (serial, at) = (data.serial, server.arrival(0, now));
-                    self.plan_at(at, Happening::DataEnded(id, serial, End::Fin));
-                }
-            }
-            ServerAction::CloseData(ending) => {
-                server.ports.retain(|_, owner| *owner != served.index);
-                if let Some(data) = served.data.take().filter(|data| !data.finished) {
-                    let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
-                    let at = server.arrival(0, now);
-                    self.plan_at(at, Happening::DataEnded(id, data.serial, end));
-                }
-            }
-            ServerAction::CloseControl(ending) => {
-                let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
-                self.plan(latency, Happening::ControlEnded(id, end));
-            }
         }
     }
 }
@@ -419,11 +393,16 @@ impl Transport for SimTransport {
     }
 
     fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
+        self.recording().opened(Instant(self.now), id, peer);
         let server = self.servers.iter().position(|server| server.address == peer);
         let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
-        let client = Client { link, server: server.unwrap_or_default(), connected: false, data: None };
+        let at = server.unwrap_or_default();
+        let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
         self.clients.insert(id, client);
         let latency = self.latency(id);
+        if let Some(server) = server {
+            self.servers[server].seen.dialled += 1;
+        }
         match server {
             Some(_) if self.black_holes.contains(&peer) => {}
             Some(server) => self.plan(latency, Happening::Dialled(id, server)),
@@ -433,6 +412,7 @@ impl Transport for SimTransport {
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
         let now = self.now();
+        self.recording().note(now, id, format_args!("{request_id:?} {request:?}"));
         self.with_client(id, |client| {
             client.link.request(request_id, request, now).expect("the planner asks what may be asked");
         });
@@ -440,11 +420,13 @@ impl Transport for SimTransport {
 
     fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
         let now = self.now();
+        self.recording().note(now, id, format_args!("{request_id:?} ends at {until:?}"));
         self.with_client(id, |client| client.link.shrink(request_id, until, now));
     }
 
     fn close(&mut self, id: SessionId) {
         let now = self.now();
+        self.recording().note(now, id, format_args!("close"));
         self.with_client(id, |client| client.link.quit(now));
     }
 
@@ -462,12 +444,15 @@ impl Transport for SimTransport {
         );
         loop {
             if let Some(report) = self.reports.pop_front() {
+                self.recording().report(self.now(), &report);
                 return Some(report);
             }
             let next = self.next();
             match (next, until) {
                 (Some(next), Some(until)) if until.0 < next => return self.pass_to(until),
                 (Some(next), _) => {
+                    self.steps += 1;
+                    assert!(self.steps < MOST_STEPS, "no end in sight at {:?}", self.now);
                     self.advance(next);
                     self.step();
                 }
@@ -494,3 +479,6 @@ impl SimTransport {
 
 /// Waits in one moment that only a planner which waits for nothing can need.
 const MOST_WAITS: u32 = 100_000;
+
+/// Happenings in one download that only one without an end can have.
+const MOST_STEPS: u64 = 20_000_000;

@@ -27,6 +27,12 @@ fn comments_ports_and_lines_without_login() {
 }
 
 #[test]
+fn a_config_that_has_no_end() {
+    let done = Pftp::new(["-q", "-t", "/dev/zero"]).run().expect_code(4);
+    assert_eq!(done.stderr, "pftp: /dev/zero: is larger than a config file may be: 1048576 bytes\n");
+}
+
+#[test]
 fn a_port_that_no_line_names() {
     let file = file(1000);
     let server = serve(&file, Behaviour::default());
@@ -50,7 +56,7 @@ fn a_connection_a_line_at_least() {
     let server = serve(&file, throttled(1_500_000));
     let text = format!("{}\n", server.url(PATH)).repeat(6);
     with_config(&text, "--min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
-    assert_eq!(server.stop().logins(), 6);
+    assert!(server.stop().logins() >= 6);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_size_that_is_too_small_of_a_tiny_file() {
 
 #[test]
 fn a_size_that_is_too_large() {
-    for error in [1, 100_000] {
+    for error in [1, 100_000, 1 << 28] {
         never_a_file(&Behaviour { size_error: error, ..Behaviour::default() }, 8);
     }
 }

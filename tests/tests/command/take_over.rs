@@ -17,11 +17,13 @@ over_each_transport! {
 
 /// A server whose first session sends slowly and whose others do not.
 fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
-    let slow = Behaviour { bytes_per_second: Some(200_000), ..behaviour.clone() };
+    let slow = Behaviour { bytes_per_second: Some(100_000), ..behaviour.clone() };
+    // Slow enough for every session to get its part before the others have done all.
+    let behaviour = Behaviour { bytes_per_second: behaviour.bytes_per_second.or(Some(600_000)), ..behaviour };
     start(Model::new(tree(file)).with_behaviour(behaviour).with_session(0, slow))
 }
 
-/// A file of 4 MiB over 4 connections, of which one would take 5 seconds for its quarter.
+/// A file of 4 MiB over 4 connections, of which one would take 10 seconds for its quarter.
 #[track_caller]
 fn the_slow_one_is_helped(transport: &str, behaviour: Behaviour) {
     let file = file(4 * MIB);

@@ -10,7 +10,7 @@ use ftp_proto::{
     Action, Change, Channel, Escaped, Event, Facts, Features, Finish, Instant, Output, RequestId, Session,
 };
 
-use crate::script::{Item, Script};
+use pftp_tests::dialog::{Item, Script};
 
 /// How the bytes of the control connection are portioned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -87,13 +87,16 @@ fn one_of_many() -> Vec<Case> {
         ("pauses for 2 s half way", Interruption::Pause(Duration::from_secs(2))),
     ];
     cases.extend(
-        others.map(|(name, how)| one_of(4, name, 40, throttled_mirror(40).failing(1, SIZE / 8, how))),
+        others.map(|(name, how)| one_of(4, name, 40, throttled_mirror(40).failing(1, size_for(40) / 8, how))),
     );
     cases.push(one_of(8, "at 1/40", 40, throttled_mirror(40).with_slow(1, MIB / 40)));
     let first = [
         ("at 1/40, the first", throttled_mirror(40).with_slow(0, MIB / 40)),
-        ("stalls dead half way, the first", throttled_mirror(40).failing(0, SIZE / 8, Interruption::Vanish)),
-        ("dies half way, the first", throttled_mirror(40).failing(0, SIZE / 8, Interruption::Die)),
+        (
+            "stalls dead half way, the first",
+            throttled_mirror(40).failing(0, size_for(40) / 8, Interruption::Vanish),
+        ),
+        ("dies half way, the first", throttled_mirror(40).failing(0, size_for(40) / 8, Interruption::Die)),
     ];
     cases.extend(first.map(|(name, mirror)| one_of(4, name, 40, mirror)));
     cases.push(one_of(
@@ -111,7 +114,12 @@ fn throttled_mirror(round_trip: u64) -> Mirror {
 
 /// Where round trips are long, a file that takes long enough for a cut not to count.
 const fn size_for(round_trip: u64) -> u64 {
-    if round_trip > 100 { 4 * SIZE } else { SIZE }
+    // Long enough for a handful of round trips to be little of it.
+    match round_trip {
+        ..20 => SIZE,
+        20..100 => 2 * SIZE,
+        100.. => 4 * SIZE,
+    }
 }
 
 fn one_of(connections: usize, what: &str, round_trip: u64, mirror: Mirror) -> Case {

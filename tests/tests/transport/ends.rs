@@ -82,6 +82,8 @@ fn what_is_abandoned_does_not_wait_for_a_sink_in_another_thread() {
     let mut transport = StdTransport::new(Arc::new(Stuck { asked, go: Mutex::new(go) }));
     transport.open(SessionId(1), server.addr(), Arc::new(Config::default()));
     transport.request(SessionId(1), RequestId(1), part(0, SIZE));
+    // Lets it begin.
+    assert!(transport.wait(Some(transport.now())).is_none());
     is_asked.recv().expect("a write");
     transport.abandon();
     drop(let_go);

@@ -94,9 +94,9 @@ fn flood(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
     (address, flooding)
 }
 
-/// Blank lines are nothing at all, so this one never ends of itself.
-pub(crate) fn one_floods_with_blank_lines<T: Subject>() {
-    let (address, flooding) = flood(b"\r\n");
+/// What is negotiated by Telnet is no part of any reply, so this one never ends of itself.
+pub(crate) fn one_floods_with_negotiation<T: Subject>() {
+    let (address, flooding) = flood(b"\xff\xfb\x01");
     let mut transport = T::start();
     transport.open(ODD, address, Arc::new(Config::default()));
     assert_eq!(transport.event(), (ODD, Event::Connected));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ending, LoginState, ServerSession};
-use crate::model::behaviour::{Dialogue, WhenFull};
+use crate::model::behaviour::{Dialogue, Quirk, WhenFull};
 use crate::model::tree::{File, resolve};
 
 /// The first word of a command line, in capitals.
@@ -190,6 +190,9 @@ impl ServerSession {
             });
             return;
         };
+        if self.behaviour.size_error != 0 {
+            self.event(super::Event::Showed(Quirk::WrongSize));
+        }
         let size = file.size().saturating_add_signed(self.behaviour.size_error);
         let modified = file.modified();
         match verb {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::transfer::Transfer;
-use super::behaviour::{Behaviour, Bursts, Cap, Cut, DuringTransfer, Nth, Reaction, Trigger, WhenFull};
+use super::behaviour::{
+    Behaviour, Bursts, Cap, Cut, DuringTransfer, Nth, Quirk, Reaction, Trigger, WhenFull,
+};
 use super::tree::Tree;
 
 /// What a driver has to do or to record.
@@ -68,6 +70,10 @@ pub enum Event {
     DataAccepted,
     /// So many payload bytes were sent.
     Sent(u64),
+    /// The rule with this place in [`Behaviour::on`] had an effect. A cut has one when it comes, if it does.
+    Reacted(usize),
+    /// A lasting misbehaviour had an effect.
+    Showed(Quirk),
 }
 
 /// What happened to the data connection.
@@ -105,7 +111,8 @@ pub struct ServerSession {
     ascii: bool,
     restart: u64,
     data: DataState,
-    cut: Option<Cut>,
+    /// With the place of its rule.
+    cut: Option<(usize, Cut)>,
     transfer: Option<Transfer>,
 }
 
@@ -135,7 +142,7 @@ enum Item {
 struct Waiting {
     until: Duration,
     item: Item,
-    reactions: Vec<Reaction>,
+    reactions: Vec<(usize, Reaction)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +212,7 @@ impl ServerSession {
         self.last_activity = now;
         let lines = self.take_lines(bytes);
         if lines > 1 && self.behaviour.bursts == Bursts::Closed {
+            self.event(Event::Showed(Quirk::Burst));
             self.close(Ending::Fin);
         }
         self.advance();
@@ -238,6 +246,7 @@ impl ServerSession {
         self.now = now;
         self.transfer_timeout();
         if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
+            self.event(Event::Showed(Quirk::Idle));
             self.reply("421 Timeout.");
             self.close(Ending::Fin);
         }
@@ -292,6 +301,9 @@ impl ServerSession {
             lines += 1;
             self.take_line(lines);
             if self.behaviour.bursts == Bursts::RestDropped {
+                if piece.len() < bytes.len() {
+                    self.event(Event::Showed(Quirk::Burst));
+                }
                 break;
             }
         }
@@ -320,7 +332,7 @@ impl ServerSession {
             }
             let Some(item) = self.input.queue.pop_front() else { return };
             let reactions = self.reactions_to(&item);
-            let delay: Duration = reactions.iter().map(delay_of).sum();
+            let delay: Duration = reactions.iter().map(|(_, reaction)| delay_of(reaction)).sum();
             if delay.is_zero() {
                 self.perform(item, reactions);
             } else {
@@ -334,8 +346,8 @@ impl ServerSession {
         deferred || matches!(self.data, DataState::Opening { .. })
     }
 
-    /// The reactions of all rules that match.
-    fn reactions_to(&mut self, item: &Item) -> Vec<Reaction> {
+    /// The reactions of all rules that match, with the place of each rule.
+    fn reactions_to(&mut self, item: &Item) -> Vec<(usize, Reaction)> {
         let (verb, line) = match item {
             Item::Greeting => (None, None),
             Item::Line { line, .. } => (Some(commands::verb_of(line)), Some(line)),
@@ -351,14 +363,17 @@ impl ServerSession {
             Trigger::Line(start) => line.is_some_and(|line| line.starts_with(start)),
             Trigger::Replies(_) => false,
         };
-        let rules = self.behaviour.on.iter();
-        rules.filter(|(trigger, _)| matches(trigger)).map(|(_, reaction)| reaction.clone()).collect()
+        let rules = self.behaviour.on.iter().enumerate();
+        rules
+            .filter(|(_, (trigger, _))| matches(trigger))
+            .map(|(rule, (_, reaction))| (rule, reaction.clone()))
+            .collect()
     }
 
-    fn perform(&mut self, item: Item, reactions: Vec<Reaction>) {
+    fn perform(&mut self, item: Item, reactions: Vec<(usize, Reaction)>) {
         self.cut = None;
-        for reaction in reactions {
-            if !self.react(reaction) {
+        for (rule, reaction) in reactions {
+            if !self.react(rule, reaction) {
                 return;
             }
         }
@@ -366,6 +381,7 @@ impl ServerSession {
             Item::Greeting => self.greet(),
             Item::Line { line, second_of_burst } => {
                 if second_of_burst && self.behaviour.bursts == Bursts::SecondRefused {
+                    self.event(Event::Showed(Quirk::Burst));
                     self.reply("500 Unknown command.");
                 } else {
                     self.command(&line);
@@ -375,7 +391,10 @@ impl ServerSession {
     }
 
     /// Does what a rule says; false if it takes the place of the command.
-    fn react(&mut self, reaction: Reaction) -> bool {
+    fn react(&mut self, rule: usize, reaction: Reaction) -> bool {
+        if !matches!(reaction, Reaction::Cut(_)) {
+            self.event(Event::Reacted(rule));
+        }
         match reaction {
             Reaction::Delay(_) => return true,
             Reaction::Insert(bytes) => {
@@ -383,7 +402,7 @@ impl ServerSession {
                 return true;
             }
             Reaction::Cut(cut) => {
-                self.cut = Some(cut);
+                self.cut = Some((rule, cut));
                 return true;
             }
             Reaction::Ignore => {}
@@ -401,7 +420,18 @@ impl ServerSession {
 
     /// Sends a reply given as its lines without the last CRLF.
     fn reply(&mut self, text: &str) {
+        let text = if self.behaviour.wordless { self.without_words(text) } else { text };
         self.reply_bytes(format!("{text}\r\n").as_bytes());
+    }
+
+    /// A reply of one line, down to its code; unless the text is what was asked for.
+    fn without_words<'t>(&mut self, text: &'t str) -> &'t str {
+        let (code, rest) = text.split_at_checked(3).unwrap_or((text, ""));
+        if matches!(code, "211" | "213" | "227" | "229" | "257") || !rest.starts_with(' ') {
+            return text;
+        }
+        self.event(Event::Showed(Quirk::Wordless));
+        code
     }
 
     fn reply_bytes(&mut self, bytes: &[u8]) {
@@ -412,21 +442,22 @@ impl ServerSession {
         self.last_activity = self.now;
         self.replies += 1;
         let behaviour = Arc::clone(&self.behaviour);
-        for (trigger, reaction) in &behaviour.on {
+        for (rule, (trigger, reaction)) in behaviour.on.iter().enumerate() {
             if *trigger == Trigger::Replies(self.replies) {
-                self.react_to_count(reaction);
+                self.react_to_count(rule, reaction);
             }
         }
     }
 
-    fn react_to_count(&mut self, reaction: &Reaction) {
+    fn react_to_count(&mut self, rule: usize, reaction: &Reaction) {
         match reaction {
             Reaction::ReplyAndClose(bytes) => {
+                self.event(Event::Reacted(rule));
                 self.out.extend_from_slice(bytes);
                 self.close(Ending::Fin);
             }
             Reaction::Insert(_) | Reaction::Hang | Reaction::Close | Reaction::Reset => {
-                self.react(reaction.clone());
+                self.react(rule, reaction.clone());
             }
             Reaction::Reply(_) | Reaction::Delay(_) | Reaction::Ignore | Reaction::Cut(_) => {}
         }

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::model::{Completion, Dialogue, File, Host, Interruption, Login, Model, Nth, Stats};
+use crate::model::{Completion, Dialogue, File, Host, Interruption, Login, Mark, Model, Nth, Stats};
 
 /// A session with a driver that needs no sockets: the data connection is there as soon as it is listened for.
 struct Dialog {
@@ -273,6 +273,40 @@ fn completion_replies_at_other_times() {
     assert_eq!(after.actions, [Action::FinishData]);
     after.session.handle_data(DataChange::Closed, after.now);
     assert_eq!(codes(&after.hear()), ["226"]);
+
+    let mut late = with(Completion::Late(Duration::from_secs(7)));
+    late.say(begin);
+    assert_eq!((late.data().len(), late.now), (10, Duration::from_secs(7)));
+    assert_eq!(late.actions, [Action::CloseData(Ending::Fin)]);
+    assert_eq!(codes(&late.hear()), ["226"]);
+    assert!(late.stats().showed.contains(&Quirk::LateCompletion));
+}
+
+#[test]
+fn a_server_of_few_words() {
+    let mut dialog = Dialog::new(Behaviour { mark: Mark::Never, wordless: true, ..Behaviour::default() });
+    assert_eq!(dialog.say("USER ftp\r\nPASS x\r\n"), "220\r\n331\r\n230\r\n");
+    assert_eq!(dialog.say("NOOP\r\nEPSV\r\n"), "200\r\n229 Entering Extended Passive Mode (|||1025|)\r\n");
+    assert_eq!(dialog.say("RETR pub/f\r\n"), "");
+    assert_eq!((dialog.data().len(), dialog.hear()), (10, "226\r\n".to_owned()));
+    let showed: Vec<Quirk> = dialog.stats().showed.iter().copied().collect();
+    assert_eq!(showed, [Quirk::Wordless, Quirk::NoMark]);
+}
+
+#[test]
+fn rules_that_had_an_effect_are_told() {
+    let cut = |after| Reaction::Cut(Cut::told(after));
+    let behaviour = Behaviour::default()
+        .when(Trigger::nth("RETR", 1), cut(100))
+        .when(Trigger::nth("RETR", 2), cut(3))
+        .when(Trigger::every("NOOP"), Reaction::reply("500 no"));
+    let mut dialog = Dialog::logged_in(behaviour);
+    for _ in 0..2 {
+        dialog.say("EPSV\r\nRETR pub/f\r\n");
+        dialog.data();
+    }
+    let reacted: Vec<_> = dialog.stats().reacted.iter().copied().collect();
+    assert_eq!(reacted, [(0, 1)], "the first cut lies behind the end of the file");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::{Action, DataState, Ending, Event, Phase, ServerSession};
-use crate::model::behaviour::{Completion, Cut, Interruption, Mark, MarkSize};
+use crate::model::behaviour::{Completion, Cut, Interruption, Mark, MarkSize, Quirk};
 use crate::model::throttle::Bucket;
 use crate::model::tree::File;
 
@@ -24,7 +24,8 @@ pub(super) struct Transfer {
     sent: u64,
     not_before: Duration,
     bucket: Option<Bucket>,
-    cut: Option<Cut>,
+    /// With the place of its rule.
+    cut: Option<(usize, Cut)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +37,16 @@ enum Stage {
     Stalled,
     /// All is sent; the completion reply waits for the client's close.
     Finishing,
+    /// All is sent and the data connection is closed; the completion reply waits for its time.
+    Completing {
+        at: Duration,
+    },
 }
 
 impl Transfer {
     /// How many bytes are left, to the next interruption at most.
     fn wanted(&self) -> u64 {
-        let to_cut = self.cut.as_ref().map_or(u64::MAX, |cut| cut.after.saturating_sub(self.sent));
+        let to_cut = self.cut.as_ref().map_or(u64::MAX, |(_, cut)| cut.after.saturating_sub(self.sent));
         if self.stage == Stage::Sending { self.reader.left().min(to_cut) } else { 0 }
     }
 
@@ -91,7 +96,6 @@ impl ServerSession {
 
     /// Answers a RETR of a file that is there.
     pub(super) fn retrieve(&mut self, path: Vec<u8>, file: Arc<File>, offset: u64) {
-        let offset = if self.behaviour.ignores_rest { 0 } else { offset };
         if self.data == DataState::None {
             self.reply("425 Use PORT or PASV first.");
             return;
@@ -101,6 +105,11 @@ impl ServerSession {
             return;
         }
         let deadline = self.now + ACCEPT_TIMEOUT;
+        let ignores = self.behaviour.ignores_rest && offset > 0;
+        if ignores {
+            self.event(Event::Showed(Quirk::RestIgnored));
+        }
+        let offset = if ignores { 0 } else { offset };
         self.transfer = Some(Transfer {
             path,
             reader: Reader::new(Arc::clone(&file), offset, self.ascii),
@@ -143,14 +152,19 @@ impl ServerSession {
             MarkSize::None => "150 File status okay. About to open data connection.".to_owned(),
         };
         self.event(Event::TransferStarted { path, offset });
-        self.reply(&text);
+        if self.behaviour.mark == Mark::Never {
+            self.event(Event::Showed(Quirk::NoMark));
+        } else {
+            self.reply(&text);
+        }
         if self.behaviour.completion == Completion::BeforeData {
+            self.event(Event::Showed(Quirk::EarlyCompletion));
             self.reply("226 Transfer complete.");
         }
     }
 
     fn start_sending(&mut self) {
-        if self.behaviour.mark == Mark::AfterAccept {
+        if self.behaviour.mark != Mark::BeforeAccept {
             self.mark();
         }
         let begin = self.now + self.behaviour.start_delay;
@@ -168,14 +182,15 @@ impl ServerSession {
         if transfer.stage != Stage::Sending {
             return;
         }
-        if let Some(cut) = transfer.cut.take_if(|cut| cut.after <= transfer.sent) {
+        if let Some(cut) = transfer.cut.take_if(|(_, cut)| cut.after <= transfer.sent) {
             self.interrupt(cut);
         } else if transfer.reader.is_at_end() {
             self.finish();
         }
     }
 
-    fn interrupt(&mut self, cut: Cut) {
+    fn interrupt(&mut self, (rule, cut): (usize, Cut)) {
+        self.event(Event::Reacted(rule));
         match cut.how {
             Interruption::Fin => self.drop_data(Ending::Fin),
             Interruption::Reset => self.drop_data(Ending::Reset),
@@ -211,16 +226,24 @@ impl ServerSession {
             }
             return;
         }
+        let transfer = self.transfer.take();
         self.drop_data(Ending::Fin);
-        if self.behaviour.completion == Completion::AfterData {
-            self.reply("226 Transfer complete.");
+        match self.behaviour.completion {
+            Completion::AfterData => self.reply("226 Transfer complete."),
+            Completion::Late(delay) => {
+                self.event(Event::Showed(Quirk::LateCompletion));
+                let stage = Stage::Completing { at: self.now + delay };
+                self.transfer = transfer.map(|transfer| Transfer { stage, ..transfer });
+            }
+            Completion::Never => self.event(Event::Showed(Quirk::NoCompletion)),
+            Completion::BeforeData | Completion::AfterPeerClosed => {}
         }
     }
 
     pub(super) fn transfer_deadline(&self) -> Option<Duration> {
         let transfer = self.transfer.as_ref()?;
         match transfer.stage {
-            Stage::Connecting { deadline } => Some(deadline),
+            Stage::Connecting { deadline: at } | Stage::Completing { at } => Some(at),
             // With an open window it is the connection that holds the transfer up, not the clock.
             Stage::Sending => transfer.opens_at().filter(|at| *at > self.now),
             Stage::Stalled | Stage::Finishing => None,
@@ -228,10 +251,16 @@ impl ServerSession {
     }
 
     pub(super) fn transfer_timeout(&mut self) {
-        let Some(transfer) = &self.transfer else { return };
-        if matches!(transfer.stage, Stage::Connecting { deadline } if deadline <= self.now) {
-            self.drop_data(Ending::Fin);
-            self.reply("425 Failed to establish connection.");
+        match self.transfer.as_ref().map(|transfer| transfer.stage) {
+            Some(Stage::Connecting { deadline }) if deadline <= self.now => {
+                self.drop_data(Ending::Fin);
+                self.reply("425 Failed to establish connection.");
+            }
+            Some(Stage::Completing { at }) if at <= self.now => {
+                self.transfer = None;
+                self.reply("226 Transfer complete.");
+            }
+            _ => {}
         }
     }
 
@@ -251,6 +280,9 @@ impl ServerSession {
             return;
         }
         let own = if let IpAddr::V4(own) = address.ip() { Some(own) } else { None };
+        if self.behaviour.passive_host.is_some() {
+            self.event(Event::Showed(Quirk::ForeignHost));
+        }
         if let Some(host) = self.behaviour.passive_host.or(own) {
             let [a, b, c, d] = host.octets();
             let [high, low] = port.to_be_bytes();

@@ -1,7 +1,7 @@
 //! How payload gets onto the paths.
 
 use super::{Happening, SimTransport};
-use crate::sim::server::{Served, WINDOW};
+use crate::sim::server::Served;
 use ftp_proto::SessionId;
 
 impl SimTransport {
@@ -42,7 +42,7 @@ impl SimTransport {
     fn portion(&mut self, id: SessionId) -> Option<(usize, usize)> {
         let Served { server, session, data, .. } = self.served.get_mut(&id)?;
         let data = data.as_ref().filter(|data| !data.finished)?;
-        let room = WINDOW.saturating_sub(data.in_flight).min(self.servers[*server].portion());
+        let room = data.window.saturating_sub(data.in_flight).min(self.servers[*server].portion());
         Some((*server, session.data_window(self.now).min(room)))
     }
 
@@ -50,6 +50,7 @@ impl SimTransport {
         let now = self.now;
         let Some(served) = self.served.get_mut(&id) else { return };
         let Some(data) = served.data.as_mut() else { return };
+        let len = len.min(self.servers[served.server].pipes.portion());
         let mut bytes = vec![0; len];
         let filled = served.session.fill_data(&mut bytes);
         bytes.truncate(filled);

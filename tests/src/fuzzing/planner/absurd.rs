@@ -1,0 +1,77 @@
+//! Tables of what goes wrong, and reports that no transport makes.
+
+use super::mirror::{Told, reply};
+use bytes::Bytes;
+use ftp_proto::{
+    Cause, Channel, Error, Event, Facts, Features, Finish, PeerFault, Report, RequestId, SessionId, TimeVal,
+    Timer, Verb,
+};
+
+/// How a session may end.
+pub(super) fn error(which: u8) -> Error {
+    match which % 14 {
+        0 => Error::Connection(Channel::Control, Cause::Reset),
+        1 => Error::Connection(Channel::Control, Cause::Refused),
+        2 => Error::Connection(Channel::Control, Cause::Unreachable),
+        3 => Error::Connection(Channel::Data, Cause::Refused),
+        4 => Error::Timeout(Timer::Stall),
+        5 => Error::Timeout(Timer::Connect),
+        6 => Error::Timeout(Timer::DataConnect),
+        7 => Error::OutOfStep(Box::new(Error::Timeout(Timer::Burst))),
+        8 => Error::Refused { verb: None, reply: reply("421 too many users") },
+        9 => Error::Refused { verb: None, reply: reply("421 going down") },
+        10 => Error::Refused { verb: Some(Verb::Pass), reply: reply("530 too many sessions") },
+        11 => Error::Refused { verb: Some(Verb::Pass), reply: reply("530 wrong") },
+        12 => Error::Peer(PeerFault::Unsolicited(reply("200 ok"))),
+        _ => Error::Peer(PeerFault::TooManyPreliminary),
+    }
+}
+
+/// How a request may be refused.
+pub(super) fn refusal(which: u8) -> (Verb, &'static str) {
+    match which % 8 {
+        0 => (Verb::Retr, "550 no such file"),
+        1 => (Verb::Retr, "450 busy"),
+        2 => (Verb::Rest, "502 no"),
+        3 => (Verb::Rest, "450 not now"),
+        4 => (Verb::Pasv, "425 no port"),
+        5 => (Verb::Epsv, "522 no"),
+        6 => (Verb::Retr, "425 no connection"),
+        _ => (Verb::Retr, "553 no"),
+    }
+}
+
+/// What a transfer that ends early is called.
+pub(super) fn early(which: u8) -> &'static str {
+    ["426 broken off", "226 done", "451 disk", "550 gone"][usize::from(which % 4)]
+}
+
+/// A report about a session that may not exist, of something that cannot be.
+pub(super) fn report(session: u8, what: u8, one: u16, two: u16) -> Told {
+    let id = SessionId(u64::from(session % 16));
+    let request = RequestId(u64::from(one % 8));
+    let wide =
+        |number: u16| if number >= 0xff00 { u64::MAX - u64::from(number & 0xff) } else { u64::from(number) };
+    let event = match what % 13 {
+        0 => return Report::Written(id, wide(one).min(wide(two))..wide(two).max(wide(one))),
+        1 => return Report::Written(id, 0..u64::MAX),
+        2 => return Report::Lead(id, wide(one), Bytes::from(vec![7; usize::from(two % 9)])),
+        3 => Event::Connected,
+        4 => Event::Ready(Features::default()),
+        5 => Event::Reply(request, reply("250 done")),
+        6 => Event::Facts(request, Facts { size: Some(wide(two)), ..Facts::default() }),
+        7 => {
+            let modify = TimeVal::parse(format!("2024061512{:04}", two % 60).as_bytes());
+            Event::Facts(request, Facts { modify, ..Facts::default() })
+        }
+        8 => Event::Started(request),
+        9 => Event::Finished(request, Finish::Whole { at: wide(two) }),
+        10 => Event::Finished(request, Finish::Cut),
+        11 => {
+            let (verb, words) = refusal(two.to_le_bytes()[0]);
+            Event::Refused(request, verb, reply(words))
+        }
+        _ => Event::Closed(error(two.to_le_bytes()[0])),
+    };
+    Report::Event(id, event)
+}

@@ -1,0 +1,466 @@
+//! A planner and all that it moves.
+
+use super::super::trace;
+use super::mirror::{Mirror, Session, Stage, Told};
+use super::{Op, Setup, absurd, millis};
+use ftp_proto::{Arg, Config, Error, Event, Instant, Report, Request, RequestId, SessionId, Type, Until};
+use pftp::exit::Failure;
+use pftp::plan::{Before, Directive, MirrorId, Planner, RangeSet, Settings, Source};
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+/// What the planner knows of a session, as far as that can be told from outside.
+#[derive(Debug)]
+struct Known {
+    thread: usize,
+    mirror: usize,
+    connected: bool,
+    /// The planner has closed it.
+    closing: bool,
+    transfer: Option<Transfer>,
+}
+
+/// The transfer that a session was given.
+#[derive(Debug)]
+struct Transfer {
+    request: RequestId,
+    /// Which part of the file it is to fetch.
+    range: Range<u64>,
+    /// How far it has come, as far as the planner has heard.
+    at: u64,
+    /// It was asked for before the size was known, and was given no end since.
+    unsized_: bool,
+}
+
+impl Transfer {
+    fn left(&self) -> Range<u64> {
+        self.at..self.range.end
+    }
+
+    fn meets(&self, part: &Range<u64>) -> bool {
+        let left = self.left();
+        !left.is_empty() && !part.is_empty() && left.start < part.end && part.start < left.end
+    }
+}
+
+/// A planner, its mirrors, and what it has been told.
+#[derive(Debug)]
+pub(super) struct World {
+    planner: Planner,
+    mirrors: Vec<Mirror>,
+    connections: usize,
+    /// The file of each version.
+    files: Vec<Vec<u8>>,
+    sessions: Vec<Session>,
+    known: BTreeMap<SessionId, Known>,
+    last: Option<SessionId>,
+    unresolved: VecDeque<MirrorId>,
+    now: Instant,
+    sink: Vec<u8>,
+    /// What was written by sessions that count, as far as the planner has heard.
+    counted: RangeSet,
+    /// Something went wrong that may end a download.
+    faults: bool,
+    /// A mirror has another file, or reports were made up.
+    lies: bool,
+    /// Reports were made up.
+    made_up: bool,
+    /// From now on one fetches the whole file beside those that fetch parts of it, because a mirror cannot restart.
+    shared: bool,
+    /// One connection fetches everything.
+    single: bool,
+    result: Option<Result<u64, Failure>>,
+}
+
+impl World {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let source = |mirror: &Mirror| Source {
+            server: mirror.addresses.first().map(ToString::to_string).unwrap_or_default(),
+            path: Arg::new(&b"pub/file"[..]).expect("a path"),
+            config: Config::default(),
+            connections: 1,
+        };
+        let settings = Settings {
+            sources: setup.mirrors.iter().map(source).collect(),
+            connections: NonZeroUsize::new(setup.connections.max(1)).expect("at least one"),
+            begin_with: NonZeroUsize::new(setup.begin_with).expect("at least one"),
+            retries: setup.retries,
+            min_segment: setup.min_segment,
+            in_order: setup.in_order,
+            representation: if setup.ascii { Type::Ascii } else { Type::Image },
+            seed: 1,
+            before: Before::default(),
+        };
+        let mut world = Self {
+            planner: Planner::new(settings, Instant::ZERO),
+            mirrors: setup.mirrors.clone(),
+            connections: setup.connections.max(1),
+            files: (0..3).map(|version| Mirror::content(version, setup.size)).collect(),
+            sessions: Vec::new(),
+            known: BTreeMap::new(),
+            last: None,
+            unresolved: VecDeque::new(),
+            now: Instant::ZERO,
+            sink: Vec::new(),
+            counted: RangeSet::new(),
+            faults: setup.mirrors.iter().any(|mirror| !mirror.is_plain()) || setup.mirrors.is_empty(),
+            lies: setup.mirrors.iter().any(|mirror| mirror.version() != 0),
+            made_up: false,
+            shared: false,
+            single: setup.in_order || setup.ascii,
+            result: None,
+        };
+        world.obey();
+        world
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.result.is_some()
+    }
+
+    pub(super) fn play(&mut self, op: &Op) {
+        match *op {
+            Op::Step(which) => {
+                self.pick(which).map(|at| self.step(at, 1000));
+            }
+            Op::Hear(which) => {
+                self.pick(which).map(|at| self.hear(at));
+            }
+            Op::Advance(which, times) => {
+                for _ in 0..times % 16 {
+                    let Some(at) = self.pick(which) else { break };
+                    self.step(at, 3000);
+                    self.hear(at);
+                }
+            }
+            Op::AdvanceAll => {
+                self.advance_all();
+            }
+            Op::Pass(time) => self.pass(self.now + millis(u64::from(time))),
+            Op::Wait => self.pass(self.planner.poll_timeout().unwrap_or(self.now).max(self.now)),
+            Op::Resolve(which, how) => self.resolve(which, how),
+            Op::Absurd(session, what, one, two) => {
+                (self.lies, self.faults, self.made_up) = (true, true, true);
+                self.tell(&absurd::report(session, what, one, two));
+            }
+            Op::Break(which, _) | Op::Refuse(which, _) | Op::Shorten(which, _) => {
+                self.faults = true;
+                let Some(at) = self.pick(which) else { return };
+                let session = &mut self.sessions[at];
+                match *op {
+                    Op::Break(_, how) => session.end(absurd::error(how)),
+                    Op::Refuse(_, how) => {
+                        let (verb, words) = absurd::refusal(how);
+                        session.refuse(verb, words);
+                    }
+                    Op::Shorten(_, how) => session.shorten(absurd::early(how)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// From now on nothing goes wrong any more. The download has to end.
+    pub(super) fn come_to_an_end(mut self) {
+        while let Some(id) = self.unresolved.pop_front() {
+            self.resolved(id, 0);
+        }
+        for _ in 0..PATIENCE {
+            if self.is_over() {
+                break;
+            }
+            if self.advance_all() {
+                self.pass(self.now + millis(10));
+            } else {
+                let Some(due) = self.planner.poll_timeout() else { break };
+                self.pass(due.max(self.now));
+            }
+        }
+        let result = self.result.expect("a download without an end");
+        assert!(self.faults || result.is_ok(), "it failed for nothing: {result:?}");
+    }
+
+    /// Each session does one thing and what it has to say is heard; whether there was anything.
+    fn advance_all(&mut self) -> bool {
+        let ids: Vec<SessionId> = self.sessions.iter().map(|session| session.id).collect();
+        let mut any = false;
+        for id in ids {
+            if let Some(at) = self.place(id) {
+                any |= self.step(at, self.files[0].len() / 8 + 2048);
+            }
+            while let Some(at) = self.place(id).filter(|_| !self.is_over()) {
+                if !self.hear(at) {
+                    break;
+                }
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn place(&self, id: SessionId) -> Option<usize> {
+        self.sessions.iter().position(|session| session.id == id)
+    }
+
+    fn pick(&self, which: u8) -> Option<usize> {
+        usize::from(which).checked_rem(self.sessions.len())
+    }
+
+    fn step(&mut self, at: usize, most: usize) -> bool {
+        let session = &mut self.sessions[at];
+        let mirror = &self.mirrors[session.mirror];
+        let file = &self.files[usize::from(mirror.version())];
+        let Some(write) = session.step(mirror, file, most) else { return false };
+        if let Some((offset, bytes)) = write {
+            let start = usize::try_from(offset).expect("an offset in memory");
+            let end = start + bytes.len();
+            self.sink.resize(self.sink.len().max(end), 0);
+            self.sink[start..end].copy_from_slice(&bytes);
+        }
+        true
+    }
+
+    /// The planner hears one report of a session.
+    fn hear(&mut self, at: usize) -> bool {
+        let Some(report) = self.sessions[at].unheard.pop_front() else { return false };
+        if self.sessions[at].stage == Stage::Ended && self.sessions[at].unheard.is_empty() {
+            self.sessions.remove(at);
+        }
+        self.tell(&report);
+        true
+    }
+
+    fn tell(&mut self, report: &Told) {
+        trace(|| format!("{:?} {report:?}", self.now.0));
+        self.note(report);
+        self.planner.handle(report, self.now);
+        self.obey();
+    }
+
+    /// What the report changes in what the planner can know.
+    fn note(&mut self, report: &Told) {
+        match report {
+            Report::Written(id, range) => {
+                let counts = |known: &&Known| !known.closing && known.transfer.is_some();
+                if self.known.get(id).filter(counts).is_some() {
+                    self.counted.insert(range.clone());
+                }
+                if let Some(transfer) = self.known.get_mut(id).and_then(|known| known.transfer.as_mut()) {
+                    transfer.at = transfer.at.max(range.end);
+                }
+            }
+            Report::Event(id, Event::Closed(_)) => {
+                self.known.remove(id);
+            }
+            Report::Event(id, Event::Connected) => {
+                if let Some(known) = self.known.get_mut(id) {
+                    known.connected = true;
+                }
+            }
+            Report::Event(id, Event::Finished(request, _) | Event::Refused(request, ..)) => {
+                if let Report::Event(_, Event::Refused(_, ftp_proto::Verb::Rest, _)) = report {
+                    self.shared = true;
+                }
+                if let Some(known) = self.known.get_mut(id) {
+                    known.transfer.take_if(|running| running.request == *request);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pass(&mut self, now: Instant) {
+        self.now = now;
+        self.planner.handle_timeout(now);
+        self.obey();
+        let due = self.planner.poll_timeout();
+        assert!(self.is_over() || due.is_none_or(|due| due > now), "a deadline stays due for ever");
+    }
+
+    fn resolve(&mut self, which: u8, how: u8) {
+        let Some(at) = usize::from(which).checked_rem(self.unresolved.len()) else { return };
+        if let Some(id) = self.unresolved.remove(at) {
+            self.resolved(id, how);
+        }
+    }
+
+    fn resolved(&mut self, id: MirrorId, how: u8) {
+        self.faults |= how >= 0xf0;
+        let found = match how {
+            0xff => Err("no such host".to_owned()),
+            0xf0.. => Ok(Vec::new()),
+            _ => Ok(self.mirrors[id.0].addresses.clone()),
+        };
+        self.planner.resolved(id, found, self.now);
+        self.obey();
+    }
+
+    /// Does what the planner wants done.
+    fn obey(&mut self) {
+        while let Some(directive) = self.planner.poll() {
+            trace(|| match &directive {
+                Directive::Open { id, thread, peer, .. } => format!("-> Open {id:?} {thread} {peer}"),
+                other => format!("-> {other:?}"),
+            });
+            assert!(!self.is_over(), "after the end: {directive:?}");
+            match directive {
+                Directive::Resolve(id) => self.unresolved.push_back(id),
+                Directive::Open { id, thread, peer, config } => {
+                    let of = |mirror: &Mirror| mirror.addresses.contains(&peer);
+                    let mirror = self.mirrors.iter().position(of).expect("an address of a mirror");
+                    assert!(self.last < Some(id), "a session is named twice");
+                    assert!((1..=self.connections).contains(&thread));
+                    self.last = Some(id);
+                    self.sessions.push(Session::new(id, mirror, config.lead));
+                    let (connected, closing, transfer) = (false, false, None);
+                    self.known.insert(id, Known { thread, mirror, connected, closing, transfer });
+                }
+                Directive::Request(id, request_id, request) => self.request(id, request_id, request),
+                Directive::Shrink(id, request, until) => self.shrink(id, request, until),
+                Directive::Close(id) => self.close(id),
+                Directive::Compare(id, offset, bytes) => {
+                    let part = usize::try_from(offset)
+                        .ok()
+                        .and_then(|start| self.sink.get(start..)?.get(..bytes.len()));
+                    let same = part == Some(&bytes[..]);
+                    self.planner.compared(id, same, self.now);
+                }
+                Directive::Retract => {}
+                Directive::Warn(message) => super::super::reply::check_shown(&message),
+                Directive::Finish(result) => self.finish(result),
+            }
+        }
+        self.check();
+    }
+
+    fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
+        if let Request::Retrieve(part) = &request {
+            self.check_copy(id, part.offset..part.until.end(), part.until == Until::Eof);
+            let known = self.known.get_mut(&id).expect("work for a session that is known");
+            assert!(!known.closing, "work for a session that was closed");
+            assert!(known.transfer.is_none(), "a second transfer");
+            assert!(part.offset <= part.until.end());
+            let (range, unsized_) = (part.offset..part.until.end(), part.until == Until::Eof);
+            known.transfer = Some(Transfer { request: request_id, at: range.start, range, unsized_ });
+        }
+        if let Some(session) = self.session(id) {
+            session.request(request_id, request);
+        }
+    }
+
+    fn shrink(&mut self, id: SessionId, request: RequestId, until: Until) {
+        if let Some(transfer) = self.known.get_mut(&id).and_then(|known| known.transfer.as_mut()) {
+            transfer.range.end = until.end().max(transfer.range.start);
+            transfer.unsized_ = until == Until::Eof;
+        }
+        if let Some(session) = self.session(id) {
+            session.shrink(request, until);
+        }
+    }
+
+    fn close(&mut self, id: SessionId) {
+        if let Some(known) = self.known.get_mut(&id) {
+            assert!(!std::mem::replace(&mut known.closing, true), "closed twice");
+        }
+        if let Some(session) = self.session(id) {
+            session.end(Error::Quit);
+        }
+    }
+
+    fn session(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.id == id)
+    }
+
+    fn finish(&mut self, result: Result<u64, Failure>) {
+        match &result {
+            Ok(size) => {
+                assert!(self.counted.contains(&(0..*size)), "{size} bytes, of which not all have come");
+                if !self.lies {
+                    let same = self.sink.get(..self.files[0].len()) == Some(&self.files[0][..]);
+                    assert!(
+                        *size == self.files[0].len() as u64 && same,
+                        "{size} bytes, and not those of the file"
+                    );
+                }
+            }
+            Err(failure) => super::super::reply::check_shown(&failure.to_string()),
+        }
+        self.result = Some(result);
+    }
+
+    fn check(&self) {
+        for range in self.planner.done().iter() {
+            assert!(self.counted.contains(&range), "{range:?} counts, and nobody wrote it");
+        }
+        self.check_connections();
+        self.check_apart();
+    }
+
+    /// A connection has one session; while addresses are tried against each other, one for each of them, and only in one
+    /// connection of a mirror.
+    fn check_connections(&self) {
+        let mut trying = Vec::new();
+        for thread in 1..=self.connections {
+            let of_it = || self.known.values().filter(|known| known.thread == thread && !known.closing);
+            let got_through = of_it().filter(|known| known.connected).count();
+            assert!(got_through <= 1, "{got_through} sessions of connection {thread} got through");
+            if let Some(first) = of_it().next().filter(|_| of_it().count() > 1) {
+                let addresses = self.mirrors[first.mirror].addresses.len();
+                assert!(of_it().count() <= addresses, "{} sessions of connection {thread}", of_it().count());
+                assert!(of_it().all(|known| known.mirror == first.mirror));
+                assert!(!trying.contains(&first.mirror), "addresses are tried in two connections");
+                trying.push(first.mirror);
+            }
+        }
+    }
+
+    /// What sessions that are not being closed have left to fetch.
+    fn transfers(&self) -> impl Iterator<Item = (SessionId, usize, &Transfer)> {
+        let known = self.known.iter().filter(|(_, known)| !known.closing);
+        known.filter_map(|(id, known)| Some((*id, known.thread, known.transfer.as_ref()?)))
+    }
+
+    /// What a session is given nobody else is fetching; or it is a copy of what one other has left, begun no earlier than
+    /// where that stands, up to the same end. In order, and in ASCII, nothing is copied. Sessions of one connection that
+    /// try addresses against each other all ask for the whole file.
+    fn check_copy(&self, id: SessionId, part: Range<u64>, unsized_: bool) {
+        if self.made_up || self.shared {
+            return;
+        }
+        let thread = self.known.get(&id).map(|known| known.thread);
+        let beside = |(_, other, transfer): &(SessionId, usize, &Transfer)| {
+            transfer.meets(&part) && !(unsized_ && transfer.unsized_ && Some(*other) == thread)
+        };
+        let others: Vec<&Transfer> =
+            self.transfers().filter(beside).map(|(_, _, transfer)| transfer).collect();
+        assert!(others.len() <= 1, "{part:?} beside {others:?}");
+        for other in others {
+            assert!(!self.single, "{part:?} is copied: {other:?}");
+            let copy = other.range.end == part.end && part.start >= other.at;
+            assert!(copy, "{part:?} is no copy of what is left of {other:?}");
+        }
+    }
+
+    /// No three sessions fetch the same byte; where one connection fetches everything, no two.
+    fn check_apart(&self) {
+        if self.made_up || self.shared || self.is_over() {
+            return;
+        }
+        let most = if self.single { 1 } else { 2 };
+        let transfers: Vec<_> = self.transfers().collect();
+        for (_, thread, one) in &transfers {
+            // Of the transfers that share a byte one begins with such a byte.
+            let first = one.at..one.at.saturating_add(1).min(one.range.end);
+            let rival = |other: &usize, two: &Transfer| other == thread && two.unsized_ && one.unsized_;
+            let meets = |(_, other, two): &&(SessionId, usize, &Transfer)| {
+                two.meets(&first) && (std::ptr::eq(*one, *two) || !rival(other, two))
+            };
+            let same: Vec<_> = transfers.iter().filter(meets).collect();
+            assert!(same.len() <= most, "at once: {same:?}");
+        }
+    }
+}
+
+/// Rounds in which a download has to end: many more than the largest file takes.
+const PATIENCE: usize = 20_000;

@@ -1,0 +1,474 @@
+//! Any sequence of calls to a session: what it never does, and what it does in the end.
+
+use super::op::{ACCOUNT, Case, Op, PASSWORD, REFUSALS, REPLIES, Said};
+use super::reply::check_shown;
+use super::trace;
+use ftp_proto::{
+    Action, Change, Channel, Event, Finish, Instant, Line, Misuse, Output, Request, RequestId, Retrieve,
+    Session, Until,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The server's address.
+pub const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 21);
+
+/// See [`session`](self).
+///
+/// # Panics
+/// If something does not hold.
+pub fn check(input: &[u8]) {
+    run(&Case::decode(input));
+}
+
+/// See [`session`](self).
+///
+/// # Panics
+/// If something does not hold.
+pub fn run(case: &Case) {
+    let session = Session::new(Arc::new(case.setup.config()), PEER, Instant::ZERO);
+    Watched::new(session, case.setup.lead).run(&case.ops);
+}
+
+/// A session, or what has one inside.
+pub trait Machine {
+    /// The session.
+    fn session(&self) -> &Session;
+
+    /// As [`Session::request`].
+    ///
+    /// # Errors
+    /// Those of [`Session::request`].
+    fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse>;
+
+    /// As [`Session::shrink`].
+    fn shrink(&mut self, id: RequestId, until: Until, now: Instant);
+
+    /// As [`Session::quit`].
+    fn quit(&mut self, now: Instant);
+
+    /// As [`Session::handle_control`].
+    fn control(&mut self, bytes: &[u8], now: Instant);
+
+    /// As [`Session::handle_channel`].
+    fn change(&mut self, channel: Channel, change: Change, now: Instant);
+
+    /// At most `len` bytes come on the data connection; how many.
+    fn received(&mut self, len: u64, now: Instant) -> u64;
+
+    /// As [`Session::handle_timeout`].
+    fn timeout(&mut self, now: Instant);
+
+    /// As [`Session::transmitted`].
+    fn transmitted(&mut self, len: usize, now: Instant);
+
+    /// The next output.
+    fn output(&mut self) -> Option<Output>;
+
+    /// When [`timeout`](Self::timeout) is due.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// What else holds when all outputs have been taken.
+    fn check(&self) {}
+}
+
+impl Machine for Session {
+    fn session(&self) -> &Session {
+        self
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
+        self.request(id, request, now)
+    }
+
+    fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
+        self.shrink(id, until, now);
+    }
+
+    fn quit(&mut self, now: Instant) {
+        self.quit(now);
+    }
+
+    fn control(&mut self, bytes: &[u8], now: Instant) {
+        self.handle_control(bytes, now);
+    }
+
+    fn change(&mut self, channel: Channel, change: Change, now: Instant) {
+        self.handle_channel(channel, change, now);
+    }
+
+    fn received(&mut self, len: u64, now: Instant) -> u64 {
+        self.received(len, now);
+        len
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn transmitted(&mut self, len: usize, now: Instant) {
+        self.transmitted(len, now);
+    }
+
+    fn output(&mut self) -> Option<Output> {
+        self.poll_output()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.poll_timeout().map(|(due, _)| due)
+    }
+}
+
+/// A session, and what is known of it from outside.
+#[derive(Debug)]
+pub struct Watched<M> {
+    machine: M,
+    lead: u64,
+    now: Instant,
+    /// Sent, and not yet a line.
+    begun: Vec<u8>,
+    /// Commands sent and not answered, as a server without surprises sees it.
+    unanswered: Vec<String>,
+    /// RETR is the last command sent, and nothing that would allow another has happened.
+    silent: bool,
+    ranges: BTreeMap<RequestId, Retrieve>,
+    /// Requests taken and not ended, in order.
+    open: Vec<RequestId>,
+    started: Vec<RequestId>,
+    /// Where the next byte of the running transfer belongs, once one has come.
+    at: Option<(RequestId, u64)>,
+    requests: u64,
+    count: Count,
+    connected: bool,
+    ready: bool,
+    closed: bool,
+    data: bool,
+}
+
+/// What came out, to be bounded by what went in.
+#[derive(Debug, Default)]
+struct Count {
+    commands: u64,
+    connects: u64,
+    closes: u64,
+    lines: u64,
+    /// Line feeds from the server.
+    heard: u64,
+}
+
+impl<M: Machine> Watched<M> {
+    /// A session at its start.
+    pub fn new(machine: M, lead: u64) -> Self {
+        Self {
+            machine,
+            lead,
+            now: Instant::ZERO,
+            begun: Vec::new(),
+            unanswered: Vec::new(),
+            silent: false,
+            ranges: BTreeMap::new(),
+            open: Vec::new(),
+            started: Vec::new(),
+            at: None,
+            requests: 0,
+            count: Count::default(),
+            connected: false,
+            ready: false,
+            closed: false,
+            data: false,
+        }
+    }
+
+    /// All of it, and then the end.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    pub fn run(mut self, ops: &[Op]) -> M {
+        for op in ops {
+            self.play(op);
+        }
+        self.play(&Op::Quit);
+        assert!(self.closed, "it cannot be ended");
+        assert_eq!(self.count.closes, 1, "the control connection is closed once");
+        let shown = format!("{:?}", self.machine.session()).into_bytes();
+        check_secrets(&shown);
+        self.machine
+    }
+
+    /// One thing happens.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    pub fn play(&mut self, op: &Op) {
+        trace(|| format!("{:?} {op:?}", self.now.0));
+        let now = self.now;
+        let mut portion = usize::MAX;
+        match op {
+            Op::Answer => {
+                let reply = self.answer();
+                self.silent &= reply.is_empty();
+                self.hear(reply.as_bytes());
+            }
+            Op::Refuse(which) => {
+                let reply = REFUSALS[usize::from(*which) % REFUSALS.len()];
+                if !self.unanswered.is_empty() {
+                    if !reply.starts_with('1') {
+                        self.unanswered.remove(0);
+                    }
+                    self.hear_line(reply);
+                }
+            }
+            Op::Reply(which) => self.hear_line(REPLIES[usize::from(*which) % REPLIES.len()]),
+            Op::Server(Said(bytes)) => {
+                self.silent &= !bytes.contains(&b'\n');
+                self.hear(bytes);
+            }
+            Op::Change(channel, change) => {
+                self.connected |= (*channel, *change) == (Channel::Control, Change::Connected);
+                self.machine.change(*channel, *change, now);
+            }
+            Op::Received(len) => self.receive(*len),
+            Op::Request(request) => self.request(request.clone()),
+            Op::Shrink(id, until) => self.shrink(RequestId(*id), *until),
+            Op::Wait(less) => {
+                let due = self.machine.deadline().unwrap_or(now);
+                let less = Duration::from_millis(*less);
+                self.pass(now.max(Instant(due.0.saturating_sub(less))));
+            }
+            Op::Pass(millis) => self.pass(now + Duration::from_millis(*millis)),
+            Op::Send(most) => portion = *most,
+            Op::Quit => {
+                self.silent = false;
+                self.machine.quit(now);
+            }
+        }
+        self.take_outputs();
+        self.take_bytes(portion);
+        self.check();
+    }
+
+    fn hear_line(&mut self, line: &str) {
+        self.silent = false;
+        self.hear(format!("{line}\r\n").as_bytes());
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        self.count.heard += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.machine.control(bytes, self.now);
+    }
+
+    fn receive(&mut self, len: u64) {
+        let window = self.machine.session().window();
+        let len = self.machine.received(len, self.now);
+        let Some(window) = window else { return };
+        let (id, part) = self.running().expect("a transfer");
+        let first = part.offset.saturating_sub(self.lead);
+        if let Some((known, at)) = self.at
+            && known == id
+        {
+            assert_eq!(window.start, at, "a byte is lost or comes twice");
+        } else {
+            assert_eq!(window.start, first);
+        }
+        self.at = Some((id, window.start + len.min(window.end - window.start)));
+    }
+
+    fn request(&mut self, request: Request) {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        match self.machine.request(id, request.clone(), self.now) {
+            Ok(()) => {
+                assert!(!self.closed);
+                if let Request::Retrieve(part) = request {
+                    self.ranges.insert(id, part);
+                }
+                self.open.push(id);
+            }
+            Err(misuse) => assert_eq!(misuse == Misuse::Closed, self.closed, "{misuse}"),
+        }
+    }
+
+    fn shrink(&mut self, id: RequestId, until: Until) {
+        if let Some(part) = self.ranges.get_mut(&id).filter(|_| self.open.contains(&id)) {
+            part.until = until;
+        }
+        self.machine.shrink(id, until, self.now);
+    }
+
+    /// Time goes on to `now`: nothing happens before its time, and what is due then is not due any more.
+    fn pass(&mut self, now: Instant) {
+        let due = self.machine.deadline();
+        let fatal = self.machine.session().poll_timeout().is_some_and(|(due, _)| due <= now);
+        self.now = now;
+        self.machine.timeout(now);
+        assert_eq!(self.machine.session().is_closed(), fatal || self.closed, "a deadline of the session");
+        if due.is_some_and(|due| due <= now) {
+            assert!(self.machine.deadline().is_none_or(|due| due > now), "a deadline stays due for ever");
+        } else {
+            assert_eq!(self.machine.deadline(), due);
+            assert_eq!(self.machine.output(), None, "something happened before its time");
+        }
+    }
+
+    fn answer(&mut self) -> String {
+        let Some(front) = self.unanswered.first().cloned() else { return String::new() };
+        let next_waits = self.unanswered.len() > 1;
+        let verb = front.split(' ').next().unwrap_or_default();
+        let reply = match verb {
+            "USER" => "331 password",
+            "PASS" | "ACCT" => "230 in",
+            "SIZE" => "213 100",
+            "MDTM" => "213 20240615123456",
+            "EPSV" => "229 (|||5000|)",
+            "PASV" => "227 (192,0,2,1,19,136)",
+            "REST" => "350 at",
+            "FEAT" => "211-Features:\r\n SIZE\r\n211 End",
+            "CWD" => "250 there",
+            "MLST" => "250-Listing\r\n Size=5; /f\r\n250 End",
+            "RETR" => {
+                self.unanswered[0] = "transfer".to_owned();
+                return "150 it comes\r\n".to_owned();
+            }
+            "transfer" if next_waits => "426 broken off",
+            "transfer" => "226 done",
+            _ => "200 ok",
+        };
+        self.unanswered.remove(0);
+        format!("{reply}\r\n")
+    }
+
+    fn take_outputs(&mut self) {
+        while let Some(output) = self.machine.output() {
+            trace(|| format!("-> {output:?}"));
+            assert!(!self.closed, "after the end: {output:?}");
+            match output {
+                Output::Action(Action::Connect(address)) => {
+                    assert!(!self.data, "a second data connection");
+                    assert!(address.ip() == PEER.ip() && address.port() != 0, "it dials {address}");
+                    self.data = true;
+                    self.count.connects += 1;
+                }
+                Output::Action(Action::Close(Channel::Data)) => {
+                    assert!(self.data, "a data connection closed that nobody asked for");
+                    self.data = false;
+                }
+                Output::Action(Action::Close(Channel::Control)) => self.count.closes += 1,
+                Output::Action(_) => {}
+                Output::Event(event) => self.take_event(&event),
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: &Event) {
+        match event {
+            Event::Ready(_) => {
+                assert!(!self.ready && self.connected);
+                self.ready = true;
+            }
+            Event::Started(id) => {
+                assert!(self.open.contains(id) && !self.started.contains(id));
+                self.started.push(*id);
+            }
+            Event::Finished(id, finish) => {
+                self.silent &= *finish != Finish::Cut;
+                self.check_finish(*id, finish);
+                self.end(*id);
+            }
+            Event::Reply(id, _) | Event::Facts(id, _) | Event::Refused(id, ..) => self.end(*id),
+            Event::Wire(line) => {
+                check_shown(&line.to_string());
+                self.count.lines += 1;
+                if let Line::Sent(sent) = line {
+                    check_secrets(sent);
+                }
+            }
+            Event::Closed(error) => {
+                check_shown(&error.to_string());
+                assert!(!self.data, "a data connection outlives the session");
+                self.closed = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn check_finish(&self, id: RequestId, finish: &Finish) {
+        let part = self.ranges.get(&id).expect("a transfer");
+        let first = part.offset.saturating_sub(self.lead);
+        let came = self.at.filter(|(known, _)| *known == id).map_or(first, |(_, at)| at);
+        match (finish, part.until) {
+            (Finish::Whole { at }, until) => {
+                assert_eq!(*at, came);
+                assert!(!matches!(until, Until::Size(size) if size != *at));
+            }
+            (Finish::Short { at, .. }, _) => assert_eq!(*at, came),
+            (Finish::Cut, Until::Offset(end)) => assert!(came >= end || end <= part.offset),
+            (Finish::Cut, until) => panic!("cut, but wanted {until:?}"),
+        }
+    }
+
+    fn end(&mut self, id: RequestId) {
+        let at = self.open.iter().position(|open| *open == id);
+        self.open.remove(at.expect("a request ends that is not open"));
+    }
+
+    fn take_bytes(&mut self, portion: usize) {
+        let portion = portion.min(self.machine.session().transmit().len());
+        self.begun.extend_from_slice(&self.machine.session().transmit()[..portion]);
+        self.machine.transmitted(portion, self.now);
+        while let Some(end) = self.begun.windows(2).position(|end| end == b"\r\n") {
+            let line = String::from_utf8_lossy(&self.begun[..end]).into_owned();
+            self.begun.drain(..end + 2);
+            trace(|| format!("-> {line}"));
+            assert!(!line.contains(['\r', '\n', '\0']), "a line within a line: {line}");
+            let goodbye = self.closed && line == "QUIT";
+            assert!(!self.silent || goodbye, "sent while a transfer runs: {line}");
+            self.silent = line.starts_with("RETR");
+            self.unanswered.push(line);
+            self.count.commands += 1;
+        }
+    }
+
+    /// The transfer that runs, if one does: the first that is open.
+    fn running(&self) -> Option<(RequestId, &Retrieve)> {
+        self.open.iter().find_map(|id| Some((*id, self.ranges.get(id)?)))
+    }
+
+    fn check(&self) {
+        self.machine.check();
+        let session = self.machine.session();
+        assert_eq!(session.is_closed(), self.closed);
+        self.check_bounds();
+        if self.closed {
+            assert_eq!((session.window(), session.poll_timeout()), (None, None));
+            return;
+        }
+        let awaits = !self.ready || !self.open.is_empty();
+        assert!(!awaits || session.poll_timeout().is_some(), "nothing would end this wait");
+        if let Some(window) = session.window() {
+            assert!(self.data, "a window without a data connection");
+            let (_, running) = self.running().expect("a transfer");
+            let first = running.offset.saturating_sub(self.lead);
+            assert!(window.start >= first && window.start <= window.end);
+            let end = running.until.end().max(window.start);
+            assert!(window.end <= end, "{window:?} reaches beyond {end}");
+        }
+    }
+
+    /// What comes out is bounded by what the caller asked for and the lines that the server sent.
+    fn check_bounds(&self) {
+        let Count { commands, connects, closes, lines, heard } = self.count;
+        assert!(commands <= 6 + 6 * self.requests, "{commands} commands for {} requests", self.requests);
+        assert!(connects <= 2 * self.requests);
+        assert!(closes <= 1);
+        assert!(lines <= heard + 6 + 6 * self.requests);
+    }
+}
+
+/// No secret is in what a log may show.
+fn check_secrets(shown: &[u8]) {
+    for secret in [PASSWORD, ACCOUNT] {
+        assert!(!shown.windows(secret.len()).any(|part| part == secret), "a secret is shown");
+    }
+}

@@ -1,0 +1,145 @@
+//! The servers' ends of the connections.
+
+use super::{Happening, SimTransport};
+use crate::model::{Action as ServerAction, DataChange, Ending, Output as ServerOutput, Tree};
+use crate::sim::pipes::Replies;
+use crate::sim::server::{Served, ServedData};
+use ftp_proto::{End, SessionId};
+use std::sync::Arc;
+
+impl SimTransport {
+    pub(super) fn data_accepted(&mut self, id: SessionId, serial: u64) {
+        let Some(server) = self.served.get(&id).map(|served| served.server) else { return };
+        let pipes = &self.servers[server].pipes;
+        let (window, shows_aborted) = (pipes.window, pipes.shows_aborted);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        // A client that has closed it in the meantime: the server may never get to see it.
+        if client.data(serial).is_none() && !(shows_aborted && client.last_up == serial) {
+            return;
+        }
+        self.with_served(id, |served, now| {
+            served.data = Some(ServedData { serial, window, in_flight: 0, finished: false });
+            served.session.handle_data(DataChange::Accepted, now);
+        });
+    }
+
+    pub(super) fn replace(&mut self, server: usize, tree: Tree) {
+        let host = &mut self.servers[server].host;
+        host.set_tree(tree);
+        let tree = Arc::clone(host.tree());
+        self.servers[server].seen.replaced = true;
+        for served in self.served.values_mut().filter(|served| served.server == server) {
+            served.session.set_tree(Arc::clone(&tree));
+        }
+    }
+
+    /// Sends replies, in the pieces that the pipe makes of them.
+    fn say(&mut self, id: SessionId, bytes: Vec<u8>) {
+        let latency = self.latency(id);
+        let Some(served) = self.served.get_mut(&id) else { return };
+        match self.servers[served.server].pipes.replies {
+            Replies::AsSent => self.plan(latency, Happening::ToClient(id, bytes)),
+            Replies::ByteByByte => {
+                for byte in bytes {
+                    self.plan(latency, Happening::ToClient(id, vec![byte]));
+                }
+            }
+            Replies::Glued(delay) => {
+                let first = served.held.is_empty();
+                served.held.extend(bytes);
+                if first {
+                    self.plan(delay, Happening::Flush(id));
+                }
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self, id: SessionId) {
+        let latency = self.latency(id);
+        let held = self.served.get_mut(&id).map(|served| std::mem::take(&mut served.held));
+        if let Some(bytes) = held.filter(|bytes| !bytes.is_empty()) {
+            self.plan(latency, Happening::ToClient(id, bytes));
+        }
+    }
+
+    /// A SYN has come in. Those before it count, although they are accepted only later.
+    pub(super) fn dialled(&mut self, id: SessionId, at: usize) {
+        let server = &mut self.servers[at];
+        let latency = server.path.latency;
+        if server.host.refuses_behind(server.dialling) {
+            server.seen.refused += 1;
+            return self.plan(latency, Happening::ControlRefused(id));
+        }
+        server.dialling += 1;
+        self.plan(latency, Happening::ControlConnected(id));
+        self.plan(latency * 2, Happening::ControlAccepted(id, at));
+    }
+
+    pub(super) fn accept(&mut self, id: SessionId, server: usize) {
+        let listener = &mut self.servers[server];
+        listener.dialling -= 1;
+        // A client that has given up in the meantime will not say so again.
+        if !self.clients.contains_key(&id) {
+            return;
+        }
+        let (index, session) = listener.host.accept(self.now);
+        self.served.insert(id, Served { server, index, session, data: None, held: Vec::new() });
+        self.settle_served(id);
+    }
+
+    /// Carries out what a server's session wants, until it wants nothing more.
+    pub(super) fn settle_served(&mut self, id: SessionId) {
+        loop {
+            let now = self.now;
+            let Some(served) = self.served.get_mut(&id) else { return };
+            // What is sent before an action goes before it.
+            let bytes = served.session.transmit().to_vec();
+            if !bytes.is_empty() {
+                served.session.transmitted(bytes.len(), now);
+                self.say(id, bytes);
+                continue;
+            }
+            match served.session.poll_output() {
+                Some(ServerOutput::Event(event)) => {
+                    let (server, index) = (served.server, served.index);
+                    self.servers[server].host.record(index, event);
+                }
+                Some(ServerOutput::Action(action)) => self.server_action(id, action),
+                None if self.send_payload(id) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn server_action(&mut self, id: SessionId, action: ServerAction) {
+        let (now, latency) = (self.now, self.latency(id));
+        let Some(served) = self.served.get_mut(&id) else { return };
+        let server = &mut self.servers[served.server];
+        match action {
+            ServerAction::Listen => {
+                let address = server.listen(served.index);
+                served.session.handle_data(DataChange::Listening(address), now);
+            }
+            ServerAction::FinishData => {
+                if let Some(data) = served.data.as_mut() {
+                    data.finished = true;
+                    let (serial, at) = (data.serial, server.arrival(0, now));
+                    self.plan_at(at, Happening::DataEnded(id, serial, End::Fin));
+                }
+            }
+            ServerAction::CloseData(ending) => {
+                server.ports.retain(|_, owner| *owner != served.index);
+                if let Some(data) = served.data.take().filter(|data| !data.finished) {
+                    let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
+                    let at = server.arrival(0, now);
+                    self.plan_at(at, Happening::DataEnded(id, data.serial, end));
+                }
+            }
+            ServerAction::CloseControl(ending) => {
+                let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
+                self.flush(id);
+                self.plan(latency, Happening::ControlEnded(id, end));
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is wrong with files here: told in one line, with code 9, and before a server is called where that can be.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use crate::support::*;
+
+const SIZE: u64 = 300_000;
+
+/// The run ends with code 9, and one line on standard error that holds this.
+#[track_caller]
+fn fails(command: Pftp, says: &str) -> Done {
+    let done = command.run().expect_code(9);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    assert!(done.stderr.starts_with("pftp: ") && done.stderr.contains(says), "{}", done.stderr);
+    assert!(!done.files().contains(&NAME.to_owned()), "{:?}", done.files());
+    done
+}
+
+/// The same, and no server has heard of it.
+#[track_caller]
+fn fails_early(args: &str, prepare: impl FnOnce(&Pftp), says: &str) -> Done {
+    let server = serve(&file(SIZE), Behaviour::default());
+    let command = pftp(args, &[&server]);
+    prepare(&command);
+    let done = fails(command, says);
+    assert!(server.stop().sessions.is_empty(), "nobody is called for nothing");
+    done
+}
+
+/// Runs what follows in a directory `small` of this many KiB, mounted with these options.
+fn in_small_directory(kibibytes: u32, options: &str) -> [String; 6] {
+    let script = format!(
+        "mkdir small && mount -t tmpfs -o size={kibibytes}k none small && \
+         mount -o remount,{options} small && exec \"$@\""
+    );
+    ["unshare", "-rm", "sh", "-c", &script, "sh"].map(str::to_owned)
+}
+
+#[test]
+fn no_such_directory() {
+    let done =
+        fails_early("-d missing", |_| (), "cannot use the directory missing: No such file or directory");
+    assert!(done.files().is_empty(), "{:?}", done.files());
+    fails_early("-o missing/name", |_| (), "cannot use the directory ./missing: No such file or directory");
+}
+
+#[test]
+fn a_directory_that_is_none() {
+    let prepare = |command: &Pftp| fs::write(command.path("plain"), "").expect("a file");
+    fails_early("-d plain", prepare, "plain");
+}
+
+#[test]
+fn a_name_that_is_a_directory() {
+    let prepare = |command: &Pftp| fs::create_dir(command.path("sub")).expect("a directory");
+    fails_early("-o sub", prepare, "names a directory");
+    let server = serve(&file(SIZE), Behaviour::default());
+    let command = pftp("", &[&server]);
+    fs::create_dir(command.path(NAME)).expect("a directory");
+    let done = command.run().expect_code(9);
+    assert!(done.stderr.contains("is a directory"), "{}", done.stderr);
+    assert!(server.stop().sessions.is_empty());
+}
+
+#[test]
+fn no_permission() {
+    let server = serve(&file(SIZE), Behaviour::default());
+    // In a name space of its own, root is nobody special.
+    let command = pftp("-d closed", &[&server]).under(["unshare", "-U"]);
+    fs::create_dir(command.path("closed")).expect("a directory");
+    fs::set_permissions(command.path("closed"), fs::Permissions::from_mode(0o500)).expect("permissions");
+    fails(command, "cannot create closed/file.bin.pftp-part: Permission denied");
+    assert!(server.stop().sessions.is_empty());
+}
+
+#[test]
+fn a_file_system_that_is_read_only() {
+    let server = serve(&file(SIZE), Behaviour::default());
+    let command = pftp("-d small", &[&server]).under(in_small_directory(64, "ro"));
+    fails(command, "cannot create small/file.bin.pftp-part: Read-only file system");
+    assert!(server.stop().sessions.is_empty());
+}
+
+#[test]
+fn a_disk_too_small_for_the_size_that_was_told() {
+    let file = file(64 * MIB);
+    for transport in ["std", "mio"] {
+        let server = serve(&file, throttled(100_000));
+        let command = over(transport, "-d small -c 2", &[&server]).under(in_small_directory(1024, "rw"));
+        fails(command, "the file has 67108864 bytes, and there is room for 1048576; make room and run");
+        assert!(server.stop().payload() < MIB, "it does not take a full disk to see that");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up() {
+    for transport in ["std", "mio"] {
+        let server = serve(&file(2 * MIB), Behaviour::default().without("SIZE").without("MLST"));
+        let command = over(transport, "-d small -c 2", &[&server]).under(in_small_directory(1024, "rw"));
+        fails(
+            command,
+            "cannot write small/file.bin.pftp-part: No space left on device (os error 28); make room",
+        );
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files() {
+    for transport in ["std", "mio"] {
+        let server = serve(&file(2 * MIB), Behaviour::default());
+        let limited = ["sh", "-c", "ulimit -f 1024 && exec \"$@\"", "sh"];
+        let command = over(transport, "-c 1", &[&server]).under(limited);
+        let says =
+            "cannot write ./file.bin.pftp-part: File too large (os error 27); the file system, or ulimit -f,";
+        fails(command, says);
+    }
+}
+
+#[test]
+fn what_stands_at_the_temporary_name_is_not_followed() {
+    let link = |command: &Pftp| {
+        fs::write(command.path("precious"), "precious").expect("a file");
+        symlink("precious", command.path(PART)).expect("a link");
+    };
+    let done = fails_early("", link, PART);
+    assert_eq!(done.read("precious"), b"precious");
+    let dangling = |command: &Pftp| symlink("elsewhere", command.path(PART)).expect("a link");
+    let done = fails_early("", dangling, PART);
+    assert_eq!(done.files(), [PART]);
+    fails_early("", |command| fs::create_dir(command.path(PART)).expect("a directory"), PART);
+    let socket = |command: &Pftp| {
+        drop(std::os::unix::net::UnixListener::bind(command.path(PART)).expect("a socket"));
+    };
+    fails_early("", socket, PART);
+}
+
+#[test]
+fn a_name_that_is_no_regular_file_is_not_replaced() {
+    let link = |command: &Pftp| symlink("elsewhere", command.path("out")).expect("a link");
+    let done = fails_early("-o out", link, "is a symbolic link");
+    assert_eq!(done.files(), ["out"]);
+    fails_early("-o /dev/null", |_| (), "not a regular file");
+}
+
+#[test]
+fn a_log_that_cannot_be() {
+    fails_early("-l missing/log", |_| (), "cannot create missing/log: No such file or directory");
+    fails_early("-l .", |_| (), "cannot create .: Is a directory");
+}
+
+#[test]
+fn local_faults_print_escaped() {
+    let done = fails_early("-d a\u{1b}[2J\u{202e}", |_| (), "a\\u{1b}[2J\\u{202e}");
+    assert!(done.stderr.trim_end().chars().all(|char| !char.is_control()), "{:?}", done.stderr);
+}

@@ -1,0 +1,275 @@
+//! What a row of the table is, and how it is run.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+pub(crate) use pftp_tests::command::{Done, Pftp, peak_memory};
+pub(crate) use pftp_tests::loopback::Server;
+pub(crate) use pftp_tests::model::{
+    Behaviour, Bursts, Completion, Cut, Dialogue, File, Interruption, Login, Model, Reaction, Tree, Trigger,
+};
+pub(crate) use pftp_tests::raw::{Peer, Raw};
+
+/// Where the file is on every server.
+pub(crate) const PATH: &str = "pub/data/file.bin";
+
+/// Its name, which is that of the file here.
+pub(crate) const NAME: &str = "file.bin";
+
+/// Its size in bytes.
+pub(crate) const SIZE: u64 = 300_000;
+
+/// KiB that a run may have resident: whatever a server does costs no more.
+const MOST_MEMORY: u64 = 64 * 1024;
+
+/// A row of the table.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// What the server does, after "The server".
+    pub(crate) does: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) server: fn() -> Hostile,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    /// The whole file and exit code 0.
+    Whole,
+    /// One or the other, as the system has it: a reset takes with it what has not been read.
+    Either(i32, &'static str),
+    /// This exit code, one line that holds this, and no file.
+    Fails(i32, &'static str),
+}
+
+/// A server to be started, and what the command is told of it.
+pub(crate) struct Hostile {
+    server: Kind,
+    patience: &'static str,
+    connections: &'static [&'static str],
+    args: &'static str,
+}
+
+/// So long that no machine is too busy for it.
+const PATIENT: &str = "--timeout 20 --retries 1";
+
+/// Where the time has to run out.
+const IMPATIENT: &str = "--timeout 1 --retries 1";
+
+type Talk = dyn Fn(usize, &mut Peer) -> io::Result<()> + Send + Sync;
+
+enum Kind {
+    Model(Box<Model>),
+    Raw(Arc<Talk>),
+}
+
+pub(crate) fn file() -> File {
+    File::generated(7, SIZE)
+}
+
+fn hostile(server: Kind) -> Hostile {
+    Hostile { server, patience: PATIENT, connections: &["1", "3"], args: "" }
+}
+
+fn model() -> Model {
+    Model::new(Tree::new().with(PATH, file()))
+}
+
+/// A server that behaves so in every session.
+pub(crate) fn always(behaviour: Behaviour) -> Hostile {
+    hostile(Kind::Model(Box::new(model().with_behaviour(behaviour))))
+}
+
+/// A server that behaves so in its first session.
+pub(crate) fn once(behaviour: Behaviour) -> Hostile {
+    hostile(Kind::Model(Box::new(model().with_session(0, behaviour))))
+}
+
+/// A server that talks so in every session.
+pub(crate) fn raw(talk: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
+    hostile(Kind::Raw(Arc::new(move |_, peer| talk(peer))))
+}
+
+/// A server that answers as others do but for what this answers, and says so.
+pub(crate) fn odd(answer: impl Fn(&mut Peer, &str) -> io::Result<bool> + Send + Sync + 'static) -> Hostile {
+    raw(move |peer| peer.serve(&answer))
+}
+
+/// A server that answers this to this command.
+pub(crate) fn answers(verb: &str, reply: &str) -> Hostile {
+    always(answering(verb, reply))
+}
+
+/// The behaviour of a server that answers this to this command.
+pub(crate) fn answering(verb: &str, reply: impl AsRef<[u8]>) -> Behaviour {
+    Behaviour::default().when(Trigger::every(verb), Reaction::Reply(reply.as_ref().to_vec()))
+}
+
+impl Hostile {
+    /// What it does or leaves undone is noticed by the clock.
+    pub(crate) fn in_silence(mut self) -> Self {
+        self.patience = IMPATIENT;
+        self
+    }
+
+    /// It is called over so many connections only.
+    pub(crate) fn over(mut self, connections: &'static [&'static str]) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// The command gets these arguments as well.
+    pub(crate) fn with(mut self, args: &'static str) -> Self {
+        self.args = args;
+        self
+    }
+
+    fn start(self) -> Standing {
+        match self.server {
+            Kind::Model(model) => Standing::Model(Server::start(*model).expect("a free port")),
+            Kind::Raw(talk) => {
+                let bytes = file().read(0..SIZE);
+                Standing::Raw(
+                    Raw::start(bytes, move |session, peer| talk(session, peer)).expect("a free port"),
+                )
+            }
+        }
+    }
+}
+
+enum Standing {
+    Model(Server),
+    Raw(Raw),
+}
+
+impl Standing {
+    fn url(&self) -> String {
+        match self {
+            Self::Model(server) => server.url(PATH),
+            Self::Raw(server) => server.url(PATH),
+        }
+    }
+}
+
+impl Row {
+    /// Runs the row over one connection and over several, unless it says over how many.
+    pub(crate) fn run(&self, transport: &str) {
+        for connections in (self.server)().connections {
+            let hostile = (self.server)();
+            let args = format!("{} -c {connections} --min-segment 16K {}", hostile.patience, hostile.args);
+            let server = hostile.start();
+            let words = format!("-q -l log --transport {transport} {args}");
+            let words = words.split_whitespace().map(str::to_owned);
+            self.judge(watched(Pftp::new(words.chain([server.url()]))), &args);
+        }
+    }
+
+    fn judge(&self, done: Done, args: &str) {
+        let which = format!("{} ({args})", self.name);
+        assert_clean(&done, &which);
+        let stderr = done.stderr.clone();
+        let (code, says) = match self.outcome {
+            Outcome::Whole => (0, ""),
+            Outcome::Either(..) if done.code == Some(0) => (0, ""),
+            Outcome::Either(code, says) | Outcome::Fails(code, says) => (code, says),
+        };
+        assert_eq!(done.code, Some(code), "{which}: {stderr}");
+        if code == 0 {
+            assert_eq!(done.files(), [NAME, "log"], "{which}: {stderr}");
+            done.expect_content(NAME, &file());
+            return;
+        }
+        let lines: Vec<&str> = stderr.lines().collect();
+        let Some((last, warnings)) = lines.split_last() else { panic!("{which}: not a word") };
+        assert!(last.starts_with("pftp: ") && last.contains(says), "{which}: {stderr}");
+        assert!(warnings.iter().all(|line| line.starts_with("pftp: warning: ")), "{which}: {stderr}");
+        assert!(!done.files().contains(&NAME.to_owned()), "{which}: {:?}", done.files());
+    }
+}
+
+/// How often a process is looked at: it takes longer to send it as much as it must not hold.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Runs the command to its end, and sees that it takes no more memory than it may.
+pub(crate) fn watched(command: Pftp) -> Done {
+    let running = command.start();
+    let pid = running.pid();
+    let (done, peak) = thread::scope(|scope| {
+        let look = scope.spawn(move || {
+            // The peak of a process grows only, so the last look counts.
+            let mut peak = None;
+            while let Some(now) = peak_memory(pid) {
+                peak = Some(now);
+                thread::sleep(LOOK_EVERY);
+            }
+            peak
+        });
+        (running.wait(), look.join().expect("a look"))
+    });
+    // A process that is gone before it can be looked at has had no time to grow.
+    let peak = peak.unwrap_or_default();
+    assert!(peak < MOST_MEMORY, "{peak} KiB; {}", done.stderr);
+    done
+}
+
+/// Nothing has reached the terminal or the log that a server could have forged.
+pub(crate) fn assert_clean(done: &Done, which: &str) {
+    let harmless = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control() && !is_bidirectional(c));
+    assert!(harmless(&done.stderr), "{which}: {:?}", done.stderr);
+    assert!(done.stdout.is_empty(), "{which}");
+    let log = String::from_utf8(done.read("log")).expect("a log in UTF-8");
+    assert!(harmless(&log), "{which}: {log:?}");
+    for line in log.lines() {
+        let line = line
+            .split_once(": ")
+            .filter(|(thread, _)| thread.starts_with("Thread "))
+            .map_or(line, |(_, line)| line);
+        let sent = line.strip_prefix("C->S: ").map(|command| command.split(' ').next().unwrap_or_default());
+        let known = sent.is_some_and(|verb| COMMANDS.contains(&verb));
+        assert!(known || line.starts_with("S->C: "), "{which}: {line:?}");
+    }
+}
+
+/// What `pftp` sends at all.
+const COMMANDS: [&str; 14] = [
+    "USER", "PASS", "ACCT", "TYPE", "SIZE", "MDTM", "MLST", "EPSV", "PASV", "REST", "RETR", "CWD", "QUIT",
+    "FEAT",
+];
+
+fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Makes rows of the table, and of each row a test over each transport.
+macro_rules! rows {
+    ($($name:ident: $does:literal => $outcome:expr, $server:expr;)*) => {
+        /// This section of the table.
+        pub(crate) const ROWS: &[$crate::table::Row] = &[$($crate::table::Row {
+            name: stringify!($name),
+            does: $does,
+            outcome: $outcome,
+            server: || $server,
+        }),*];
+
+        mod over_std {
+            $(
+                #[test]
+                fn $name() {
+                    $crate::pool::check(stringify!($name), "std");
+                }
+            )*
+        }
+
+        mod over_mio {
+            $(
+                #[test]
+                fn $name() {
+                    $crate::pool::check(stringify!($name), "mio");
+                }
+            )*
+        }
+    };
+}
+pub(crate) use rows;
