@@ -1,6 +1,7 @@
 //! The command line as it is typed. [`Options`](crate::options::Options) is what it means.
 
 use crate::exit::Failure;
+use crate::verify::Checksum;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueEnum};
@@ -104,6 +105,18 @@ pub struct Cli {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub min_segment: Option<NonZeroU64>,
 
+    /// What the file has to have: md5, sha1, sha256, sha512 or crc32, and hexadecimal digits
+    #[arg(long, value_name = "ALG=HEX")]
+    pub checksum: Option<Checksum>,
+
+    /// Forget what an earlier run has fetched, and begin anew
+    #[arg(long)]
+    pub fresh: bool,
+
+    /// Fetch the file even if it is here already, with the size and time that it has on the server
+    #[arg(long)]
+    pub overwrite: bool,
+
     /// No progress and no notes; warnings and errors remain
     #[arg(short, long)]
     pub quiet: bool,
@@ -119,7 +132,7 @@ Environment:
                  gives it; an anonymous login does not get it
 
 Exit codes:
-  0    the file is in place
+  0    the file is in place, and has the checksum if one was given
   1    cannot connect
   2    authentication failed
   3    file not found
@@ -127,7 +140,7 @@ Exit codes:
   5    not implemented by the server
   6    not allowed by the server
   7    anything else
-  8    the bytes are not those of one file
+  8    the bytes are not those of one file, or do not have the checksum
   9    cannot write the file here
   130  stopped by SIGINT
   143  stopped by SIGTERM";

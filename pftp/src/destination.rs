@@ -1,9 +1,10 @@
 //! Where the bytes of a download go, by what was asked for.
 
 use crate::exit::{Failure, Kind};
-use crate::file::{AsciiSink, FileSink, StreamSink};
+use crate::file::{self, AsciiSink, FileSink, StreamSink, Tee};
 use crate::options::{Options, Output};
-use ftp_proto::{Sink, Type};
+use crate::verify::Checksum;
+use ftp_proto::{Sink, TimeVal, Type};
 use std::fs::File;
 use std::io;
 
@@ -12,24 +13,33 @@ use std::io;
 pub(crate) enum Destination {
     File(FileSink),
     AsciiFile(AsciiSink<FileSink>),
-    Stream(StreamSink<File>),
+    Stream(StreamSink<Tee<File>>),
     AsciiStream(AsciiSink<StreamSink<File>>),
 }
 
 impl Destination {
     /// Opens what `options` name. Fails before anything is fetched, if it has to.
     pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
-        let stream = || StreamSink::stdout().map_err(|error| Failure::write(STDOUT, &error));
+        let stream = || file::stdout().map_err(|error| Failure::write(STDOUT, &error));
+        let algorithm = options.checksum.as_ref().map(Checksum::algorithm);
         Ok(match (&options.output, options.representation) {
-            (Output::File(path), Type::Image) => Self::File(FileSink::create(path)?),
+            (Output::File(path), Type::Image) => Self::File(FileSink::open(path)?),
             (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
-            (Output::Stdout, Type::Image) => Self::Stream(stream()?),
-            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(stream()?)),
+            (Output::Stdout, Type::Image) => Self::Stream(StreamSink::new(Tee::new(stream()?, algorithm))),
+            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?))),
         })
     }
 
+    /// The checksum of what was written, if it is a stream and one was asked for.
+    pub(crate) fn streamed_checksum(&self) -> Option<Checksum> {
+        match self {
+            Self::Stream(sink) => sink.checksum(),
+            Self::File(_) | Self::AsciiFile(_) | Self::AsciiStream(_) => None,
+        }
+    }
+
     /// What messages call it.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::File(sink) => sink.part().display().to_string(),
             Self::AsciiFile(sink) => sink.inner().part().display().to_string(),
@@ -70,12 +80,20 @@ impl Destination {
         }
     }
 
+    /// The file that a later run can go on with, if it is one.
+    pub(crate) const fn resumable(&self) -> Option<&FileSink> {
+        match self {
+            Self::File(sink) => Some(sink),
+            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => None,
+        }
+    }
+
     /// All `size` bytes have come: makes of them what was asked for.
-    pub(crate) fn finish(&self, size: u64) -> Result<(), Failure> {
+    pub(crate) fn finish(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
         let failed = |error: io::Error| self.failure(&error);
         match self {
-            Self::File(sink) => sink.finish(size),
-            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?),
+            Self::File(sink) => sink.finish(size, modified),
+            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?, modified),
             Self::Stream(sink) if sink.position() != size => {
                 let message = format!("{STDOUT}: got {} bytes instead of {size}", sink.position());
                 Err(Failure::new(Kind::Integrity, message))

@@ -39,6 +39,9 @@ pub trait Surroundings<E> {
     /// If it cannot be read.
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure>;
 
+    /// Less of the file is settled than was. Nothing that was requested after that has been sent.
+    fn retract(&mut self, _planner: &Planner) {}
+
     /// Something to tell the user.
     fn warn(&mut self, message: &str);
 
@@ -66,6 +69,7 @@ pub fn drive<T: Transport>(
             note_end(&report, &mut open);
             // For the log; what fails now fails nobody.
             let _ = surroundings.report(&report);
+            planner.handle(&report, transport.now());
         }
     }
     result
@@ -103,6 +107,7 @@ fn steer<T: Transport>(
                     Ok(same) => planner.compared(id, same, transport.now()),
                     Err(failure) => planner.stop(failure),
                 },
+                Directive::Retract => surroundings.retract(planner),
                 Directive::Warn(message) => surroundings.warn(&message),
                 Directive::Finish(result) => return result,
             }

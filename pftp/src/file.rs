@@ -4,14 +4,18 @@ mod ascii;
 mod stream;
 
 pub use ascii::AsciiSink;
-pub use stream::StreamSink;
+pub(crate) use stream::Tee;
+pub use stream::{StreamSink, stdout};
 
 use crate::exit::{Failure, Kind, MAKE_ROOM};
-use ftp_proto::Sink;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use crate::journal::Journal;
+use bytes::Bytes;
+use ftp_proto::{Sink, TimeVal};
+use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct FileSink {
     file: File,
     part: PathBuf,
+    journal: Journal,
     target: PathBuf,
     written: AtomicBool,
     /// Whether `part` is no longer ours to remove.
@@ -35,46 +40,67 @@ const BLOCK: u64 = 512;
 
 const SUFFIX: &[u8] = b".pftp-part";
 
+/// Room for what the journal's own name is made longer by.
+const JOURNAL_SUFFIX: (&[u8], usize) = (b".pftp-journal", 10);
+
 impl FileSink {
-    /// Creates the temporary file for `target`, empty, and checks what can be checked before anything is
-    /// fetched. It is locked: two programs cannot fetch to one target.
+    /// Creates the temporary file for `target`, empty; else as [`open`](Self::open).
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local.
+    pub fn create(target: &Path) -> Result<Self, Failure> {
+        let sink = Self::open(target)?;
+        sink.clear()?;
+        Ok(sink)
+    }
+
+    /// Opens the temporary file for `target` with what an earlier run has left in it, and checks what can be checked
+    /// before anything is fetched. It is locked, and the journal with it: two programs cannot fetch to one target.
     ///
     /// `target` may exist if it is a regular file, which is replaced in the end. Nothing else is: the rename
     /// would put a file in the place of a device, or of a link and not of what it leads to.
     ///
     /// # Errors
     /// A [`Failure`] of kind local.
-    pub fn create(target: &Path) -> Result<Self, Failure> {
+    pub fn open(target: &Path) -> Result<Self, Failure> {
         let part = part_path(target)?;
+        let journal = Journal::new(journal_path(target)?);
         check_target(target)?;
         let file = open_locked(&part)?;
-        file.set_len(0).map_err(|error| Failure::local("cannot truncate", &part, &error))?;
         let (written, released) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { file, part, target: target.to_owned(), written, released })
+        Ok(Self { file, part, journal, target: target.to_owned(), written, released })
     }
 
-    /// The final name.
-    #[must_use]
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// The temporary name.
-    #[must_use]
-    pub fn part(&self) -> &Path {
-        &self.part
-    }
-
-    /// Whether the file has these bytes from this offset on.
+    /// Empties the file. The journal, which would say otherwise, goes first.
     ///
     /// # Errors
-    /// A [`Failure`] of kind local if it cannot be read there.
-    pub fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        let mut there = vec![0; bytes.len()];
-        self.file
-            .read_exact_at(&mut there, offset)
-            .map_err(|error| Failure::local("cannot read", &self.part, &error))?;
-        Ok(there == bytes)
+    /// A [`Failure`] of kind local.
+    pub fn clear(&self) -> Result<(), Failure> {
+        self.journal.remove();
+        self.file.set_len(0).map_err(|error| Failure::local("cannot truncate", &self.part, &error))
+    }
+
+    /// The journal of this file.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The file once more, for somebody else to put on disk.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local.
+    pub fn file(&self) -> Result<File, Failure> {
+        self.file.try_clone().map_err(|error| Failure::local("cannot open again", &self.part, &error))
+    }
+
+    /// How many bytes the file has, gaps included.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local.
+    pub fn length(&self) -> Result<u64, Failure> {
+        let facts = self.file.metadata();
+        facts.map(|facts| facts.len()).map_err(|error| Failure::local("cannot look at", &self.part, &error))
     }
 
     /// Whether the file system has room for all `size` bytes of the file, before they come. One that does not tell has.
@@ -96,12 +122,51 @@ impl FileSink {
         Err(Failure::new(Kind::Local, format!("{message}{MAKE_ROOM}")))
     }
 
-    /// Makes the file what it is to be: exactly `size` bytes, on disk, under its final name.
+    /// What is in the file is worth keeping even if nothing more comes.
+    pub fn keep(&self) {
+        self.written.store(true, Ordering::Relaxed);
+    }
+
+    /// These bytes of the file.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local if it does not have them.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes, Failure> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let mut there = vec![0; length];
+        self.file
+            .read_exact_at(&mut there, range.start)
+            .map_err(|error| Failure::local("cannot read", &self.part, &error))?;
+        Ok(there.into())
+    }
+
+    /// The final name.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The temporary name.
+    #[must_use]
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
+    /// Whether the file has these bytes from this offset on.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local if it cannot be read there.
+    pub fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        let there = self.read(offset..offset.saturating_add(bytes.len() as u64))?;
+        Ok(there == bytes)
+    }
+
+    /// Makes the file what it is to be: exactly `size` bytes, last modified at `modified`, on disk, under its final name.
     ///
     /// # Errors
     /// A [`Failure`]: of kind integrity if there are fewer bytes, else of kind local. The temporary file
     /// stays.
-    pub fn finish(&self, size: u64) -> Result<(), Failure> {
+    pub fn finish(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
         let failed = |error: &io::Error| Failure::write(self.part.display(), error);
         let length = self.file.metadata().map_err(|error| failed(&error))?.len();
         if length < size {
@@ -109,18 +174,25 @@ impl FileSink {
             return Err(Failure::new(Kind::Integrity, message));
         }
         self.file.set_len(size).and_then(|()| self.file.sync_data()).map_err(|error| failed(&error))?;
+        if let Some(time) = modified {
+            // Some file systems keep no times.
+            let _best_effort = set_modified(&self.file, time);
+        }
         check_target(&self.target)?;
         fs::rename(&self.part, &self.target).map_err(|error| {
             Failure::local(&format!("cannot rename {} to", self.part.display()), &self.target, &error)
         })?;
         self.released.store(true, Ordering::Relaxed);
         sync_directory(directory(&self.target));
+        // Only now: a journal without its file does no harm, a file without its journal would be fetched again.
+        self.journal.remove();
         Ok(())
     }
 
     /// Removes the temporary file if nothing was ever written into it.
     pub fn discard(&self) {
         if !self.written.load(Ordering::Relaxed) && !self.released.swap(true, Ordering::Relaxed) {
+            self.journal.remove();
             let _stays_then = fs::remove_file(&self.part);
         }
     }
@@ -147,21 +219,41 @@ impl Drop for FileSink {
 /// # Errors
 /// A [`Failure`] of kind local if `target` ends in no file name.
 pub fn part_path(target: &Path) -> Result<PathBuf, Failure> {
+    path_beside(target, SUFFIX, 0)
+}
+
+/// The name of the journal for `target`, made in the same way.
+fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
+    let (suffix, room) = JOURNAL_SUFFIX;
+    path_beside(target, suffix, room)
+}
+
+/// `target` with this suffix, where names have `room` bytes less than is possible.
+fn path_beside(target: &Path, suffix: &[u8], room: usize) -> Result<PathBuf, Failure> {
     let name = match target.file_name() {
         Some(name) if !target.as_os_str().as_bytes().ends_with(b"/") => name,
         _ => return Err(Failure::new(Kind::Local, format!("{}: is not a file name", target.display()))),
     };
-    Ok(target.with_file_name(part_name(name, longest_name(directory(target)))))
+    let longest = longest_name(directory(target)).saturating_sub(room);
+    Ok(target.with_file_name(name_with(name, suffix, longest)))
 }
 
-fn part_name(name: &OsStr, longest: usize) -> OsString {
+fn name_with(name: &OsStr, suffix: &[u8], longest: usize) -> OsString {
     let name = name.as_bytes();
-    if name.len().saturating_add(SUFFIX.len()) <= longest {
-        return OsString::from_vec([name, SUFFIX].concat());
+    if name.len().saturating_add(suffix.len()) <= longest {
+        return OsString::from_vec([name, suffix].concat());
     }
     let hash = format!("~{:016x}", fnv1a(name));
-    let room = longest.saturating_sub(SUFFIX.len()).saturating_sub(hash.len());
-    OsString::from_vec([whole_characters(name, room), hash.as_bytes(), SUFFIX].concat())
+    let room = longest.saturating_sub(suffix.len()).saturating_sub(hash.len());
+    OsString::from_vec([whole_characters(name, room), hash.as_bytes(), suffix].concat())
+}
+
+/// Sets when the file was last modified.
+fn set_modified(file: &File, time: TimeVal) -> rustix::io::Result<()> {
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let last_modification =
+        Timespec { tv_sec: time.unix_seconds(), tv_nsec: time.fraction().unwrap_or(0).into() };
+    rustix::fs::futimens(file, &Timestamps { last_access, last_modification })
 }
 
 /// At most `length` bytes from the start of `name`, no character of UTF-8 cut: some file systems hold
@@ -186,7 +278,7 @@ fn longest_name(directory: &Path) -> usize {
     usize::try_from(longest).unwrap_or(COMMON).clamp(64, COMMON)
 }
 
-fn directory(target: &Path) -> &Path {
+pub(crate) fn directory(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -247,7 +339,7 @@ fn open_locked(part: &Path) -> Result<File, Failure> {
 
 /// Puts a rename on disk. Some file systems cannot, and a directory that may be written but not read
 /// cannot be opened; the file is in place all the same.
-fn sync_directory(directory: &Path) {
+pub(crate) fn sync_directory(directory: &Path) {
     let _best_effort = File::open(directory).and_then(|directory| directory.sync_all());
 }
 

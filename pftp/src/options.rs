@@ -4,6 +4,7 @@ use crate::cli::{Cli, Mode, Transport, Unshown};
 use crate::exit::{Failure, Kind};
 use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
+use crate::verify::Checksum;
 use ftp_proto::{Arg, ArgError, Secret, Type};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -34,6 +35,12 @@ pub struct Options {
     pub retries: u32,
     /// Size in bytes below which no part is split. `None` leaves it to the planner.
     pub min_segment: Option<NonZeroU64>,
+    /// What the file has to have.
+    pub checksum: Option<Checksum>,
+    /// Nothing that an earlier run has fetched is used.
+    pub fresh: bool,
+    /// The file is fetched even if it is here already.
+    pub overwrite: bool,
     /// Neither progress nor notes.
     pub quiet: bool,
     /// Whether data connections go to the host that a server's reply to PASV names, and not to the server.
@@ -90,6 +97,11 @@ impl Options {
             Some(Mode::Ascii) => Type::Ascii,
             None => sources::representation(&urls)?.unwrap_or_default(),
         };
+        if cli.checksum.is_some() && representation == Type::Ascii {
+            return Err(Failure::usage(
+                "--checksum is for the bytes on the server, which ascii mode changes",
+            ));
+        }
         let first = urls.first().ok_or_else(|| Failure::usage("no file to fetch"))?;
         let output = if to_stdout { Output::Stdout } else { Output::File(target(cli, first)?) };
         let mut warnings = Vec::new();
@@ -103,6 +115,9 @@ impl Options {
             timeout: Duration::from_secs(cli.timeout.into()),
             retries: cli.retries,
             min_segment: cli.min_segment,
+            checksum: cli.checksum.clone(),
+            fresh: cli.fresh,
+            overwrite: cli.overwrite,
             quiet: cli.quiet,
             trust_pasv_address: cli.trust_pasv_address,
             transport: cli.transport,

@@ -127,14 +127,18 @@ impl Progress {
         self.print(&format!("pftp: warning: {message}"));
     }
 
-    /// Ends with the whole file at `now`: says how long it took.
-    pub fn finish(&mut self, now: Duration) {
+    /// Ends with the whole file at `now`: says how long it took. So many bytes of it are of an `earlier` run.
+    pub fn finish(&mut self, earlier: u64, now: Duration) {
         self.clear();
         if self.mode == Mode::Quiet {
             return;
         }
-        let mut summary = format!("{}: {} bytes in {:.1} s", self.name, self.done, now.as_secs_f64());
-        if let Some(speed) = rate(self.done, now) {
+        let mut summary = format!("{}: {} bytes", self.name, self.done);
+        if earlier > 0 {
+            summary.push_str(&format!(", {earlier} of them from an earlier run,"));
+        }
+        summary.push_str(&format!(" in {:.1} s", now.as_secs_f64()));
+        if let Some(speed) = rate(self.done.saturating_sub(earlier), now) {
             summary.push_str(&format!(", {}/s", BinaryBytes(speed)));
         }
         self.print(&summary);
@@ -338,7 +342,7 @@ mod tests {
              a.iso: 20.00 MiB of 40.00 MiB (50 %), 2.00 MiB/s, ETA 0:10, 3 connections\n"
         );
         progress.done(40 * MIB);
-        progress.finish(Duration::from_secs(20));
+        progress.finish(0, Duration::from_secs(20));
         assert_eq!(screen.take(), "a.iso: 41943040 bytes in 20.0 s, 2.00 MiB/s\n");
     }
 
@@ -357,7 +361,7 @@ mod tests {
         run(&mut progress, 20);
         progress.note("starting over");
         progress.warn("ftp.example: dropped\x1b[2J");
-        progress.finish(Duration::from_secs(20));
+        progress.finish(0, Duration::from_secs(20));
         assert_eq!(screen.take(), "pftp: warning: ftp.example: dropped\\u{1b}[2J\n");
     }
 
@@ -374,7 +378,7 @@ mod tests {
         let shown = screen.take();
         let (before, after) = shown.split_once("pftp: hello\n").unwrap();
         assert!(before.ends_with("<clear>") && after.contains(line), "{shown:?}");
-        progress.finish(Duration::from_secs(1));
+        progress.finish(0, Duration::from_secs(1));
         assert!(screen.take().ends_with("<clear>a.iso: 2097152 bytes in 1.0 s, 2.00 MiB/s\n"));
     }
 
@@ -383,7 +387,7 @@ mod tests {
         let (mut progress, screen) = progress(Mode::Lines);
         progress.total(0);
         progress.tick(Duration::from_secs(6));
-        progress.finish(Duration::ZERO);
+        progress.finish(0, Duration::ZERO);
         assert_eq!(
             screen.take(),
             "a.iso: 0 B of 0 B, 0 connections\n\

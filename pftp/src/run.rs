@@ -6,9 +6,11 @@ use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
 use crate::log::Log;
 use crate::options::Options;
-use crate::plan::{MirrorId, Planner, Settings, Source};
+use crate::plan::{Before, MirrorId, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
+use crate::resume::{self, Notes, Trouble};
 use crate::sources;
+use crate::verify::Verification;
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
@@ -49,8 +51,9 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     for warning in &options.warnings {
         progress.warn(warning);
     }
-    let settings = settings(options, progress);
+    let mut settings = settings(options, progress);
     let destination = Arc::new(Destination::open(options)?);
+    settings.before = resume::before(options, &destination, progress)?;
     let sink = Arc::clone(&destination);
     let job = Job { options, settings, destination: &destination };
     match options.transport {
@@ -81,7 +84,12 @@ impl Job<'_> {
         };
         let (sender, inputs) = channel();
         let waker = transport.waker();
-        watch_signals(sender.clone(), Arc::clone(&waker))
+        let last_word = if self.destination.resumable().is_some() {
+            "stopped; run the same command again to go on"
+        } else {
+            "stopped"
+        };
+        watch_signals(last_word, sender.clone(), Arc::clone(&waker))
             .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
         let mut planner = Planner::new(self.settings, transport.now());
         let mut here = Here {
@@ -92,18 +100,24 @@ impl Job<'_> {
             inputs,
             threads: BTreeMap::new(),
             log,
+            notes: Notes::start(self.options, self.destination, &planner)?,
+            verification: Verification::start(self.options, self.destination)?,
             next_look: Instant::ZERO,
             fitting: None,
             progress,
         };
         let result = drive(&mut planner, &mut transport, &mut here);
         here.flush_log();
+        let (notes, verification) = (here.notes.take(), here.verification.take());
         let now = transport.now();
         let size = match result {
             Ok(size) => size,
             Err(failure) => {
                 // Nobody may be reading what a session is writing.
                 transport.abandon();
+                if let Some(notes) = notes {
+                    notes.close(&planner);
+                }
                 // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
                 self.destination.discard();
                 return Err(failure);
@@ -111,9 +125,27 @@ impl Job<'_> {
         };
         // No session may write any more when the file is made whole.
         drop(transport);
-        self.destination.finish(size)?;
+        if planner.is_here_already() {
+            self.destination.discard();
+            progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
+            return Ok(());
+        }
+        let verified = match verification {
+            Some(verification) => verification.conclude(self.destination, size),
+            None => Ok(()),
+        };
+        match (notes, verified, &self.options.checksum) {
+            (Some(notes), Err(failure), Some(checksum)) => {
+                notes.condemn(&planner, checksum);
+                return Err(failure);
+            }
+            (_, Err(failure), _) => return Err(failure),
+            (Some(notes), Ok(()), _) => notes.end(),
+            (None, Ok(()), _) => {}
+        }
+        self.destination.finish(size, planner.identity().modify)?;
         progress.done(size);
-        progress.finish(now.0);
+        progress.finish(planner.from_earlier_run(), now.0);
         Ok(())
     }
 }
@@ -140,6 +172,7 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
         in_order: options.output == crate::options::Output::Stdout,
         representation: options.representation,
         seed: RandomState::new().hash_one(0),
+        before: Before::default(),
     }
 }
 
@@ -173,7 +206,7 @@ fn config(options: &Options, source: &sources::Source) -> Config {
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends the download in order at the first signal, and the program at once at the second.
-fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
+fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
         let seen = Arc::new(AtomicBool::new(false));
         let code = i32::from(Kind::Interrupted(code).code());
@@ -186,7 +219,7 @@ fn watch_signals(inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(signal) = signals.forever().next() else { return };
         let signal = if signal == SIGINT { Signal::Interrupt } else { Signal::Terminate };
-        let failure = Failure::new(Kind::Interrupted(signal), "stopped");
+        let failure = Failure::new(Kind::Interrupted(signal), last_word);
         let last_word = format!("pftp: {failure}\n");
         // Fails when the download is over.
         let _ = inputs.send(Input::Stop(failure));
@@ -212,6 +245,10 @@ struct Here<'a> {
     /// The number of each session's connection in the log.
     threads: BTreeMap<SessionId, usize>,
     log: Option<Log>,
+    /// The journal, if what is fetched can be of use to a later run.
+    notes: Option<Notes>,
+    /// The checksum, if one is asked for.
+    verification: Option<Verification>,
     next_look: Instant,
     /// The size of the file that there was last found to be room for, or not.
     fitting: Option<u64>,
@@ -234,14 +271,30 @@ impl Here<'_> {
         }
         self.fitting = size;
         if let Some(Err(failure)) = size.map(|size| self.destination.check_room(size)) {
-            // The receiver is ours.
-            let _ = self.sender.send(Input::Stop(failure));
-            (self.waker)();
+            self.stop(failure);
         }
     }
 
     fn flush_log(&mut self) {
         self.log(Log::flush);
+    }
+
+    /// Ends the download.
+    fn stop(&self, failure: Failure) {
+        // Fails when it is over.
+        let _ = self.sender.send(Input::Stop(failure));
+        (self.waker)();
+    }
+
+    /// Has the journal written, if it is time to. When it is the next time.
+    fn note(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        let notes = self.notes.as_mut()?;
+        match notes.look(planner, now) {
+            Ok(()) => {}
+            Err(Trouble::Journal(message)) => self.progress.warn(&message),
+            Err(Trouble::File(failure)) => self.stop(failure),
+        }
+        self.notes.as_ref().map(Notes::next_look)
     }
 }
 
@@ -278,7 +331,13 @@ impl Surroundings<io::Error> for Here<'_> {
                 Ok(())
             }
             Report::Sink(_, error) => Err(self.destination.failure(error)),
-            Report::Event(..) | Report::Written(..) | Report::Lead(..) => Ok(()),
+            Report::Written(_, range) => {
+                if let Some(verification) = &mut self.verification {
+                    verification.written(range);
+                }
+                Ok(())
+            }
+            Report::Event(..) | Report::Lead(..) => Ok(()),
         }
     }
 
@@ -290,9 +349,22 @@ impl Surroundings<io::Error> for Here<'_> {
         self.progress.warn(message);
     }
 
+    fn retract(&mut self, planner: &Planner) {
+        if let Some(verification) = &mut self.verification {
+            verification.start_over();
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.retract(planner);
+        }
+    }
+
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         self.check_room(planner);
-        let interval = self.progress.interval()?;
+        if let Some(verification) = &mut self.verification {
+            verification.look(planner, now);
+        }
+        let noted = self.note(planner, now);
+        let Some(interval) = self.progress.interval() else { return noted };
         if now >= self.next_look {
             if let Some(size) = planner.size() {
                 self.progress.total(size);
@@ -303,7 +375,7 @@ impl Surroundings<io::Error> for Here<'_> {
             self.flush_log();
             self.next_look = now + interval;
         }
-        Some(self.next_look)
+        [Some(self.next_look), noted].into_iter().flatten().min()
     }
 }
 

@@ -4,6 +4,8 @@
 mod bytes;
 #[path = "command/caps.rs"]
 mod caps;
+#[path = "command/checksum.rs"]
+mod checksum;
 #[path = "command/codes.rs"]
 mod codes;
 #[path = "command/config.rs"]
@@ -24,8 +26,12 @@ mod mirrors;
 mod progress;
 #[path = "command/regressions.rs"]
 mod regressions;
+#[path = "command/resume.rs"]
+mod resume;
 #[path = "command/signals.rs"]
 mod signals;
+#[path = "command/space.rs"]
+mod space;
 #[path = "command/stdout.rs"]
 mod stdout;
 #[path = "command/support.rs"]

@@ -1,10 +1,11 @@
 //! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
 
-use ftp_proto::{Event, Instant};
-use pftp::exit::Kind;
-use pftp::plan::Settings;
+use ftp_proto::{Event, Facts, Instant, Report};
+use pftp::exit::{Failure, Kind};
+use pftp::plan::{Directive, MirrorId, Planner, Settings};
 use pftp_tests::model::{Behaviour, Bursts, Cap, File, Model, Tree, WhenFull};
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,4 +242,31 @@ fn a_failing_mirror_does_not_keep_the_only_connection() {
     let servers = [world.add(hangs), world.add(model(Behaviour::default()))];
     world.fetch(&servers, 1);
     assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
+}
+
+#[test]
+fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing() {
+    let server = "192.0.2.1:21".parse().expect("an address");
+    let mut planner = Planner::new(settings(&[server], NAME, 1), Instant::ZERO);
+    planner.resolved(MirrorId(0), Ok(vec![server]), Instant::ZERO);
+    let asked = std::iter::from_fn(|| planner.poll()).find_map(|directive| match directive {
+        Directive::Request(id, request, _) => Some((id, request)),
+        _ => None,
+    });
+    let (id, request) = asked.expect("a session is asked for the facts");
+    let facts = Facts { size: Some(3000), ..Facts::default() };
+    planner.handle(&Report::<Infallible>::Event(id, Event::Facts(request, facts)), Instant::ZERO);
+    let written = |range| Report::<Infallible>::Written(id, range);
+    planner.handle(&written(0..1000), Instant::ZERO);
+    planner.stop(Failure::new(Kind::Other, "enough"));
+    let last = std::iter::from_fn(|| planner.poll()).last();
+    assert!(matches!(last, Some(Directive::Finish(Err(_)))), "{last:?}");
+    planner.handle(&written(1000..3000), Instant::ZERO);
+    let settled = planner.settled();
+    assert!(settled.contains(&(0..3000)) && settled.len() == 3000, "{settled:?}");
+    // More than the file has: nothing of its mirror counts, and that would be told if it were not too late.
+    planner.handle(&written(3000..4000), Instant::ZERO);
+    assert!(planner.settled().is_empty(), "{:?}", planner.settled());
+    let more = planner.poll();
+    assert!(more.is_none(), "{more:?}");
 }

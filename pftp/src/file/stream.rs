@@ -1,5 +1,6 @@
 //! A sink that takes bytes in order.
 
+use crate::verify::{Algorithm, Checksum, Hasher};
 use ftp_proto::Sink;
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,13 +22,46 @@ struct State<W> {
     position: u64,
 }
 
-impl StreamSink<File> {
-    /// Standard output, without the buffer of [`io::stdout`], which would look for line ends.
-    ///
-    /// # Errors
-    /// If standard output is closed.
-    pub fn stdout() -> io::Result<Self> {
-        Ok(Self::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+/// Standard output, without the buffer of [`io::stdout`], which would look for line ends.
+///
+/// # Errors
+/// If standard output is closed.
+pub fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// What is written, hashed on the way if that is asked for.
+#[derive(Debug)]
+pub(crate) struct Tee<W> {
+    writer: W,
+    hasher: Option<Hasher>,
+}
+
+impl<W: Write> Tee<W> {
+    pub(crate) fn new(writer: W, algorithm: Option<Algorithm>) -> Self {
+        Self { writer, hasher: algorithm.map(Hasher::new) }
+    }
+}
+
+impl<W: Write> Write for Tee<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes.get(..written).unwrap_or_default());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl<W: Write> StreamSink<Tee<W>> {
+    /// The checksum of what has been written, if one was asked for. The next call has none.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.writer.hasher.take().map(Hasher::finish)
     }
 }
 

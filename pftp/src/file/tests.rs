@@ -35,7 +35,7 @@ fn the_final_name_appears_when_the_file_is_whole() {
     sink.write_at(0, b"hello").unwrap();
     assert_eq!(names(&dir), ["a", "a.pftp-part", "b.pftp-part"]);
     assert_eq!(fs::read(&target).unwrap(), b"an older file");
-    sink.finish(11).unwrap();
+    sink.finish(11, None).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"hello world");
     drop((sink, shared));
     assert_eq!(names(&dir), ["a", "b.pftp-part"]);
@@ -45,7 +45,7 @@ fn the_final_name_appears_when_the_file_is_whole() {
 fn an_empty_file_is_a_file() {
     let dir = dir();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
-    sink.finish(0).unwrap();
+    sink.finish(0, None).unwrap();
     drop(sink);
     assert_eq!(names(&dir), ["a"]);
 }
@@ -55,7 +55,7 @@ fn missing_bytes_are_never_filled_in() {
     let dir = dir();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
     sink.write_at(0, b"abc").unwrap();
-    assert_eq!(sink.finish(4).unwrap_err().kind(), Kind::Integrity);
+    assert_eq!(sink.finish(4, None).unwrap_err().kind(), Kind::Integrity);
     drop(sink);
     assert_eq!(names(&dir), ["a.pftp-part"]);
 }
@@ -78,7 +78,7 @@ fn a_part_left_over_is_begun_anew() {
     fs::write(dir.path().join("a.pftp-part"), "a long left-over").unwrap();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
     sink.write_at(0, b"new").unwrap();
-    sink.finish(3).unwrap();
+    sink.finish(3, None).unwrap();
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
 }
 
@@ -89,7 +89,7 @@ fn one_target_has_one_writer() {
     let first = FileSink::create(&target).unwrap();
     first.write_at(0, b"mine").unwrap();
     assert!(local(FileSink::create(&target)).contains("in use"));
-    first.finish(4).unwrap();
+    first.finish(4, None).unwrap();
     FileSink::create(&target).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"mine");
 }
@@ -139,7 +139,7 @@ fn a_directory_that_became_one_meanwhile() {
     let target = dir.path().join("a");
     let sink = FileSink::create(&target).unwrap();
     fs::create_dir(&target).unwrap();
-    assert_eq!(sink.finish(0).unwrap_err().kind(), Kind::Local);
+    assert_eq!(sink.finish(0, None).unwrap_err().kind(), Kind::Local);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn long_names_fit() {
         let target = dir.path().join("n".repeat(length));
         let sink = FileSink::create(&target).unwrap();
         sink.write_at(0, b"x").unwrap();
-        sink.finish(1).unwrap();
+        sink.finish(1, None).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"x", "{length}");
     }
     assert!(local(FileSink::create(&dir.path().join("n".repeat(256)))).contains("too long"));
@@ -157,12 +157,12 @@ fn long_names_fit() {
 
 #[test]
 fn temporary_names() {
-    let name = |name: &str| part_name(OsStr::new(name), 255).into_string().unwrap();
+    let name = |name: &str| name_with(OsStr::new(name), SUFFIX, 255).into_string().unwrap();
     assert_eq!(name("a"), "a.pftp-part");
     assert_eq!(name(&"n".repeat(245)).len(), 255);
     let (long, other) = (name(&"ü".repeat(127)), name(&format!("{}x", "ü".repeat(126))));
     assert!(long.len() <= 255 && long.ends_with(".pftp-part") && long != other, "{long}");
-    let bytes = part_name(&OsString::from_vec(vec![0x80; 255]), 255);
+    let bytes = name_with(&OsString::from_vec(vec![0x80; 255]), SUFFIX, 255);
     assert_eq!(bytes.len(), 255);
     assert_eq!(part_path(Path::new("a")).unwrap(), Path::new("a.pftp-part"));
 }
@@ -239,7 +239,7 @@ fn a_restarted_file_loses_its_old_end() {
     sink.write_at(0, b"a long first attempt\r\n").unwrap();
     sink.write_at(0, b"short\r\n").unwrap();
     let size = sink.finish().unwrap();
-    sink.inner().finish(size).unwrap();
+    sink.inner().finish(size, None).unwrap();
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"short\n");
 }
 

@@ -42,7 +42,10 @@ impl Planner {
             return;
         };
         let Some(seam) = self.seams.get(&id) else { return };
-        let (accuser, owner) = (seam.mirror, seam.owner);
+        let (accuser, owner, range) = (seam.mirror, seam.owner, seam.range());
+        if owner.is_none() && self.is_of_earlier_run(&range) {
+            return self.distrust_earlier();
+        }
         let Some(owner) = owner.filter(|owner| *owner != accuser) else {
             return self.unmask_other_bytes(&[accuser]);
         };

@@ -1,5 +1,6 @@
 //! Whose file it is: what the mirrors say of it, and what follows when they disagree.
 
+use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
 use super::{Directive, Planner, RangeSet, Slot};
 use crate::exit::{Failure, Kind};
@@ -8,7 +9,8 @@ use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 impl Planner {
     /// What a mirror says of the file.
     pub(super) fn on_facts(&mut self, mirror: usize, facts: &Facts) {
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        self.compare_finished(facts);
+        let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !self.finished) else { return };
         if known.facts.as_ref().is_some_and(|before| Mirror::contradict(before, facts)) {
             let message = format!(
                 "{}: {} changed while it was fetched; run the same command again",
@@ -70,6 +72,11 @@ impl Planner {
             self.spoil_under_way(&range);
             self.done.remove(range);
         }
+        let fetches = |connection: &Connection| connection.mirror == mirror && connection.segment.is_some();
+        if !wrong.is_empty() || self.connections.values().any(fetches) {
+            self.directives.push_back(Directive::Retract);
+        }
+        self.renew_heads();
         self.most_done = self.done.len();
         for connection in self.connections.values_mut().filter(|connection| connection.mirror == mirror) {
             if let Some(segment) = &mut connection.segment {
@@ -177,7 +184,7 @@ impl Planner {
         let beats = |a: usize, b: usize| a > b + silent && 2 * a > all + silent;
         if beats(ours, theirs) {
             self.drop_differing();
-        } else if beats(theirs, ours) {
+        } else if beats(theirs, ours) || ours == 0 && silent == 0 {
             self.start_over(rival);
         } else if silent > 0 {
             self.ask_unheard();
@@ -205,7 +212,7 @@ impl Planner {
     }
 
     /// The file is another one than that which the download began with.
-    fn start_over(&mut self, identity: Facts) {
+    pub(super) fn start_over(&mut self, identity: Facts) {
         if self.settings.in_order && !self.done.is_empty() {
             let message = "most mirrors have another file (size or time) than the one that was begun with";
             return self.finish(Err(Failure::new(Kind::Integrity, message)));
@@ -222,6 +229,14 @@ impl Planner {
             .collect();
         for id in abstaining {
             self.close(id);
+        }
+        if !self.give_up_earlier().is_empty() {
+            let message =
+                "the file is not the one that an earlier run has begun (size or time); starting over";
+            self.warn(message.to_owned());
+        }
+        if !self.done.is_empty() {
+            self.directives.push_back(Directive::Retract);
         }
         (self.size, self.done, self.identity) = (None, RangeSet::new(), identity);
         (self.begun, self.end_proven) = (false, false);

@@ -14,6 +14,7 @@ mod ranges;
 mod rate;
 mod renew;
 mod reports;
+mod resume;
 mod seams;
 mod segment;
 mod sessions;
@@ -22,6 +23,7 @@ mod work;
 
 pub use mirror::Source;
 pub use ranges::RangeSet;
+pub use resume::{Before, Finished};
 
 use crate::exit::{Failure, Kind};
 use backoff::Jitter;
@@ -30,6 +32,7 @@ use connection::{Connection, Stage};
 use dispute::Dispute;
 use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
 use mirror::{Access, Mirror};
+use resume::Earlier;
 use seams::{LEAD, Seam};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub representation: Type,
     /// Where jitter starts from.
     pub seed: u64,
+    /// What is here already.
+    pub before: Before,
 }
 
 /// Names a mirror: its place in [`Settings::sources`].
@@ -92,6 +97,8 @@ pub enum Directive {
     Close(SessionId),
     /// Compare these bytes with those that the sink has from this offset on, and tell [`Planner::compared`].
     Compare(SeamId, u64, Bytes),
+    /// Less is [settled](Planner::settled) than was: a later run has to know before anything else is fetched.
+    Retract,
     /// Tell the user of something that did not stop the download.
     Warn(String),
     /// The download is over: the size of the file, or why there is none. The last directive.
@@ -152,6 +159,8 @@ pub struct Planner {
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
+    /// What earlier runs have left.
+    earlier: Earlier,
     /// Whether a transfer that would show more than was told has begun.
     begun: bool,
     /// Whether a server has ended a transfer where the file ends.
@@ -165,6 +174,8 @@ pub struct Planner {
     /// When the planner was last told something.
     now: Instant,
     finished: bool,
+    /// Whether that was told: no directive follows.
+    over: bool,
 }
 
 impl Planner {
@@ -192,6 +203,7 @@ impl Planner {
             todo: VecDeque::new(),
             seams: BTreeMap::new(),
             last_seam: 0,
+            earlier: Earlier::default(),
             begun: false,
             end_proven: false,
             dispute: None,
@@ -199,7 +211,9 @@ impl Planner {
             look_again: None,
             now,
             finished: false,
+            over: false,
         };
+        planner.take_up();
         for mirror in 0..planner.mirrors.len() {
             planner.directives.push_back(Directive::Resolve(MirrorId(mirror)));
         }
@@ -234,11 +248,12 @@ impl Planner {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Directive> {
-        let directive = self.directives.pop_front();
-        if matches!(directive, Some(Directive::Finish(_))) {
-            // What ended the download may have gone on to draw conclusions.
-            self.directives.clear();
+        if self.over {
+            return None;
         }
+        let directive = self.directives.pop_front();
+        // What ended the download may have gone on to draw conclusions, and late reports do.
+        self.over = matches!(directive, Some(Directive::Finish(_)));
         directive
     }
 
@@ -288,6 +303,7 @@ impl Planner {
         self.expire(now);
         // A mirror that is found out leaves work and connections to others.
         self.compare_seams();
+        self.compare_heads();
         self.hear_outgrown();
         self.open_sessions(now);
         self.end_beaten(now);
@@ -326,6 +342,7 @@ impl Planner {
             && !self.is_disputed()
             && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             && self.seams.is_empty()
+            && self.are_heads_settled()
             && !self.may_be_spoiled()
         {
             return self.finish(Ok(size));

@@ -4,17 +4,18 @@ use super::mirror::{PathForm, Verdict};
 use super::seams::LEAD;
 use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
-use ftp_proto::{Event, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb};
+use ftp_proto::{
+    Event, Facts, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb,
+};
 use std::ops::Range;
 
 impl Planner {
     /// Takes a report of the transport. A failure of the sink is not the planner's to judge: see [`stop`](Self::stop).
     pub fn handle<E>(&mut self, report: &Report<E>, now: Instant) {
-        if self.finished {
-            return;
-        }
         self.now = now;
         match report {
+            // What has come is there for a later run even if this one has ended.
+            Report::Event(..) if self.finished => {}
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
             Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone()),
@@ -98,6 +99,7 @@ impl Planner {
         }
         let fresh = self.done.gaps(range.clone());
         self.done.insert(range.clone());
+        self.earlier.replace(range.clone());
         if self.size.is_some() && !skipped.is_empty() {
             // It came, and was taken back since.
             self.todo.push_front(skipped);
@@ -133,6 +135,10 @@ impl Planner {
         self.learn_from(id, segment.peak, now);
         match finish {
             Finish::Cut => self.release(segment),
+            Finish::Whole { at } if *at < segment.start && self.size.is_none() && self.has_earlier() => {
+                // It says no more than that the file ends before what an earlier run has of it.
+                self.start_over(Facts::default());
+            }
             Finish::Whole { at } if *at < segment.start => {
                 let failure = self.ended_before(mirror, *at, segment.start);
                 // Where nothing came the file ends there or anywhere before.
@@ -178,7 +184,7 @@ impl Planner {
         // In ASCII nothing can be fetched behind what has not come.
         let fits = self.settings.representation == Type::Image || self.done.contains(&(0..at));
         self.end_proven |= self.size.map_or(fits, |size| size == at);
-        if self.size.is_none() && fits {
+        if self.size.is_none() && fits && !self.is_too_old(at) {
             self.sized(at);
         }
     }

@@ -139,7 +139,9 @@ impl Planner {
             mirror.fetched.iter().find(|range| range.contains(&offset)).map(|range| range.end.min(end))
         };
         let found = (0..self.mirrors.len()).find_map(|at| Some((Some(at), held(at)?)));
-        found.unwrap_or((None, end))
+        let owned = self.mirrors.iter().flat_map(|mirror| mirror.fetched.iter());
+        let next = owned.map(|range| range.start).filter(|start| *start > offset).min();
+        found.unwrap_or_else(|| (None, next.unwrap_or(end).min(end)))
     }
 
     /// A mirror that others differ from may be one that sends the start of the file: its own leads tell.
@@ -168,7 +170,7 @@ impl Planner {
         if self.finished {
             return;
         }
-        if !self.on_vote_compared(id, same) {
+        if !self.on_vote_compared(id, same) && !self.on_head_compared(id, same) {
             self.on_compared(id, same);
         }
         self.plan(now);
@@ -222,8 +224,17 @@ impl Planner {
     /// What the mirror has fetched does not count any more: whoever was compared with it is to be compared with what takes
     /// its place.
     pub(super) fn renew_seams(&mut self, owner: usize) {
+        self.renew_seams_where(|seam| seam.owner == Some(owner));
+    }
+
+    /// The same for what nobody in this run has fetched.
+    pub(super) fn renew_unowned_seams(&mut self) {
+        self.renew_seams_where(|seam| seam.owner.is_none());
+    }
+
+    fn renew_seams_where(&mut self, is_stale: impl Fn(&Seam) -> bool) {
         let stale: Vec<SeamId> =
-            self.seams.iter().filter(|(_, seam)| seam.owner == Some(owner)).map(|(id, _)| *id).collect();
+            self.seams.iter().filter(|(_, seam)| is_stale(seam)).map(|(id, _)| *id).collect();
         for id in stale {
             if let Some(seam) = self.seams.remove(&id) {
                 // Under a new name: an answer for the old one may be under way.

@@ -21,7 +21,7 @@ impl Planner {
             let other = connection.segment.is_some() && Some(connection.slot) != slot;
             !connection.closing && (other || connection.ended_at.is_some())
         });
-        if self.size.is_none() && !taken {
+        if self.size.is_none() && !taken && !self.may_be_here_already() {
             self.go_on(id, Until::Eof);
         }
     }
@@ -148,6 +148,7 @@ impl Planner {
             return;
         }
         self.done.remove(range.clone());
+        self.retract(range);
         self.most_done = self.done.len();
         for mirror in &mut self.mirrors {
             mirror.fetched.remove(range.clone());

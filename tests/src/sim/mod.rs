@@ -30,7 +30,7 @@ pub use world::{Mirror, Trouble, World};
 use ftp_proto::{Arg, Config, Instant, Report, SessionId, Sink, Type};
 use pftp::drive::{Input, Surroundings, drive};
 use pftp::exit::Failure;
-use pftp::plan::{MirrorId, Planner, Settings, Source};
+use pftp::plan::{Before, MirrorId, Planner, Settings, Source};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -92,6 +92,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
         in_order: false,
         representation: Type::Image,
         seed: 1,
+        before: Before::default(),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) const NAME: &str = "file.bin";
 /// Its name while it is being fetched.
 pub(crate) const PART: &str = "file.bin.pftp-part";
 
+/// The name of its journal.
+pub(crate) const JOURNAL: &str = "file.bin.pftp-journal";
+
 /// Bytes in a mebibyte.
 pub(crate) const MIB: u64 = 1024 * 1024;
 

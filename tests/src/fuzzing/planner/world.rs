@@ -5,7 +5,7 @@ use super::mirror::{Mirror, Session, Stage, Told};
 use super::{Op, Setup, absurd, millis};
 use ftp_proto::{Arg, Config, Error, Event, Instant, Report, Request, RequestId, SessionId, Type, Until};
 use pftp::exit::Failure;
-use pftp::plan::{Directive, MirrorId, Planner, RangeSet, Settings, Source};
+use pftp::plan::{Before, Directive, MirrorId, Planner, RangeSet, Settings, Source};
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -90,6 +90,7 @@ impl World {
             in_order: setup.in_order,
             representation: if setup.ascii { Type::Ascii } else { Type::Image },
             seed: 1,
+            before: Before::default(),
         };
         let mut world = Self {
             planner: Planner::new(settings, Instant::ZERO),
@@ -325,6 +326,7 @@ impl World {
                     let same = part == Some(&bytes[..]);
                     self.planner.compared(id, same, self.now);
                 }
+                Directive::Retract => {}
                 Directive::Warn(message) => super::super::reply::check_shown(&message),
                 Directive::Finish(result) => self.finish(result),
             }

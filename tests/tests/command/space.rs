@@ -1,0 +1,58 @@
+//! Room on the disk: looked for before it is needed, and nothing is lost where it is not enough.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::*;
+use pftp_tests::binary;
+
+#[test]
+fn a_file_for_which_there_is_no_room() {
+    let claims = Behaviour { size_error: 1 << 60, ..throttled(100_000) };
+    let server = serve(&file(MIB), claims);
+    let done = pftp("-c 2", &[&server]).with_file(NAME, "older").run().expect_code(9);
+    assert!(done.stderr.contains("cannot write ./file.bin.pftp-part: the file has "), "{}", done.stderr);
+    assert!(done.stderr.contains(" bytes, and there is room for "), "{}", done.stderr);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    assert_eq!(done.read(NAME), b"older");
+}
+
+/// Runs a script in a file system of 3 MiB, which is `$1`, with the command as `$2` and the URL as `$3`.
+#[track_caller]
+fn in_small_file_system(script: &str, url: &str) -> Output {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-euc"]);
+        let script = format!("mount -t tmpfs -o size=3m tmpfs \"$1\"; cd \"$1\"; {script}");
+        command.arg(script).arg("sh").arg(dir.path()).arg::<&Path>(binary::pftp()).arg(url);
+        command.output().expect("this test needs the command unshare (util-linux)")
+    };
+    let tried = run("true");
+    let said = String::from_utf8_lossy(&tried.stderr);
+    assert!(
+        tried.status.success(),
+        "this test needs user name spaces, and tmpfs mounted in them, which is not allowed here: {said}"
+    );
+    run(script)
+}
+
+#[test]
+fn a_disk_that_gets_full_on_the_way() {
+    // Who does not tell the size cannot be found to be too large.
+    let silent = throttled(8_000_000).without("SIZE").without("MDTM").without("MLST");
+    let file = file(8 * MIB);
+    let server = serve(&file, silent);
+    let script = "printf older >file.bin; code=0; \"$2\" -q \"$3\" || code=$?; test $code = 9; \
+        test \"$(cat file.bin)\" = older; ls >&2; mount -o remount,size=30m tmpfs \"$1\"; \"$2\" -q \"$3\"; \
+        sha256sum file.bin | cut -c 1-64; ls | wc -l";
+    let output = in_small_file_system(script, &server.url(PATH));
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{complained}");
+    assert!(complained.contains("cannot write ./file.bin.pftp-part: No space left"), "{complained}");
+    assert!(complained.contains("make room and run the same command again"), "{complained}");
+    assert_eq!(said, format!("{}\n1\n", file.sha256()), "{complained}");
+    let sent = server.stop().payload();
+    assert!(sent < file.size() + 2 * MIB, "{sent} bytes were sent");
+}
