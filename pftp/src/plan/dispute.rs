@@ -119,7 +119,7 @@ impl Planner {
         self.lend_slots(&silent);
     }
 
-    fn wants_vote_of(&self, at: usize) -> bool {
+    pub(super) fn wants_vote_of(&self, at: usize) -> bool {
         let able = self
             .mirrors
             .get(at)

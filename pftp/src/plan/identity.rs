@@ -266,11 +266,18 @@ impl Planner {
     /// have their turn when the first have said what they are asked.
     pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
         for mirror in mirrors {
-            self.lend_slot(*mirror, mirrors);
+            self.lend_slot(*mirror);
         }
     }
 
-    fn lend_slot(&mut self, mirror: usize, waiting: &[usize]) {
+    /// Whether the mirror is yet to say something that the download waits for, of whatever kind.
+    fn is_waited_for(&self, at: usize) -> bool {
+        let Some(known) = self.mirrors.get(at).filter(|known| known.is_alive()) else { return false };
+        let unheard = known.verdict == Verdict::Unknown && self.is_disputed();
+        unheard || self.wants_vote_of(at) || self.has_outgrown(at)
+    }
+
+    fn lend_slot(&mut self, mirror: usize) {
         if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
             return;
         }
@@ -283,7 +290,7 @@ impl Planner {
             segment.is_some_and(|segment| segment.vote.is_some())
         };
         let last = |wanted: &dyn Fn(&Slot) -> bool| {
-            let taken = |slot: &Slot| waiting.contains(&slot.mirror) || slot.sessions.iter().any(votes);
+            let taken = |slot: &Slot| self.is_waited_for(slot.mirror) || slot.sessions.iter().any(votes);
             self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
         };
         let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
