@@ -233,9 +233,9 @@ pub(crate) fn assert_clean(done: &Done, which: &str) {
 }
 
 /// What `pftp` sends at all.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "USER", "PASS", "ACCT", "TYPE", "SIZE", "MDTM", "MLST", "EPSV", "PASV", "REST", "RETR", "CWD", "QUIT",
-    "FEAT",
+    "FEAT", "NOOP",
 ];
 
 fn is_bidirectional(c: char) -> bool {
