@@ -174,7 +174,11 @@ impl Connection {
         let patience = usual.saturating_mul(times).saturating_add(more);
         let patience = patience.saturating_mul(1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX));
         if segment.at > segment.start {
-            return Some(Running { left, rate: self.rate.expected(guess, now), delay: Duration::ZERO });
+            return Some(Running {
+                left,
+                rate: self.rate.cautious(guess, usual, now),
+                delay: Duration::ZERO,
+            });
         }
         if waited >= patience {
             return Some(Running { left, rate: 0, delay: Duration::ZERO });

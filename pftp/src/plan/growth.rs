@@ -7,6 +7,7 @@
 //! takes longer than it would, and it is given no work.
 
 use super::connection::{Connection, Stage};
+use super::mirror::Mirror;
 use super::{Planner, Slot};
 use ftp_proto::Instant;
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub(super) struct Growth {
     /// Not before then, and how long it is if the next attempt fails, too.
     not_before: Instant,
     wait: Duration,
+    /// When more did not pay.
+    in_vain: Option<Instant>,
+    /// The most bytes per second from the mirror over as long as a collapse is looked for.
+    best: u64,
     trial: Option<Trial>,
 }
 
@@ -30,43 +35,61 @@ struct Trial {
     slots: Vec<usize>,
     /// How many there were before.
     others: usize,
+    /// How many more are added when the first have been dialled.
+    following: usize,
     /// Until when it has to be decided.
     until: Instant,
 }
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { step: FIRST_STEP, not_before: Instant::ZERO, wait: FIRST_WAIT, trial: None }
+        Self {
+            step: FIRST_STEP,
+            not_before: Instant::ZERO,
+            wait: FIRST_WAIT,
+            in_vain: None,
+            best: 0,
+            trial: None,
+        }
     }
 }
 
 /// How many connections are added first; after that as many as there are, and twice more.
-const FIRST_STEP: usize = 3;
-
-/// The same on a path that loses packets.
-const LOSSY_STEP: usize = 7;
+const FIRST_STEP: usize = 15;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
 
-/// Of what connections would bring if each brought as much as those before, the part that they have to bring at least.
+/// Where less comes than this part of what came when more connections did not pay, and that over so many round trips and at
+/// least so long, it is not the path any more that holds back what is there.
+const COLLAPSED: (u64, u64) = (2, 3);
+const COLLAPSED_OVER: (u32, Duration) = (6, Duration::from_millis(500));
+
+/// Of what connections would bring if each brought as much as those before, the part that they have to bring at least; and
+/// as much of what came before is enough however many they are, as the path may be full with fewer.
 const PAYS: (u64, u64) = (1, 4);
 
 /// Round trips over which what comes is compared with what came before, and at least so long.
-const LOOK_BACK: (u32, Duration) = (3, Duration::from_millis(60));
+const LOOK_BACK: (u32, Duration) = (2, Duration::from_millis(60));
+
+/// The same for what added connections bring.
+const PAID_OVER: (u32, Duration) = (5, Duration::from_millis(60));
 
 /// Round trips after which added connections have to show what they bring: five to log in, three to ask for a range, and as
 /// many as a transfer needs to settle.
 const TRIAL: u32 = 24;
 
 /// Dialling takes that much longer on a full path, per cent, and at least so much.
-const QUEUE: (u32, Duration) = (125, Duration::from_millis(5));
+const QUEUE: (u32, Duration) = (110, Duration::from_millis(5));
 
 impl Planner {
     /// Adds connections where that may pay, and withdraws what did not.
     pub(super) fn grow(&mut self, now: Instant) {
         if Self::is_single(&self.settings) {
             return;
+        }
+        for known in &mut self.mirrors {
+            known.growth.best = known.growth.best.max(known.long_flow(now).unwrap_or(0));
         }
         for mirror in 0..self.mirrors.len() {
             // A trial ends even if the size it began with turned out to be wrong.
@@ -86,6 +109,13 @@ impl Planner {
         self.mirrors.iter().filter_map(|mirror| mirror.growth.trial.as_ref().map(|trial| trial.until))
     }
 
+    /// Whether the connection has just been added, to a mirror that has shown what it has. Its session asks for its first
+    /// range in the write that logs it in.
+    pub(super) fn is_on_trial(&self, slot: usize) -> bool {
+        let of = |slot: &Slot| self.mirrors.get(slot.mirror)?.growth.trial.as_ref();
+        self.slots.get(slot).and_then(of).is_some_and(|trial| trial.slots.contains(&slot))
+    }
+
     /// Connections that the job has and has not withdrawn.
     fn in_use(&self) -> usize {
         self.slots.iter().filter(|slot| !slot.withdrawn).count()
@@ -99,8 +129,13 @@ impl Planner {
         if self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked) {
             return false;
         }
-        let mut own = self.connections.values().filter(|connection| connection.mirror == mirror).peekable();
-        if own.peek().is_none() || !own.all(Connection::delivers) {
+        let own = || self.connections.values().filter(|connection| connection.mirror == mirror);
+        // What has only just begun brings less than it will; but for the first, which nothing has come before.
+        let first = known.growth.in_vain.is_none();
+        let delivers =
+            |connection: &&Connection| connection.delivers() && (first || connection.rate.has_settled(now));
+        let delivering = own().filter(delivers).count();
+        if delivering == 0 || delivering.saturating_mul(4) < own().count().saturating_mul(3) {
             return false;
         }
         let (round_trips, least) = LOOK_BACK;
@@ -111,9 +146,7 @@ impl Planner {
             return false;
         };
         let early = both.saturating_mul(2).saturating_sub(late);
-        // A path that was full, and carries much less now, is not what holds the connections back.
-        let collapsed = late < known.best_flow / 2;
-        if now < known.growth.not_before && !collapsed {
+        if now < known.growth.not_before && !known.has_collapsed(now) {
             return false;
         }
         let begun = known.flow.since_start(now) >= span.saturating_mul(2);
@@ -125,25 +158,32 @@ impl Planner {
         let Some(size) = self.size else { return false };
         let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
         let flows = others.filter_map(|(_, other)| other.flow.measured(now));
-        let flow = flows.fold(flow, u64::saturating_add);
+        let own = self.mirrors.get(mirror).and_then(|known| known.flow.measured(now)).unwrap_or(0);
+        let flow = flows.fold(flow.max(own), u64::saturating_add);
         let left = u128::from(size.saturating_sub(self.done.len())).saturating_mul(1000);
         let trial =
             self.mirrors.get(mirror).map_or(Duration::ZERO, |known| known.round_trip().saturating_mul(TRIAL));
-        left / u128::from(flow.max(1)) > trial.as_millis()
+        left / u128::from(flow.max(1)) > trial.as_millis().saturating_mul(3) / 2
     }
 
     fn add_connections(&mut self, mirror: usize, now: Instant) {
-        let room = self.settings.connections.get().saturating_sub(self.in_use());
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        let round_trip = known.round_trip();
+        let Some(known) = self.mirrors.get(mirror) else { return };
         let (round_trips, least) = LOOK_BACK;
-        let late = known.flow.over(round_trip.saturating_mul(round_trips).max(least), now);
+        let late = known.flow.over(known.round_trip().saturating_mul(round_trips).max(least), now);
         let Some(before) = late.max(known.flow.measured(now)) else { return };
-        // A stream that has collapsed on a path that has shown more is held back by losses, not by the path.
-        let lossy = before < known.best_flow / 2;
-        let step = if lossy { known.growth.step.max(LOSSY_STEP) } else { known.growth.step };
-        let count = step.min(room);
+        let following = known.growth.step.saturating_sub(1);
+        let slots = self.add_slots(mirror, 1);
+        if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {
+            let until = known.trial_ends(now);
+            known.growth.trial = Some(Trial { before, slots, others, following, until });
+        }
+    }
+
+    /// Up to `count` more connections to the mirror, as far as that is allowed.
+    fn add_slots(&mut self, mirror: usize, count: usize) -> Vec<usize> {
+        let room = self.settings.connections.get().saturating_sub(self.in_use());
+        let count = count.min(room);
         let mut slots = Vec::new();
         for at in 0..self.slots.len() {
             // The number of one that was withdrawn is free again.
@@ -160,26 +200,25 @@ impl Planner {
             slots.push(self.slots.len());
             self.slots.push(Slot::new(mirror));
         }
-        if slots.is_empty() {
-            return;
-        }
-        let until = now + round_trip.saturating_mul(TRIAL).saturating_add(Duration::from_millis(300));
-        known.growth.trial = Some(Trial { before, slots, others, until });
+        slots
     }
 
     fn judge_trial(&mut self, mirror: usize, now: Instant) {
+        self.follow_up(mirror, now);
         let Some(known) = self.mirrors.get(mirror) else { return };
         let Some(trial) = &known.growth.trial else { return };
         let (pays, all) = PAYS;
         let (added, others) = (trial.slots.len() as u64, trial.others.max(1) as u64);
-        let expected = u128::from(trial.before).saturating_mul(added.into()) / u128::from(others);
+        let expected = (u128::from(trial.before).saturating_mul(added.into()) / u128::from(others))
+            .min(u128::from(trial.before));
         let wanted = u128::from(trial.before) + expected.saturating_mul(pays.into()) / u128::from(all);
-        let (round_trips, least) = LOOK_BACK;
+        let (round_trips, least) = PAID_OVER;
         let span = known.round_trip().saturating_mul(round_trips).max(least);
         let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
-        let hopeless = refused || self.path_is_full(mirror);
+        let full = trial.following > 0 && self.dialled_slowly(mirror) == Some(true);
+        let hopeless = refused || full;
         let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
         let paid = paid && !hopeless;
         if !hopeless && !paid && now < trial.until {
@@ -193,38 +232,95 @@ impl Planner {
             known.growth.step = trial.slots.len().saturating_add(trial.others).saturating_mul(3);
             known.growth.wait = FIRST_WAIT;
         } else {
-            (known.growth.step, known.growth.not_before) = (1, now + known.growth.wait);
+            known.growth.not_before = now + known.growth.wait;
             known.growth.wait = known.growth.wait.saturating_mul(2);
+            known.growth.in_vain = Some(now);
+            // One that found the path full says nothing of how many would pay if it were not.
+            known.growth.step = if full { known.growth.step } else { 1 };
             // Where less comes than the path has shown to carry, they may not have paid, but do no harm.
-            if hopeless && !refused || known.is_at_its_best(now) {
+            if full || known.is_at_its_best(now) {
                 self.withdraw(mirror, &trial.slots);
             }
         }
     }
 
-    /// Whether the dialling of an added connection shows that packets wait in a queue.
-    fn path_is_full(&self, mirror: usize) -> bool {
-        let Some(known) = self.mirrors.get(mirror) else { return false };
-        let Some(trial) = &known.growth.trial else { return false };
+    /// Adds those that were to wait for the dialling of the first.
+    fn follow_up(&mut self, mirror: usize, now: Instant) {
+        let trial = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref());
+        let following = trial.map_or(0, |trial| trial.following);
+        if following == 0 || self.dialled_slowly(mirror) != Some(false) {
+            return;
+        }
+        let more = self.add_slots(mirror, following);
+        let Some(known) = self.mirrors.get_mut(mirror) else { return };
+        let until = known.trial_ends(now);
+        if let Some(trial) = known.growth.trial.as_mut() {
+            trial.slots.extend(more);
+            (trial.following, trial.until) = (0, until);
+        }
+    }
+
+    /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.
+    fn dialled_slowly(&self, mirror: usize) -> Option<bool> {
+        let known = self.mirrors.get(mirror)?;
+        let trial = known.growth.trial.as_ref()?;
         let (percent, least) = QUEUE;
         let usual = known.round_trip();
         let long = (usual.saturating_mul(percent) / 100).max(usual.saturating_add(least));
-        let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
-        added.any(|connection| {
-            connection.stage < Stage::Ready && connection.dialled_in.is_some_and(|took| took >= long)
-        })
+        let fresh = |connection: &&Connection| {
+            trial.slots.contains(&connection.slot) && connection.stage < Stage::Ready
+        };
+        let took =
+            self.connections.values().filter(fresh).filter_map(|connection| connection.dialled_in).max();
+        took.map(|took| took >= long)
     }
 
-    /// Connections that brought nothing go again; what they were fetching is left to the others.
+    /// Connections that brought nothing go again. What one is fetching it brings to its end first: to break that off would
+    /// cost what is under way, and the others a new beginning.
     fn withdraw(&mut self, mirror: usize, slots: &[usize]) {
         for at in slots {
             // One may have been lent to another mirror meanwhile.
             let own = |slot: &&mut Slot| slot.mirror == mirror;
-            let Some(slot) = self.slots.get_mut(*at).filter(own) else { continue };
-            slot.withdrawn = true;
-            for id in slot.sessions.clone() {
-                self.close(id);
+            if let Some(slot) = self.slots.get_mut(*at).filter(own) {
+                slot.withdrawn = true;
             }
         }
+        self.dismiss_withdrawn();
+    }
+
+    /// Closes the sessions of connections that were withdrawn, as far as they deliver nothing.
+    pub(super) fn dismiss_withdrawn(&mut self) {
+        let withdrawn = |connection: &Connection| {
+            self.slots.get(connection.slot).is_some_and(|slot| slot.withdrawn) && !connection.delivers()
+        };
+        let idle = self.connections.iter().filter(|(_, connection)| withdrawn(connection));
+        for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close(id);
+        }
+    }
+}
+
+impl Mirror {
+    /// Whether much less comes than when more connections did not pay, and that for some time.
+    fn has_collapsed(&self, now: Instant) -> bool {
+        let (part, all) = COLLAPSED;
+        let flow = self.long_flow(now).unwrap_or(self.growth.best);
+        let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.collapse_time());
+        waited && flow.saturating_mul(all) < self.growth.best.saturating_mul(part)
+    }
+
+    fn collapse_time(&self) -> Duration {
+        let (round_trips, least) = COLLAPSED_OVER;
+        self.round_trip().saturating_mul(round_trips).max(least)
+    }
+
+    /// Bytes per second over as long as a collapse is looked for.
+    fn long_flow(&self, now: Instant) -> Option<u64> {
+        self.flow.over(self.collapse_time(), now)
+    }
+
+    /// Until when connections that are added now have to show what they bring.
+    fn trial_ends(&self, now: Instant) -> Instant {
+        now + self.round_trip().saturating_mul(TRIAL).saturating_add(Duration::from_millis(300))
     }
 }

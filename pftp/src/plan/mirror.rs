@@ -2,6 +2,7 @@
 
 use super::RangeSet;
 use super::backoff::Jitter;
+use super::connection::Stage;
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
@@ -227,6 +228,12 @@ impl Mirror {
     pub(super) fn first_byte_time(&self) -> Duration {
         let least = self.round_trip().saturating_mul(3);
         self.set_up.map_or(least, |known| known.max(least))
+    }
+
+    /// How much longer that takes for a session that is not logged in yet: two round trips, as its commands leave together.
+    pub(super) fn login_time(&self, stage: Stage) -> Duration {
+        let round_trips = if stage == Stage::Ready { 0 } else { 2 };
+        self.round_trip().saturating_mul(round_trips)
     }
 
     /// How long a further range takes until it flows at `rate` bytes per second: after its first byte a round trip for

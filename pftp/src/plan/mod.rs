@@ -305,11 +305,12 @@ impl Planner {
         self.compare_seams();
         self.compare_heads();
         self.hear_outgrown();
+        self.grow(now);
         self.open_sessions(now);
         self.end_beaten(now);
+        self.dismiss_withdrawn();
         self.hand_out(now);
         self.absorb(now);
-        self.grow(now);
         self.conclude();
     }
 

@@ -127,6 +127,15 @@ impl Rate {
         }
     }
 
+    /// The same where too much is worse than too little: a stream that has lost packets is slower from one round trip to the
+    /// next, and will not be what it was. To a first byte it takes `usual`.
+    #[must_use]
+    pub(super) fn cautious(&self, guess: u64, usual: Duration, now: Instant) -> u64 {
+        let expected = self.expected(guess, now);
+        let late = self.over(usual.max(LEAST.saturating_mul(5)), now).filter(|_| self.has_settled(now));
+        late.map_or(expected, |late| late.min(expected))
+    }
+
     /// Bytes per second when bytes last came to a transfer that had settled.
     #[must_use]
     pub(super) const fn established(&self) -> Option<u64> {

@@ -132,6 +132,9 @@ impl Planner {
                 ));
                 self.connections.insert(id, connection);
                 self.start_unsized(id);
+                if self.is_on_trial(slot) {
+                    self.take_over(id, now);
+                }
             }
             PathForm::Directory => {
                 self.connections.insert(id, connection);

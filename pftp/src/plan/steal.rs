@@ -32,8 +32,9 @@ impl Planner {
         let least = self.settings.min_segment.min(LEAST_TAIL);
         // What the other server is to have sent before the first byte that counts.
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
-        let set_up = mirror.set_up_time(rate).saturating_add(lead);
-        let first_byte = mirror.first_byte_time().saturating_add(lead);
+        let before = lead.saturating_add(mirror.login_time(free.stage));
+        let set_up = mirror.set_up_time(rate).saturating_add(before);
+        let first_byte = mirror.first_byte_time().saturating_add(before);
         let running = self.running(now);
         // The one that would end last may have too little left to share.
         let shared = running.iter().find_map(|(id, running)| {
@@ -84,7 +85,8 @@ impl Planner {
             .filter_map(|(id, connection)| {
                 let mirror = self.mirrors.get(connection.mirror)?;
                 let guess = self.guess(connection.mirror, now);
-                let mut running = connection.running(guess, mirror.first_byte_time(), now)?;
+                let usual = mirror.first_byte_time().saturating_add(mirror.login_time(connection.stage));
+                let mut running = connection.running(guess, usual, now)?;
                 // What a fresh data connection may bring, this one may as well, or two would take turns for ever.
                 if running.rate > 0 && !connection.delivers() {
                     running.rate = running.rate.max(mirror.renewal.fresh().unwrap_or(0));
