@@ -163,6 +163,12 @@ impl Connection {
         self.segment.as_ref().is_some_and(|segment| segment.at > segment.start)
     }
 
+    /// Bytes per second that it had when it last had any for long enough, or less, if what runs now has become slower.
+    pub(super) fn lately(&self, usual: Duration, now: Instant) -> Option<u64> {
+        let established = self.rate.established()?;
+        Some(if self.delivers() { self.rate.cautious(established, usual, now) } else { established })
+    }
+
     /// Its transfer, with the rate as of `now`; `guess` bytes per second while nothing is known of it. To the first byte
     /// it takes `usual`, usually.
     pub(super) fn running(&self, guess: u64, usual: Duration, now: Instant) -> Option<Running> {

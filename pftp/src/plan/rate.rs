@@ -132,8 +132,19 @@ impl Rate {
     #[must_use]
     pub(super) fn cautious(&self, guess: u64, usual: Duration, now: Instant) -> u64 {
         let expected = self.expected(guess, now);
-        let late = self.over(usual.max(LEAST.saturating_mul(5)), now).filter(|_| self.has_settled(now));
+        let span = usual.max(LEAST.saturating_mul(5));
+        let late =
+            self.over(span, now).filter(|_| self.has_settled(now) || self.has_stopped_growing(span, now));
         late.map_or(expected, |late| late.min(expected))
+    }
+
+    /// Whether a transfer that has not settled brings hardly more than it did `span / 2` ago, where TCP's slow start brings
+    /// several times as much.
+    fn has_stopped_growing(&self, span: Duration, now: Instant) -> bool {
+        let begun = self.meter.since_start(now) >= span;
+        let (late, both) = (self.over(span / 2, now), self.over(span, now));
+        let early = both.zip(late).map(|(both, late)| both.saturating_mul(2).saturating_sub(late));
+        begun && late.zip(early).is_some_and(|(late, early)| early > 0 && late / 3 <= early / 2)
     }
 
     /// Bytes per second when bytes last came to a transfer that had settled.

@@ -1,5 +1,6 @@
 //! What a session does for which nothing is left: it takes work from the transfer that would end last.
 
+use super::mirror::Mirror;
 use super::seams::LEAD;
 use super::segment::{Running, tail};
 use super::{Directive, Planner};
@@ -172,9 +173,10 @@ impl Planner {
             let sum = rates.iter().fold(0_u64, |sum, rate| sum.saturating_add(*rate));
             sum.checked_div(rates.len() as u64)
         };
+        let usual = self.mirrors.get(mirror).map(Mirror::first_byte_time).unwrap_or_default();
         let of = |mirror: usize| {
             let same = self.connections.values().filter(move |connection| connection.mirror == mirror);
-            mean(same.filter_map(|connection| connection.rate.established()).collect())
+            mean(same.filter_map(|connection| connection.lately(usual, now)).collect())
         };
         of(mirror).unwrap_or_else(|| {
             let all = self.connections.values().filter_map(|connection| connection.rate.measured(now));
