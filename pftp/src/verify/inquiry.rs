@@ -1,8 +1,9 @@
 //! What a server is asked for the checksum of a file.
 //!
-//! First, in one burst, what features it has and which of a few files there are beside that one. Then those are read, and
-//! last it is asked to compute a checksum, but nothing of which no better can come than what was found already: the
-//! strongest counts.
+//! First, in one burst, what features it has and which of a few files there are beside that one. Then those are read, but
+//! none of which no better can come than what was found already: the strongest counts. Last it is asked to compute a
+//! checksum, if there is none that is strong. What was published shows more than what a server computes of the file that
+//! it has, and a large file takes the server long.
 
 use super::scan::algorithm;
 use super::{Algorithm, Checksum, Form, Listed, Scan};
@@ -65,6 +66,9 @@ const SUFFIXES: [(&str, Algorithm); 4] = [
     (".sha1", Algorithm::Sha1),
     (".md5", Algorithm::Md5),
 ];
+
+/// Nobody can make two files with the same checksum of this kind, or of a stronger one.
+const STRONG: Algorithm = Algorithm::Sha256;
 
 /// How often a server is asked what it has, if its session ends over that.
 const SURVEYS: u8 = 2;
@@ -169,7 +173,9 @@ impl Inquiry {
             return self.read(at);
         }
         let enough = self.found.as_ref().map(|found| found.checksum.algorithm());
-        let better = |(algorithm, _): &(Algorithm, _)| enough.is_none_or(|enough| *algorithm > enough);
+        let better = |(algorithm, _): &(Algorithm, _)| {
+            enough.is_none_or(|enough| enough < STRONG && *algorithm > enough)
+        };
         let Some((algorithm, commands)) = self.commands.pop().filter(better) else { return Vec::new() };
         let Some(verb) = commands.last().map(Command::verb) else { return Vec::new() };
         self.stage = Stage::Computing { algorithm, verb, at: commands.len().saturating_sub(1) };
@@ -193,6 +199,9 @@ impl Inquiry {
                 let (algorithm, verb) = (*algorithm, *verb);
                 match answer {
                     Answer::Reply(reply) => self.computed(algorithm, verb, reply),
+                    // It is asked once more in another way.
+                    Answer::Refused(_)
+                        if self.commands.last().is_some_and(|(next, _)| *next == algorithm) => {}
                     Answer::Refused(reply) => self.remark(&format!("{verb} is refused: {reply}")),
                     Answer::Content(_) | Answer::Finished(_) => {}
                 }
@@ -303,7 +312,7 @@ impl Inquiry {
         self.remark(&message);
     }
 
-    /// What the server offers to compute, the best last. Each is asked for in one way only.
+    /// What the server offers to compute, the best last. What HASH can compute no other command has to.
     fn offered(&self, features: &Features) -> Vec<(Algorithm, Vec<Command>)> {
         let mut offered: Vec<(Algorithm, Vec<Command>)> = Vec::new();
         for (name, chosen) in features.hash_algorithms() {
@@ -313,18 +322,13 @@ impl Inquiry {
             let hash = Command::Hash(self.beside(crate::url::file_name(&self.path)));
             offered.push((algorithm, choose.into_iter().chain([hash]).collect()));
         }
-        let path = self.quoted();
-        for (algorithm, command) in [
-            (Algorithm::Crc32, Command::Xcrc(path.clone())),
-            (Algorithm::Md5, Command::Xmd5(path.clone())),
-            (Algorithm::Sha1, Command::Xsha1(path.clone())),
-            (Algorithm::Sha256, Command::Xsha256(path.clone())),
-            (Algorithm::Sha512, Command::Xsha512(path)),
-        ] {
-            let hashes = |offered: &(Algorithm, Vec<Command>)| offered.0 == algorithm;
-            if features.has(command.verb().as_str()) && !offered.iter().any(hashes) {
-                offered.push((algorithm, vec![command]));
+        for algorithm in Algorithm::ALL {
+            if offered.iter().any(|(known, _)| *known == algorithm) {
+                continue;
             }
+            let commands = self.spellings().into_iter().filter_map(|path| computing(algorithm, path));
+            let known = commands.filter(|command| features.has(command.verb().as_str()));
+            offered.extend(known.map(|command| (algorithm, vec![command])));
         }
         offered.sort_by_key(|(algorithm, _)| *algorithm);
         offered
@@ -357,13 +361,25 @@ impl Inquiry {
         Arg::new([directory, name].concat()).unwrap_or_else(|_| self.path.clone())
     }
 
-    /// The file itself, for commands that take further arguments behind a space.
-    fn quoted(&self) -> Arg {
+    /// The file itself, for commands that take further arguments behind a space: some servers want a path with spaces in
+    /// quotes, and others as it is. The last is to be tried first.
+    fn spellings(&self) -> Vec<Arg> {
         let path = self.beside(crate::url::file_name(&self.path));
-        if !path.as_bytes().contains(&b' ') {
-            return path;
-        }
-        Arg::new([b"\"", path.as_bytes(), b"\""].concat()).unwrap_or(path)
+        let spaced = path.as_bytes().contains(&b' ');
+        let quoted = Some([b"\"", path.as_bytes(), b"\""].concat()).filter(|_| spaced);
+        std::iter::once(path).chain(quoted.and_then(|quoted| Arg::new(quoted).ok())).collect()
+    }
+}
+
+/// The command that computes it, but for HASH.
+fn computing(algorithm: Algorithm, path: Arg) -> Option<Command> {
+    match algorithm {
+        Algorithm::Sum => None,
+        Algorithm::Crc32 => Some(Command::Xcrc(path)),
+        Algorithm::Md5 => Some(Command::Xmd5(path)),
+        Algorithm::Sha1 => Some(Command::Xsha1(path)),
+        Algorithm::Sha256 => Some(Command::Xsha256(path)),
+        Algorithm::Sha512 => Some(Command::Xsha512(path)),
     }
 }
 

@@ -186,7 +186,8 @@ fn a_server_that_computes() {
     server.features = "211-Features\r\n HASH MD5;SHA-1*;SHA-256;TIGER\r\n XSHA256\r\n XSHA512\r\n211 End";
     // The best of its commands does not work.
     server.computes = vec![
-        ("XSHA512 \"/pub/data/a file\"", "550 Too large".to_owned()),
+        ("XSHA512 \"/pub/data/a file\"", "501 Quotes".to_owned()),
+        ("XSHA512 /pub/data/a file", "550 Too large".to_owned()),
         ("OPTS HASH SHA-256", "200 SHA-256".to_owned()),
         ("HASH /pub/data/a file", format!("213 SHA-256 0-1499 {SHA256} a file")),
     ];
@@ -196,10 +197,17 @@ fn a_server_that_computes() {
     let wanted = [
         "RETR /pub/data/a file.md5",
         "XSHA512 \"/pub/data/a file\"",
+        "XSHA512 /pub/data/a file",
         "OPTS HASH SHA-256",
         "HASH /pub/data/a file",
     ];
     assert_eq!(asked[12..], wanted);
+    // Nothing is computed where something strong is there.
+    server.files.push(("/pub/data/a file.sha256", SHA256.to_owned()));
+    let (found, remarks, asked) = server.ask();
+    assert_eq!(found.unwrap().origin, "a file.sha256 on host");
+    assert_eq!((remarks, asked.len()), (Vec::new(), 13));
+    server.files.pop();
     // Nothing is computed that is no better than what is there.
     server.features = "211-Features\r\n HASH MD5*\r\n XCRC\r\n211 End";
     let (found, _, asked) = server.ask();
