@@ -1,4 +1,4 @@
-//! Commands and their encoding (RFC 959 §5.3, 2228, 2389, 2428, 3659, 4217).
+//! Commands and their encoding (RFC 959 §5.3, 2228, 2389, 2428, 3659, 4217; draft-bryan-ftpext-hash).
 
 use crate::arg::{Arg, Secret};
 use alloc::vec::Vec;
@@ -52,6 +52,8 @@ verbs! {
     Epsv = "EPSV",
     /// Features (RFC 2389 §3).
     Feat = "FEAT",
+    /// Hash of a file (draft-bryan-ftpext-hash §4).
+    Hash = "HASH",
     /// Modification time (RFC 3659 §3).
     Mdtm = "MDTM",
     /// Facts of one object (RFC 3659 §7).
@@ -86,6 +88,16 @@ verbs! {
     Type = "TYPE",
     /// User name (RFC 959 §4.1.1).
     User = "USER",
+    /// CRC-32 of a file (no RFC).
+    Xcrc = "XCRC",
+    /// MD5 of a file (no RFC).
+    Xmd5 = "XMD5",
+    /// SHA-1 of a file (no RFC).
+    Xsha1 = "XSHA1",
+    /// SHA-256 of a file (no RFC).
+    Xsha256 = "XSHA256",
+    /// SHA-512 of a file (no RFC).
+    Xsha512 = "XSHA512",
 }
 
 impl fmt::Display for Verb {
@@ -108,6 +120,8 @@ pub enum Command {
     Epsv,
     /// `FEAT` (RFC 2389 §3).
     Feat,
+    /// `HASH path` (draft-bryan-ftpext-hash §4). `OPTS HASH algorithm` chooses the algorithm.
+    Hash(Arg),
     /// `MDTM path` (RFC 3659 §3).
     Mdtm(Arg),
     /// `MLST path` (RFC 3659 §7).
@@ -142,6 +156,16 @@ pub enum Command {
     Type(Type),
     /// `USER name` (RFC 959 §4.1.1).
     User(Arg),
+    /// `XCRC path` (no RFC). Some servers take a path with spaces in quotes only.
+    Xcrc(Arg),
+    /// `XMD5 path` (no RFC), as XCRC.
+    Xmd5(Arg),
+    /// `XSHA1 path` (no RFC), as XCRC.
+    Xsha1(Arg),
+    /// `XSHA256 path` (no RFC), as XCRC.
+    Xsha256(Arg),
+    /// `XSHA512 path` (no RFC), as XCRC.
+    Xsha512(Arg),
 }
 
 /// Telnet's "interpret as command", which the control connection doubles in text (RFC 854, RFC 2640 §2).
@@ -157,6 +181,7 @@ impl Command {
             Self::Cwd(_) => Verb::Cwd,
             Self::Epsv => Verb::Epsv,
             Self::Feat => Verb::Feat,
+            Self::Hash(_) => Verb::Hash,
             Self::Mdtm(_) => Verb::Mdtm,
             Self::Mlst(_) => Verb::Mlst,
             Self::Noop => Verb::Noop,
@@ -174,6 +199,11 @@ impl Command {
             Self::Syst => Verb::Syst,
             Self::Type(_) => Verb::Type,
             Self::User(_) => Verb::User,
+            Self::Xcrc(_) => Verb::Xcrc,
+            Self::Xmd5(_) => Verb::Xmd5,
+            Self::Xsha1(_) => Verb::Xsha1,
+            Self::Xsha256(_) => Verb::Xsha256,
+            Self::Xsha512(_) => Verb::Xsha512,
         }
     }
 
@@ -216,13 +246,19 @@ impl Command {
             Self::Acct(secret) | Self::Pass(secret) => out.extend_from_slice(secret.expose()),
             Self::AuthTls => out.extend_from_slice(b"TLS"),
             Self::Cwd(arg)
+            | Self::Hash(arg)
             | Self::Mdtm(arg)
             | Self::Mlst(arg)
             | Self::Opts(arg)
             | Self::Retr(arg)
             | Self::Site(arg)
             | Self::Size(arg)
-            | Self::User(arg) => out.extend_from_slice(arg.as_bytes()),
+            | Self::User(arg)
+            | Self::Xcrc(arg)
+            | Self::Xmd5(arg)
+            | Self::Xsha1(arg)
+            | Self::Xsha256(arg)
+            | Self::Xsha512(arg) => out.extend_from_slice(arg.as_bytes()),
             Self::Pbsz(size) => decimal(u64::from(*size), out),
             Self::Rest(offset) => decimal(*offset, out),
             Self::Prot(ProtLevel::Clear) => out.push(b'C'),
@@ -260,6 +296,9 @@ mod tests {
             (Command::Pbsz(0), b"PBSZ 0\r\n"),
             (Command::Prot(ProtLevel::Private), b"PROT P\r\n"),
             (Command::Pass(Secret::new(&b""[..]).unwrap()), b"PASS \r\n"),
+            (Command::Hash(path()), b"HASH /pub/a b\r\n"),
+            (Command::Xcrc(path()), b"XCRC /pub/a b\r\n"),
+            (Command::Xsha512(path()), b"XSHA512 /pub/a b\r\n"),
         ] {
             assert_eq!(line(&command), want);
         }

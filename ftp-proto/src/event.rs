@@ -51,6 +51,15 @@ pub enum Request {
     /// A file or a part of it (REST and RETR); answered by [`Event::Started`] and [`Event::Finished`],
     /// or by [`Event::Refused`].
     Retrieve(Retrieve),
+    /// A small file that is not the one the sink is for: RETR, from the start. Its bytes go to
+    /// [`LinkOutput::Content`](crate::LinkOutput::Content). Answered like a [`Request::Retrieve`] that ends before the
+    /// offset `most` ([`Until::Offset`]): a file that is as long, or longer, ends in [`Finish::Cut`].
+    Content {
+        /// The file.
+        path: Arg,
+        /// How many bytes are taken at most.
+        most: u64,
+    },
 }
 
 /// A part of a file.

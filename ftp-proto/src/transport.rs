@@ -64,6 +64,8 @@ pub enum Report<E> {
     /// These are the bytes of the file from this offset on, as the session's server has them: a lead, see
     /// [`Config::lead`].
     Lead(SessionId, u64, Bytes),
+    /// These are the next bytes of the file that this [`Request::Content`] is for.
+    Content(SessionId, RequestId, Bytes),
     /// The sink failed, and the session ends for it.
     Sink(SessionId, E),
 }

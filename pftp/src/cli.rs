@@ -1,7 +1,7 @@
 //! The command line as it is typed. [`Options`](crate::options::Options) is what it means.
 
 use crate::exit::Failure;
-use crate::verify::Checksum;
+use crate::verify::Asked;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueEnum};
@@ -105,9 +105,10 @@ pub struct Cli {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub min_segment: Option<NonZeroU64>,
 
-    /// What the file has to have: md5, sha1, sha256, sha512 or crc32, and hexadecimal digits
-    #[arg(long, value_name = "ALG=HEX")]
-    pub checksum: Option<Checksum>,
+    /// What the file has to have: md5, sha1, sha256, sha512 or crc32 and hexadecimal digits, or sum and the number that
+    /// "sum -r" prints; auto looks for it on the server
+    #[arg(long, value_name = "ALG=HEX|auto")]
+    pub checksum: Option<Asked>,
 
     /// Forget what an earlier run has fetched, and begin anew
     #[arg(long)]
@@ -132,7 +133,7 @@ Environment:
                  gives it; an anonymous login does not get it
 
 Exit codes:
-  0    the file is in place, and has the checksum if one was given
+  0    the file is in place, and has the checksum if one was given or found
   1    cannot connect
   2    authentication failed
   3    file not found

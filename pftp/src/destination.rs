@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Kind};
 use crate::file::{self, AsciiSink, FileSink, StreamSink, Tee};
 use crate::options::{Options, Output};
-use crate::verify::Checksum;
+use crate::verify::{Algorithm, Asked, Checksum};
 use ftp_proto::{Sink, TimeVal, Type};
 use std::fs::File;
 use std::io;
@@ -21,19 +21,19 @@ impl Destination {
     /// Opens what `options` name. Fails before anything is fetched, if it has to.
     pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
         let stream = || file::stdout().map_err(|error| Failure::write(STDOUT, &error));
-        let algorithm = options.checksum.as_ref().map(Checksum::algorithm);
+        let algorithms = options.checksum.as_ref().map(Asked::algorithms).unwrap_or_default();
         Ok(match (&options.output, options.representation) {
             (Output::File(path), Type::Image) => Self::File(FileSink::open(path)?),
             (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
-            (Output::Stdout, Type::Image) => Self::Stream(StreamSink::new(Tee::new(stream()?, algorithm))),
+            (Output::Stdout, Type::Image) => Self::Stream(StreamSink::new(Tee::new(stream()?, &algorithms))),
             (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?))),
         })
     }
 
-    /// The checksum of what was written, if it is a stream and one was asked for.
-    pub(crate) fn streamed_checksum(&self) -> Option<Checksum> {
+    /// The checksum of what was written, if it is a stream and one of this kind may have been asked for.
+    pub(crate) fn streamed_checksum(&self, algorithm: Algorithm) -> Option<Checksum> {
         match self {
-            Self::Stream(sink) => sink.checksum(),
+            Self::Stream(sink) => sink.checksum(algorithm),
             Self::File(_) | Self::AsciiFile(_) | Self::AsciiStream(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use crate::plan::{Directive, MirrorId, Planner};
+use crate::verify::Found;
 use ftp_proto::{Event, Instant, Report, SessionId, Transport};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -38,6 +39,12 @@ pub trait Surroundings<E> {
     /// # Errors
     /// If it cannot be read.
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure>;
+
+    /// This is what servers have to verify the file with. If the finished file `is_here_already`, whether it is the one that
+    /// they mean; nobody asks otherwise.
+    fn found(&mut self, _found: Option<Found>, _is_here_already: bool) -> bool {
+        true
+    }
 
     /// Less of the file is settled than was. Nothing that was requested after that has been sent.
     fn retract(&mut self, _planner: &Planner) {}
@@ -107,6 +114,10 @@ fn steer<T: Transport>(
                     Ok(same) => planner.compared(id, same, transport.now()),
                     Err(failure) => planner.stop(failure),
                 },
+                Directive::Found(found) => {
+                    let same = surroundings.found(found, planner.is_here_already());
+                    planner.compared_finished(same, transport.now());
+                }
                 Directive::Retract => surroundings.retract(planner),
                 Directive::Warn(message) => surroundings.warn(&message),
                 Directive::Finish(result) => return result,

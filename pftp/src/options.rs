@@ -4,7 +4,7 @@ use crate::cli::{Cli, Mode, Transport, Unshown};
 use crate::exit::{Failure, Kind};
 use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
-use crate::verify::Checksum;
+use crate::verify::Asked;
 use ftp_proto::{Arg, ArgError, Secret, Type};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -35,8 +35,8 @@ pub struct Options {
     pub retries: u32,
     /// Size in bytes below which no part is split. `None` leaves it to the planner.
     pub min_segment: Option<NonZeroU64>,
-    /// What the file has to have.
-    pub checksum: Option<Checksum>,
+    /// What the file has to have, if it is to be verified.
+    pub checksum: Option<Asked>,
     /// Nothing that an earlier run has fetched is used.
     pub fresh: bool,
     /// The file is fetched even if it is here already.

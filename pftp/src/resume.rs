@@ -7,7 +7,7 @@ use crate::journal::{self, JournalError, Keeper, Record};
 use crate::options::Options;
 use crate::plan::{Before, Finished, Planner, RangeSet};
 use crate::progress::Progress;
-use crate::verify::Checksum;
+use crate::verify::{Asked, Checksum};
 use ftp_proto::{Instant, Type};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -73,16 +73,16 @@ fn journaled(options: &Options, sink: &FileSink, progress: &mut Progress) -> Res
     }
 }
 
-/// Whether the bytes are known not to be those asked for. If another checksum is asked for now, they may have that.
+/// Whether the bytes are known not to be those asked for. If another checksum is given now, they may have that.
 fn is_condemned(record: &Record, options: &Options) -> bool {
-    let asked = options.checksum.as_ref().map(ToString::to_string);
+    let asked = options.checksum.as_ref().and_then(Asked::given).map(ToString::to_string);
     record.not.is_some() && (asked.is_none() || record.not == asked)
 }
 
-/// The file that is at the destination already, under its final name, if it has the checksum asked for.
+/// The file that is at the destination already, under its final name, if it has the checksum given.
 fn finished(options: &Options, sink: &FileSink) -> Option<Finished> {
     let facts = fs::symlink_metadata(sink.target()).ok().filter(fs::Metadata::is_file)?;
-    if let Some(asked) = &options.checksum {
+    if let Some(asked) = options.checksum.as_ref().and_then(Asked::given) {
         let found = fs::File::open(sink.target()).and_then(|file| Checksum::of(asked.algorithm(), file));
         found.ok().filter(|found| found == asked)?;
     }

@@ -4,13 +4,14 @@ use crate::cli;
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
+use crate::file::FileSink;
 use crate::log::Log;
 use crate::options::Options;
 use crate::plan::{Before, MirrorId, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
 use crate::resume::{self, Notes, Trouble};
 use crate::sources;
-use crate::verify::Verification;
+use crate::verify::{Asked, Found, Verdict, Verification, compare_finished};
 use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
@@ -130,18 +131,20 @@ impl Job<'_> {
             progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
             return Ok(());
         }
-        let verified = match verification {
-            Some(verification) => verification.conclude(self.destination, size),
-            None => Ok(()),
-        };
-        match (notes, verified, &self.options.checksum) {
-            (Some(notes), Err(failure), Some(checksum)) => {
-                notes.condemn(&planner, checksum);
+        let verdict = verification.and_then(|verification| verification.conclude(self.destination, size));
+        if let Some(Verdict { result, wanted, note }) = verdict {
+            if let Err(failure) = result {
+                if let Some(notes) = notes {
+                    notes.condemn(&planner, &wanted);
+                }
                 return Err(failure);
             }
-            (_, Err(failure), _) => return Err(failure),
-            (Some(notes), Ok(()), _) => notes.end(),
-            (None, Ok(()), _) => {}
+            if let Some(note) = note {
+                progress.note(&note);
+            }
+        }
+        if let Some(notes) = notes {
+            notes.end();
         }
         self.destination.finish(size, planner.identity().modify)?;
         progress.done(size);
@@ -173,6 +176,7 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
         representation: options.representation,
         seed: RandomState::new().hash_one(0),
         before: Before::default(),
+        search: (options.checksum == Some(Asked::Auto)).then(|| whole(options.timeout)),
     }
 }
 
@@ -197,9 +201,13 @@ fn config(options: &Options, source: &sources::Source) -> Config {
     for patience in [&mut timeouts.burst, &mut timeouts.completion, &mut timeouts.cut] {
         *patience = options.timeout.min(*patience);
     }
-    // Four replies, each of which may take its time, and not one that drips for ever.
-    timeouts.login = options.timeout.saturating_mul(4);
+    timeouts.login = whole(options.timeout);
     config
+}
+
+/// How long a dialogue may take as a whole, each reply of which may take so long: not for ever, drip by drip.
+const fn whole(timeout: Duration) -> Duration {
+    timeout.saturating_mul(4)
 }
 
 /// How long an orderly end may take after a signal.
@@ -275,6 +283,15 @@ impl Here<'_> {
         }
     }
 
+    /// Has the file compared with this from now on.
+    fn take_found(&mut self, found: Option<Found>) {
+        let taken =
+            self.verification.as_mut().map(|verification| verification.found(found, self.destination));
+        if let Some(Err(failure)) = taken {
+            self.stop(failure);
+        }
+    }
+
     fn flush_log(&mut self) {
         self.log(Log::flush);
     }
@@ -337,7 +354,7 @@ impl Surroundings<io::Error> for Here<'_> {
                 }
                 Ok(())
             }
-            Report::Event(..) | Report::Lead(..) => Ok(()),
+            Report::Event(..) | Report::Lead(..) | Report::Content(..) => Ok(()),
         }
     }
 
@@ -347,6 +364,28 @@ impl Surroundings<io::Error> for Here<'_> {
 
     fn warn(&mut self, message: &str) {
         self.progress.warn(message);
+    }
+
+    fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {
+        let Some(found) = found else {
+            self.progress.warn("there is nothing to verify the file with: no server has a checksum of it");
+            self.take_found(None);
+            return true;
+        };
+        let target = self.destination.resumable().map(FileSink::target).filter(|_| is_here_already);
+        let same = target.is_none_or(|target| match compare_finished(target, &found) {
+            Ok(()) => {
+                self.progress.note(&format!("verified: {found}"));
+                true
+            }
+            Err(why) => {
+                let name = target.display();
+                self.progress.warn(&format!("{name} is here already, but {why}; fetching it again"));
+                false
+            }
+        });
+        self.take_found(Some(found));
+        same
     }
 
     fn retract(&mut self, planner: &Planner) {

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `> facts PATH` | a request |
 //! | `> retrieve PATH OFFSET eof`, `.. size N`, `.. until N` | a request |
+//! | `> content PATH MOST` | a request |
 //! | `> command VERB ARGUMENT` | a request |
 //! | `> shrink ID eof`, `.. size N`, `.. until N` | |
 //! | `> quit` | |
@@ -205,6 +206,9 @@ fn call(text: &str) -> Result<Item, String> {
             offset: number(offset)?,
             until: until(end)?,
         })),
+        ["content", path, most] => {
+            Item::Request(Request::Content { path: argument(path)?, most: number(most)? })
+        }
         ["shrink", id, ref end @ ..] => Item::Shrink(number(id)?, until(end)?),
         ["command", verb] => Item::Request(Request::Command(command(verb, "none")?)),
         ["command", verb, argument] => Item::Request(Request::Command(command(verb, argument)?)),
@@ -227,6 +231,7 @@ fn command(verb: &str, text: &str) -> Result<Command, String> {
         "CWD" => Command::Cwd(argument),
         "EPSV" => Command::Epsv,
         "FEAT" => Command::Feat,
+        "HASH" => Command::Hash(argument),
         "MDTM" => Command::Mdtm(argument),
         "MLST" => Command::Mlst(argument),
         "NOOP" => Command::Noop,
@@ -241,6 +246,11 @@ fn command(verb: &str, text: &str) -> Result<Command, String> {
         "SYST" => Command::Syst,
         "TYPE" => Command::Type(Type::Ascii),
         "USER" => Command::User(argument),
+        "XCRC" => Command::Xcrc(argument),
+        "XMD5" => Command::Xmd5(argument),
+        "XSHA1" => Command::Xsha1(argument),
+        "XSHA256" => Command::Xsha256(argument),
+        "XSHA512" => Command::Xsha512(argument),
         _ => return Err(format!("no command: {verb}")),
     })
 }

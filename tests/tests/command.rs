@@ -6,6 +6,8 @@ mod bytes;
 mod caps;
 #[path = "command/checksum.rs"]
 mod checksum;
+#[path = "command/checksum_auto.rs"]
+mod checksum_auto;
 #[path = "command/codes.rs"]
 mod codes;
 #[path = "command/config.rs"]

@@ -83,6 +83,9 @@ dialogs! {
     completion_twice_before_data_end
     completion_without_data
     connect_refused
+    content
+    content_refused
+    content_too_long
     cut
     cut_after_completion
     cut_and_epsv_fails

@@ -3,6 +3,8 @@
 
 #[path = "hostile/addresses.rs"]
 mod addresses;
+#[path = "hostile/checksums.rs"]
+mod checksums;
 #[path = "hostile/control.rs"]
 mod control;
 #[path = "hostile/data.rs"]
@@ -40,4 +42,5 @@ const TABLE: &[(&str, &[Row])] = &[
     ("Where the data connection goes", passive::ROWS),
     ("The data connection ends", data::ROWS),
     ("Transfers", transfers::ROWS),
+    ("Checksums", checksums::ROWS),
 ];

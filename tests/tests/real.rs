@@ -2,6 +2,8 @@
 
 #[path = "real/call.rs"]
 mod call;
+#[path = "real/checksum.rs"]
+mod checksum;
 #[path = "real/cut.rs"]
 mod cut;
 #[path = "real/dialog.rs"]
@@ -41,6 +43,13 @@ mod over {
                 mod $module {
                     cases! {
                         $transport $kind:
+                        checksum::{
+                            checksum_of_a_list
+                            checksum_of_a_sidecar
+                            checksum_that_is_computed
+                            checksum_that_is_wrong
+                            checksum_that_nobody_has
+                        }
                         cut::{cut_while_the_server_waits cut_while_the_server_writes}
                         dialog::{log_of_a_download_with_a_password log_of_an_anonymous_download}
                         failures::{missing_directory missing_file wrong_password}

@@ -63,7 +63,7 @@ fn a_further_range_takes_two_and_its_first_byte() {
             match world.wait(None).expect("a report") {
                 Report::Written(..) => return round_trips(Instant(world.now().0 - asked.0)),
                 Report::Event(_, Event::Closed(error)) => panic!("{error}"),
-                Report::Event(..) | Report::Lead(..) => {}
+                Report::Event(..) | Report::Lead(..) | Report::Content(..) => {}
                 Report::Sink(_, error) => match error {},
             }
         }

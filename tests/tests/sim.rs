@@ -1,6 +1,6 @@
 //! A thousand simulated downloads, each in a world of its own, and those that once failed.
 
-use pftp_tests::sim::{Tally, run_seed, run_seeds};
+use pftp_tests::sim::{SEARCHING, Tally, run_seed, run_seeds};
 use std::fmt::Write as _;
 use std::thread::available_parallelism;
 
@@ -47,6 +47,14 @@ fn a_thousand_worlds() {
     let tally = run_all(0..1000);
     assert_eq!(tally.runs(), 1000);
     assert_eq!(tally.never_fired(), [], "these faults had no effect in any world");
+}
+
+#[test]
+fn worlds_in_which_a_checksum_is_looked_for() {
+    let tally = run_all(SEARCHING..SEARCHING + 400);
+    assert_eq!(tally.runs(), 400);
+    // In three of four there is one, and in some of those no file.
+    assert!(tally.found > 200, "{} were found", tally.found);
 }
 
 #[test]

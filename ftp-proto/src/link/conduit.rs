@@ -135,6 +135,7 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
                     LinkOutput::Event(event) => Report::Event(self.id, event),
                     LinkOutput::Written(range) => Report::Written(self.id, range),
                     LinkOutput::Lead(offset, bytes) => Report::Lead(self.id, offset, bytes),
+                    LinkOutput::Content(id, bytes) => Report::Content(self.id, id, bytes),
                     LinkOutput::Sink(error) => Report::Sink(self.id, error),
                 };
                 let last = matches!(report, Report::Event(_, Event::Closed(_)));

@@ -45,6 +45,8 @@ pub enum LinkOutput<E> {
     /// The bytes of the file from this offset on, as this server has them: the lead of a transfer, complete. See
     /// [`Config::lead`].
     Lead(u64, Bytes),
+    /// The next bytes of the file that a [`Request::Content`] is for. All come before the event that it has finished.
+    Content(RequestId, Bytes),
     /// The sink failed; the session ends.
     Sink(E),
 }
@@ -111,6 +113,9 @@ impl<S: Sink + ?Sized> Link<S> {
 
     fn read_data(&mut self, bytes: &[u8], now: Instant) {
         let Some(window) = self.session.window() else { return };
+        if let Some(id) = self.session.content() {
+            return self.hand_over(id, window, bytes, now);
+        }
         let lead = self.session.lead_end().saturating_sub(window.start);
         if lead == 0 {
             return self.write_data(window, bytes, now);
@@ -133,10 +138,20 @@ impl<S: Sink + ?Sized> Link<S> {
         }
     }
 
+    /// Gives what is wanted of `bytes` to the caller.
+    fn hand_over(&mut self, id: RequestId, window: Range<u64>, bytes: &[u8], now: Instant) {
+        let wanted = within(&window, bytes);
+        if !wanted.is_empty() {
+            // Before the session hears of them: the transfer may end with them.
+            self.collect();
+            self.outputs.push_back(LinkOutput::Content(id, Bytes::copy_from_slice(wanted)));
+        }
+        self.session.received(bytes.len() as u64, now);
+    }
+
     /// Writes what is wanted of `bytes` where they belong.
     fn write_data(&mut self, window: Range<u64>, bytes: &[u8], now: Instant) {
-        let room = usize::try_from(window.end.saturating_sub(window.start)).unwrap_or(usize::MAX);
-        let wanted = bytes.get(..room).unwrap_or(bytes);
+        let wanted = within(&window, bytes);
         if !wanted.is_empty()
             && let Err(error) = self.sink.write_at(window.start, wanted)
         {
@@ -240,6 +255,12 @@ impl<S: Sink + ?Sized> Link<S> {
             self.outputs.push_back(LinkOutput::Written(range));
         }
     }
+}
+
+/// The first of `bytes`, as many as fit the window.
+fn within<'a>(window: &Range<u64>, bytes: &'a [u8]) -> &'a [u8] {
+    let room = usize::try_from(window.end.saturating_sub(window.start)).unwrap_or(usize::MAX);
+    bytes.get(..room).unwrap_or(bytes)
 }
 
 impl<S: Sink + ?Sized> fmt::Debug for Link<S> {

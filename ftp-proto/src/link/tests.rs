@@ -122,6 +122,30 @@ fn payload_is_clipped_to_the_window() {
 }
 
 #[test]
+fn content_goes_to_the_caller_and_not_to_the_sink() {
+    let sink = Memory::with_room(100);
+    let mut link = running(&sink, 0, Until::Offset(4));
+    link.read(Channel::Data, b"file", START);
+    let path = Arg::new(&b"/f.md5"[..]).unwrap();
+    let id = RequestId(2);
+    link.request(id, Request::Content { path, most: 8 }, START).unwrap();
+    say(&mut link, &["426 cut", "229 (|||5001|)", "150 it comes"]);
+    link.change(Channel::Data, Change::Connected, START);
+    outputs(&mut link);
+    link.read(Channel::Data, b"abcde", START);
+    link.read(Channel::Data, b"fghijk", START);
+    let content = |bytes: &'static [u8]| LinkOutput::Content(id, Bytes::from_static(bytes));
+    let want = [
+        content(b"abcde"),
+        content(b"fgh"),
+        LinkOutput::Action(Action::Close(Channel::Data)),
+        LinkOutput::Event(Event::Finished(id, Finish::Cut)),
+    ];
+    assert_eq!(outputs(&mut link), want);
+    assert_eq!(sink.writes(), [(0, b"file".to_vec())]);
+}
+
+#[test]
 fn a_shrunk_range_clips_the_next_bytes() {
     let sink = Memory::with_room(100);
     let mut link = running(&sink, 0, Until::Offset(50));

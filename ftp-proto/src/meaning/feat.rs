@@ -18,7 +18,7 @@ const KEPT: usize = 256;
 /// | UTF8 (RFC 2640) | `has("UTF8")` |
 /// | RANG (draft-bryan-ftp-range): exact ranges | `lists("RANG", "STREAM")` |
 /// | HASH (draft-bryan-ftpext-hash) | [`hash_algorithms`](Self::hash_algorithms) |
-/// | XCRC, XMD5, XSHA1, XSHA256 (no RFC) | `has("XMD5")`, ... |
+/// | XCRC, XMD5, XSHA1, XSHA256, XSHA512 (no RFC) | `has("XMD5")`, ... |
 /// | AUTH TLS (RFC 4217 §4) | [`auth_tls`](Self::auth_tls) |
 /// | PBSZ, PROT (RFC 2228) | `has("PBSZ")`, ... |
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -7,6 +7,7 @@
 mod epsv;
 mod facts;
 mod feat;
+mod hash;
 mod mlsx;
 mod pasv;
 mod pwd;
@@ -15,6 +16,7 @@ mod time_val;
 pub use epsv::epsv;
 pub use facts::{EntryType, Facts, size};
 pub use feat::{Feature, Features, feat};
+pub use hash::{Hash, digest, hash};
 pub use mlsx::{Entry, mlst, mlsx};
 pub use pasv::pasv;
 pub use pwd::pwd;

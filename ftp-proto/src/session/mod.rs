@@ -122,7 +122,7 @@ impl Session {
                 return Err(Misuse::Reserved(command.verb()));
             }
             Request::Retrieve(part) if part.until.end() < part.offset => return Err(Misuse::EmptyRange),
-            Request::Command(_) | Request::Facts(_) | Request::Retrieve(_) => {}
+            Request::Command(_) | Request::Facts(_) | Request::Retrieve(_) | Request::Content { .. } => {}
         }
         self.requests.push_back((id, request));
         self.pump(now);
@@ -130,7 +130,8 @@ impl Session {
     }
 
     /// Moves the end of the transfer `id`, which waits or runs. An [`Until::Offset`] that has been passed
-    /// cuts it at once. Does nothing if the transfer is over: its end may be on its way to the caller.
+    /// cuts it at once. Does nothing if the transfer is over: its end may be on its way to the caller. A
+    /// [`Request::Content`] keeps its end.
     pub fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
         let queued = self.requests.iter_mut().find(|(queued, _)| *queued == id);
         if let Some((_, Request::Retrieve(part))) = queued {
@@ -272,6 +273,12 @@ impl Session {
         self.transfer.as_ref().map_or(0, Transfer::offset)
     }
 
+    /// The [`Request::Content`] that the open data connection is for, if it is for one: its bytes go to the caller.
+    #[must_use]
+    pub fn content(&self) -> Option<RequestId> {
+        self.transfer.as_ref().and_then(Transfer::content)
+    }
+
     /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
     /// Does nothing while there is no window: nothing is to be read then.
     pub fn received(&mut self, len: u64, now: Instant) {
@@ -347,7 +354,11 @@ impl Session {
             match self.requests.pop_front() {
                 Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
                 Some((id, Request::Facts(path))) => self.start_inquiry(id, path),
-                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part),
+                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part, false),
+                Some((id, Request::Content { path, most })) => {
+                    let part = Retrieve { path, offset: 0, until: Until::Offset(most) };
+                    self.start_transfer(id, part, true);
+                }
                 None => break,
             }
         }
@@ -434,6 +445,7 @@ const fn is_reserved(verb: Verb) -> bool {
         verb,
         Verb::Cwd
             | Verb::Feat
+            | Verb::Hash
             | Verb::Mdtm
             | Verb::Mlst
             | Verb::Noop
@@ -442,5 +454,10 @@ const fn is_reserved(verb: Verb) -> bool {
             | Verb::Site
             | Verb::Size
             | Verb::Syst
+            | Verb::Xcrc
+            | Verb::Xmd5
+            | Verb::Xsha1
+            | Verb::Xsha256
+            | Verb::Xsha512
     )
 }

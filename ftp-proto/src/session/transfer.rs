@@ -39,11 +39,13 @@ enum Data {
     Failed(Cause),
 }
 
-/// A [`Request::Retrieve`](crate::Request::Retrieve) under way.
+/// A [`Request::Retrieve`](crate::Request::Retrieve) or a [`Request::Content`](crate::Request::Content) under way.
 #[derive(Debug)]
 pub(super) struct Transfer {
     id: RequestId,
     part: Retrieve,
+    /// It is a [`Request::Content`](crate::Request::Content).
+    aside: bool,
     /// Offset of the next byte.
     at: u64,
     data: Data,
@@ -69,6 +71,10 @@ impl Transfer {
     /// Where the wanted bytes begin; those before are its lead.
     pub(super) const fn offset(&self) -> u64 {
         self.part.offset
+    }
+
+    pub(super) fn content(&self) -> Option<RequestId> {
+        self.aside.then_some(self.id)
     }
 
     pub(super) const fn has_connection(&self) -> bool {
@@ -119,11 +125,12 @@ pub(super) fn may_come_again(reply: &Reply) -> bool {
 }
 
 impl Session {
-    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve) {
+    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve, aside: bool) {
         let at = part.offset.saturating_sub(self.config.lead);
         self.transfer = Some(Transfer {
             id,
             part,
+            aside,
             at,
             data: Data::None,
             mark: false,
@@ -345,7 +352,10 @@ impl Session {
     }
 
     pub(super) fn shrink_transfer(&mut self, id: RequestId, until: Until, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id == id) else { return };
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id == id && !transfer.aside)
+        else {
+            return;
+        };
         transfer.part.until = until;
         let at = transfer.at;
         match until {
@@ -385,9 +395,10 @@ impl Session {
                 let reply = reply.clone();
                 // Where the end is known, every byte has come, however the connection went.
                 let whole = match transfer.part.until {
-                    Until::Eof => end == End::Fin,
                     Until::Size(size) => at == size,
-                    Until::Offset(end) => at >= end,
+                    Until::Offset(end) if !transfer.aside => at >= end,
+                    // Of a file for the caller no more is known than what is too much.
+                    Until::Eof | Until::Offset(_) => end == End::Fin,
                 };
                 self.transfer = None;
                 let finish = if whole { Finish::Whole { at } } else { Finish::Short { at, reply } };

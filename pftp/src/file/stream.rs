@@ -30,23 +30,24 @@ pub fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// What is written, hashed on the way if that is asked for.
+/// What is written, hashed on the way in every way that may be asked for: what has gone cannot be read again.
 #[derive(Debug)]
 pub(crate) struct Tee<W> {
     writer: W,
-    hasher: Option<Hasher>,
+    hashers: Vec<(Algorithm, Hasher)>,
 }
 
 impl<W: Write> Tee<W> {
-    pub(crate) fn new(writer: W, algorithm: Option<Algorithm>) -> Self {
-        Self { writer, hasher: algorithm.map(Hasher::new) }
+    pub(crate) fn new(writer: W, algorithms: &[Algorithm]) -> Self {
+        let hasher = |algorithm: &Algorithm| (*algorithm, Hasher::new(*algorithm));
+        Self { writer, hashers: algorithms.iter().map(hasher).collect() }
     }
 }
 
 impl<W: Write> Write for Tee<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.writer.write(bytes)?;
-        if let Some(hasher) = &mut self.hasher {
+        for (_, hasher) in &mut self.hashers {
             hasher.update(bytes.get(..written).unwrap_or_default());
         }
         Ok(written)
@@ -58,10 +59,11 @@ impl<W: Write> Write for Tee<W> {
 }
 
 impl<W: Write> StreamSink<Tee<W>> {
-    /// The checksum of what has been written, if one was asked for. The next call has none.
-    pub(crate) fn checksum(&self) -> Option<Checksum> {
+    /// The checksum of what has been written, if one of this kind may have been asked for. The next call has none.
+    pub(crate) fn checksum(&self, algorithm: Algorithm) -> Option<Checksum> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.writer.hasher.take().map(Hasher::finish)
+        let hashers = std::mem::take(&mut state.writer.hashers);
+        hashers.into_iter().find(|(of, _)| *of == algorithm).map(|(_, hasher)| hasher.finish())
     }
 }
 

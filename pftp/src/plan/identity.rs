@@ -10,7 +10,13 @@ impl Planner {
     /// What a mirror says of the file.
     pub(super) fn on_facts(&mut self, mirror: usize, facts: &Facts) {
         self.compare_finished(facts);
+        let is_here_already = self.is_here_already();
         let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !self.finished) else { return };
+        if is_here_already {
+            // Nothing of it is fetched; but it may have a checksum.
+            known.verdict = Verdict::Agrees;
+            return;
+        }
         if known.facts.as_ref().is_some_and(|before| Mirror::contradict(before, facts)) {
             let message = format!(
                 "{}: {} changed while it was fetched; run the same command again",
@@ -52,6 +58,7 @@ impl Planner {
     fn set_aside(&mut self, mirror: usize) {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         known.verdict = Verdict::Differs;
+        self.forget_found(mirror);
         self.forget_seams(mirror);
         self.disown(mirror);
         let fetching = self.connections.iter().filter(|(_, connection)| connection.mirror == mirror);
@@ -91,6 +98,7 @@ impl Planner {
 
     /// A mirror has sent what cannot be of the file.
     pub(super) fn unmask(&mut self, mirror: usize, failure: Failure) {
+        self.forget_found(mirror);
         self.forget_seams(mirror);
         let fetched = self.mirrors.get(mirror).is_some_and(|known| !known.fetched.is_empty());
         if self.settings.in_order && fetched {
@@ -217,6 +225,7 @@ impl Planner {
             let message = "most mirrors have another file (size or time) than the one that was begun with";
             return self.finish(Err(Failure::new(Kind::Integrity, message)));
         }
+        self.search_anew();
         for at in 0..self.mirrors.len() {
             self.disown(at);
         }

@@ -263,6 +263,14 @@ impl Mirror {
         self.failures
     }
 
+    /// What a session is to ask for.
+    pub(super) fn path_in(&self, form: PathForm) -> Option<Arg> {
+        match form {
+            PathForm::Whole => Some(self.path.clone()),
+            PathForm::Directory => self.split_path().map(|(_, name)| name),
+        }
+    }
+
     /// The path as directory and name, if it has both.
     pub(super) fn split_path(&self) -> Option<(Arg, Arg)> {
         let bytes = self.path.as_bytes();

@@ -16,6 +16,7 @@ mod renew;
 mod reports;
 mod resume;
 mod seams;
+mod search;
 mod segment;
 mod sessions;
 mod steal;
@@ -26,6 +27,7 @@ pub use ranges::RangeSet;
 pub use resume::{Before, Finished};
 
 use crate::exit::{Failure, Kind};
+use crate::verify::Found;
 use backoff::Jitter;
 use bytes::Bytes;
 use connection::{Connection, Stage};
@@ -34,6 +36,7 @@ use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Unt
 use mirror::{Access, Mirror};
 use resume::Earlier;
 use seams::{LEAD, Seam};
+use search::Search;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -62,6 +65,8 @@ pub struct Settings {
     pub seed: u64,
     /// What is here already.
     pub before: Before,
+    /// How long a server may be asked for a checksum of the file; `None` if it is not to be.
+    pub search: Option<Duration>,
 }
 
 /// Names a mirror: its place in [`Settings::sources`].
@@ -97,6 +102,10 @@ pub enum Directive {
     Close(SessionId),
     /// Compare these bytes with those that the sink has from this offset on, and tell [`Planner::compared`].
     Compare(SeamId, u64, Bytes),
+    /// This is what servers have to verify the file with: nothing if none has. May come again, and then the last one
+    /// counts. If the finished file [is here already](Planner::is_here_already), and there is something, compare them and
+    /// tell [`Planner::compared_finished`].
+    Found(Option<Found>),
     /// Less is [settled](Planner::settled) than was: a later run has to know before anything else is fetched.
     Retract,
     /// Tell the user of something that did not stop the download.
@@ -167,6 +176,8 @@ pub struct Planner {
     end_proven: bool,
     /// The vote on a seam that two mirrors have different bytes for.
     dispute: Option<Dispute>,
+    /// The search for a checksum, if there is to be one.
+    search: Option<Search>,
     jitter: Jitter,
     directives: VecDeque<Directive>,
     /// When to look again whether a transfer has become slow enough to help it.
@@ -191,6 +202,7 @@ impl Planner {
         let slots = allot(&asked, wanted).into_iter().map(Slot::new).collect();
         let mut planner = Self {
             jitter: Jitter::new(settings.seed),
+            search: settings.search.map(Search::new),
             settings,
             mirrors,
             slots,
@@ -264,7 +276,8 @@ impl Planner {
         let mirrors = self.mirrors.iter().filter_map(Mirror::suspended_until);
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
-        slots.chain(mirrors).chain(rests).chain(hedges).chain(self.look_again).chain(self.trials_due()).min()
+        let due = slots.chain(mirrors).chain(rests).chain(hedges).chain(self.trials_due());
+        due.chain(self.look_again).chain(self.search_due()).min()
     }
 
     /// What has come.
@@ -309,6 +322,7 @@ impl Planner {
         self.open_sessions(now);
         self.end_beaten(now);
         self.dismiss_withdrawn();
+        self.look_for_checksum(now);
         self.hand_out(now);
         self.absorb(now);
         self.conclude();
@@ -318,6 +332,7 @@ impl Planner {
     fn expire(&mut self, now: Instant) {
         let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
         self.probe_full(now);
+        self.limit_search(now);
         for slot in self.slots.iter_mut().filter(|slot| due(slot.retry_at)) {
             slot.retry_at = None;
             slot.parked = false;
@@ -335,6 +350,12 @@ impl Planner {
         if self.finished {
             return;
         }
+        if let Some(size) = self.finished_before() {
+            if !self.waits_for_search() {
+                self.finish(Ok(size));
+            }
+            return;
+        }
         if let Some(size) = self.size
             && self.done.contains(&(0..size))
             // That there is nothing may be a lie that only a transfer shows.
@@ -346,7 +367,10 @@ impl Planner {
             && self.are_heads_settled()
             && !self.may_be_spoiled()
         {
-            return self.finish(Ok(size));
+            if !self.waits_for_search() {
+                self.finish(Ok(size));
+            }
+            return;
         }
         self.fail_without_mirrors();
     }

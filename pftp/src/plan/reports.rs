@@ -19,6 +19,7 @@ impl Planner {
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
             Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone()),
+            Report::Content(id, request, bytes) => self.on_content(*id, *request, bytes),
             Report::Sink(..) => {}
         }
         self.plan(now);
@@ -32,6 +33,9 @@ impl Planner {
             return;
         };
         let mirror = connection.mirror;
+        if self.on_search_event(id, event) {
+            return;
+        }
         match event {
             Event::Connected => self.on_connected(id, now),
             Event::Ready(_) => self.on_ready(id, now),
@@ -63,13 +67,17 @@ impl Planner {
         }
         connection.changing = None;
         connection.placed = true;
-        let name =
-            self.mirrors.get(connection.mirror).and_then(|mirror| mirror.split_path()).map(|(_, name)| name);
-        if let Some(name) = name {
-            let request = Request::Facts(name);
+        self.ask_for_facts(id);
+        self.start_unsized(id);
+    }
+
+    /// Asks what the server says of the file.
+    pub(super) fn ask_for_facts(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let path = self.mirrors.get(connection.mirror).and_then(|mirror| mirror.path_in(connection.form));
+        if let Some(path) = path {
             let request_id = connection.next_request();
-            self.directives.push_back(super::Directive::Request(id, request_id, request));
-            self.start_unsized(id);
+            self.directives.push_back(super::Directive::Request(id, request_id, Request::Facts(path)));
         }
     }
 

@@ -5,11 +5,12 @@
 //! byte. The start of an old range is not counted as done: whoever fetches what is missing before it goes on for so far, and
 //! what comes is compared with what was there, which is kept in memory for that.
 
+use super::connection::Stage;
 use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
 use bytes::Bytes;
-use ftp_proto::Facts;
+use ftp_proto::{Facts, SessionId};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -68,8 +69,8 @@ pub(super) struct Earlier {
     bytes: RangeSet,
     heads: BTreeMap<SeamId, Head>,
     finished: Option<Finished>,
-    /// Whether that is the file.
-    is_finished: bool,
+    /// The size of that if it is the file.
+    is_finished: Option<u64>,
 }
 
 impl Earlier {
@@ -158,6 +159,11 @@ impl Planner {
     /// Whether the finished file that was here before is the one to be fetched.
     #[must_use]
     pub const fn is_here_already(&self) -> bool {
+        self.earlier.is_finished.is_some()
+    }
+
+    /// The size of the finished file that was here before, if that is the one to be fetched.
+    pub(super) const fn finished_before(&self) -> Option<u64> {
         self.earlier.is_finished
     }
 
@@ -171,8 +177,24 @@ impl Planner {
         let Some(here) = self.earlier.finished.take() else { return };
         let same_time = facts.modify.is_some_and(|time| time.unix_seconds() == here.modified);
         if same_time && facts.size == Some(here.size) {
-            self.earlier.is_finished = true;
-            self.finish(Ok(here.size));
+            self.earlier.is_finished = facts.size;
+        }
+    }
+
+    /// The finished file is not what it should be: it is fetched again, from those who say now what they have.
+    pub(super) fn reject_finished(&mut self) {
+        self.earlier.is_finished = None;
+        for known in &mut self.mirrors {
+            known.verdict = Verdict::Unknown;
+        }
+        let ready: Vec<SessionId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.stage == Stage::Ready && !connection.closing)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ready {
+            self.ask_for_facts(id);
         }
     }
 

@@ -50,7 +50,10 @@ impl Planner {
     }
 
     /// Whether another session could be of use: to fetch, or to say what its mirror has.
-    fn has_work_for_more(&self) -> bool {
+    pub(super) fn has_work_for_more(&self) -> bool {
+        if self.is_here_already() {
+            return false;
+        }
         self.is_disputed()
             || self.dispute.is_some()
             || (0..self.mirrors.len()).any(|at| self.has_outgrown(at))
@@ -215,6 +218,7 @@ impl Planner {
     /// A session has ended, by its own fault or by ours.
     pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
+        self.interrupt_search(id);
         let idle = connection.stage == Stage::Ready
             && connection.segment.is_none()
             && connection.changing.is_none()

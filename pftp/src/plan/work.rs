@@ -1,7 +1,7 @@
 //! Handing out ranges.
 
 use super::connection::{Connection, Segment, Stage};
-use super::mirror::{PathForm, Verdict};
+use super::mirror::Verdict;
 use super::segment::split;
 use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
@@ -21,7 +21,7 @@ impl Planner {
             let other = connection.segment.is_some() && Some(connection.slot) != slot;
             !connection.closing && (other || connection.ended_at.is_some())
         });
-        if self.size.is_none() && !taken && !self.may_be_here_already() {
+        if self.size.is_none() && !taken && !self.may_be_here_already() && !self.is_here_already() {
             self.go_on(id, Until::Eof);
         }
     }
@@ -116,11 +116,7 @@ impl Planner {
     pub(super) fn retrieve(&mut self, id: SessionId, offset: u64, until: Until) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
-        let path = match connection.form {
-            PathForm::Whole => Some(mirror.path.clone()),
-            PathForm::Directory => mirror.split_path().map(|(_, name)| name),
-        };
-        let Some(path) = path else { return };
+        let Some(path) = mirror.path_in(connection.form) else { return };
         let request = connection.next_request();
         connection.segment = Some(Segment::new(request, offset, until, self.now));
         (connection.asked, connection.rest_until) = (Some(self.now), None);
@@ -173,7 +169,7 @@ impl Planner {
         let free: Vec<SessionId> = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.is_free())
+            .filter(|(id, connection)| connection.is_free() && !self.is_asking(**id))
             .map(|(id, _)| *id)
             .collect();
         self.look_again = None;
@@ -200,7 +196,7 @@ impl Planner {
     }
 
     /// Whether the session asks for the path in the form that the mirror was found not to take.
-    fn asks_in_vain(&self, id: SessionId) -> bool {
+    pub(super) fn asks_in_vain(&self, id: SessionId) -> bool {
         self.connections.get(&id).is_some_and(|connection| {
             let known = self.mirrors.get(connection.mirror);
             known.is_some_and(|mirror| mirror.form != connection.form)

@@ -3,13 +3,15 @@ use std::fs::File;
 use std::io::Write;
 
 /// Of `abc`.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 6] = [
     "md5=900150983cd24fb0d6963f7d28e17f72",
     "sha1=a9993e364706816aba3e25717850c26c9cd0d89d",
     "sha256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     "sha512=ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
      2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
     "crc32=352441c2",
+    // What `sum -r` prints.
+    "sum=16556",
 ];
 
 #[test]
@@ -24,6 +26,17 @@ fn known_checksums() {
 }
 
 #[test]
+fn what_can_be_asked_for() {
+    assert_eq!("AUTO".parse(), Ok(Asked::Auto));
+    let given: Asked = KNOWN[0].parse().unwrap();
+    assert_eq!(given.given().map(ToString::to_string).as_deref(), Some(KNOWN[0]));
+    assert_eq!((given.algorithms(), Asked::Auto.algorithms().len()), (vec![Algorithm::Md5], KNOWN.len()));
+    assert_eq!("auto=1".parse::<Asked>(), Err(ChecksumError::Algorithm));
+    let strength = KNOWN.map(|known| known.parse::<Checksum>().unwrap().algorithm());
+    assert!(strength[..4].is_sorted() && strength[5] < strength[4] && strength[4] < strength[0]);
+}
+
+#[test]
 fn what_is_no_checksum() {
     for text in ["", "abc", "=", "sha3=00", "md5 900150983cd24fb0d6963f7d28e17f72"] {
         assert_eq!(text.parse::<Checksum>(), Err(ChecksumError::Algorithm), "{text}");
@@ -32,6 +45,9 @@ fn what_is_no_checksum() {
         ["crc32=", "crc32=352441c", "crc32=352441c2c", "crc32=352441cg", "crc32=352441c200", "crc32=+52441c2"]
     {
         assert_eq!(text.parse::<Checksum>(), Err(ChecksumError::Value(Algorithm::Crc32)), "{text}");
+    }
+    for text in ["sum=", "sum=65536", "sum=-1", "sum=+1", "sum=0x1"] {
+        assert_eq!(text.parse::<Checksum>(), Err(ChecksumError::Sum), "{text}");
     }
     let said = "md5=0".parse::<Checksum>().unwrap_err().to_string();
     assert_eq!(said, "md5 has 32 hexadecimal digits");

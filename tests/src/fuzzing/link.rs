@@ -8,6 +8,7 @@ use ftp_proto::{
     Until,
 };
 use pftp::plan::RangeSet;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub fn run(case: &Case) {
         taken: 0,
         unreported: RangeSet::new(),
         since: Instant::ZERO,
+        handed_over: VecDeque::new(),
         failed: false,
         now: Instant::ZERO,
     };
@@ -83,6 +85,8 @@ struct Recorded {
     unreported: RangeSet,
     /// The oldest of them.
     since: Instant,
+    /// Read for the caller and not told yet.
+    handed_over: VecDeque<(RequestId, Vec<u8>)>,
     /// The sink's failure has been told.
     failed: bool,
     now: Instant,
@@ -165,7 +169,12 @@ impl Machine for Recorded {
         let start = window.as_ref().map_or(0, |window| window.start);
         let came = start..start.saturating_add(len);
         let lead_end = self.link.session().lead_end().max(start);
+        let content = self.link.session().content();
         let wanted = window.map_or(0..0, |window| lead_end.min(came.end)..came.end.min(window.end));
+        if let Some(id) = content {
+            self.handed_over.extend((wanted.start < wanted.end).then(|| (id, bytes_of(wanted.clone()))));
+        }
+        let wanted = if content.is_some() { 0..0 } else { wanted };
         self.link.read(Channel::Data, &bytes_of(came.clone()), now);
         self.check_writes(&if wanted.start < wanted.end { wanted } else { 0..0 });
         came.end - came.start
@@ -185,6 +194,7 @@ impl Machine for Recorded {
             match self.link.poll()? {
                 LinkOutput::Action(action) => return Some(Output::Action(action)),
                 LinkOutput::Event(event) => {
+                    assert!(self.handed_over.is_empty(), "{event:?} overtakes what was read");
                     assert!(self.unreported.is_empty(), "{event:?} overtakes what was written");
                     assert!(
                         !self.failed || matches!(event, Event::Wire(_) | Event::Closed(_)),
@@ -196,6 +206,9 @@ impl Machine for Recorded {
                 LinkOutput::Lead(offset, bytes) => {
                     let end = offset + bytes.len() as u64;
                     assert_eq!(bytes, bytes_of(offset..end), "a lead of something else");
+                }
+                LinkOutput::Content(id, bytes) => {
+                    assert_eq!(self.handed_over.pop_front(), Some((id, bytes.to_vec())));
                 }
                 LinkOutput::Sink(Full) => assert!(!std::mem::replace(&mut self.failed, true)),
             }

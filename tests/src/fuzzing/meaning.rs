@@ -12,7 +12,7 @@ use ftp_proto::{Facts, Reply, ReplyParser, TimeVal};
 /// If something does not hold.
 pub fn check(input: &[u8]) {
     let first = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    for code in [211, 213, 227, 229, 250, 257] {
+    for code in [200, 211, 213, 227, 229, 250, 257] {
         let code = format!("{code}");
         let single = [code.as_bytes(), b" ", first, b"\r\n"].concat();
         let several = [code.as_bytes(), b"-\r\n", input, b"\r\n", code.as_bytes(), b" \r\n"].concat();
@@ -70,6 +70,19 @@ fn check_reply(reply_: &Reply) {
         let line = print(&entry_line(&entry.facts, &entry.path));
         let raw = [b"250-Listing\r\n ", &line[..], b"\r\n250 End\r\n"].concat();
         assert_eq!(meaning::mlst(&read(&raw).expect("a reply")), Some(entry));
+    }
+    if let Some(hash) = meaning::hash(reply_) {
+        assert!(!hash.algorithm.is_empty() && !hash.value.is_empty());
+        let hex: String = hash.value.iter().map(|byte| format!("{byte:02X}")).collect();
+        let range = format!(" {}-{} {hex} ", hash.start, hash.end);
+        let text = [&hash.algorithm[..], range.as_bytes(), &hash.path].concat();
+        assert_eq!(meaning::hash(&reply(213, &text)), Some(hash));
+    }
+    for length in [4, 16] {
+        let Some(value) = meaning::digest(reply_, length) else { continue };
+        assert_eq!(value.len(), length);
+        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(meaning::digest(&reply(250, format!("XMD5 {hex}").as_bytes()), length), Some(value));
     }
     check_features(reply_);
 }

@@ -278,6 +278,9 @@ impl<'a> Arbitrary<'a> for Op {
                 let commands = commands();
                 Self::Request(Request::Command(commands[which % commands.len()].clone()))
             }
+            10 if u.peek_bytes(1).is_some_and(|next| next[0] >= 0x80) => {
+                Self::Request(Request::Content { path: path(byte(u)? & 0x7f), most: read_number(u)? })
+            }
             10 => {
                 let (path, offset, until) = (path(byte(u)?), read_number(u)?, read_until(u)?);
                 Self::Request(Request::Retrieve(Retrieve { path, offset, until }))
@@ -342,6 +345,10 @@ fn encode_request(request: &Request, out: &mut Vec<u8>) {
             out.extend([10, which(&part.path)]);
             number(part.offset, out);
             write_until(part.until, out);
+        }
+        Request::Content { path, most } => {
+            out.extend([10, which(path) | 0x80]);
+            number(*most, out);
         }
         _ => {}
     }

@@ -7,7 +7,7 @@ use ftp_proto::{
     Action, Change, Channel, Event, Finish, Instant, Line, Misuse, Output, Request, RequestId, Retrieve,
     Session, Until,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,6 +134,8 @@ pub struct Watched<M> {
     /// RETR is the last command sent, and nothing that would allow another has happened.
     silent: bool,
     ranges: BTreeMap<RequestId, Retrieve>,
+    /// Those whose bytes go to the caller, and whose end stays.
+    contents: BTreeSet<RequestId>,
     /// Requests taken and not ended, in order.
     open: Vec<RequestId>,
     started: Vec<RequestId>,
@@ -169,6 +171,7 @@ impl<M: Machine> Watched<M> {
             unanswered: Vec::new(),
             silent: false,
             ranges: BTreeMap::new(),
+            contents: BTreeSet::new(),
             open: Vec::new(),
             started: Vec::new(),
             at: None,
@@ -281,8 +284,16 @@ impl<M: Machine> Watched<M> {
         match self.machine.request(id, request.clone(), self.now) {
             Ok(()) => {
                 assert!(!self.closed);
-                if let Request::Retrieve(part) = request {
-                    self.ranges.insert(id, part);
+                match request {
+                    Request::Retrieve(part) => {
+                        self.ranges.insert(id, part);
+                    }
+                    Request::Content { path, most } => {
+                        let part = Retrieve { path, offset: 0, until: Until::Offset(most) };
+                        self.ranges.insert(id, part);
+                        self.contents.insert(id);
+                    }
+                    _ => {}
                 }
                 self.open.push(id);
             }
@@ -292,6 +303,9 @@ impl<M: Machine> Watched<M> {
 
     fn shrink(&mut self, id: RequestId, until: Until) {
         if let Some(part) = self.ranges.get_mut(&id).filter(|_| self.open.contains(&id)) {
+            if self.contents.contains(&id) {
+                return self.machine.shrink(id, until, self.now);
+            }
             part.until = until;
         }
         self.machine.shrink(id, until, self.now);

@@ -56,6 +56,7 @@ pub(super) fn write(
                 limit(options.max_clients),
                 limit(options.max_per_ip),
                 limit(options.rate),
+                u8::from(options.digests).to_string().into(),
             ]
         }
     }
@@ -115,8 +116,9 @@ fn proftpd(addr: SocketAddr, options: &Options) -> String {
     if let Some(rate) = options.rate {
         let _ = writeln!(limits, "TransferRate RETR {}", rate / 1024);
     }
+    let modules = if options.digests { digest_module() } else { String::new() };
     format!(
-        "ServerName tests
+        "{modules}ServerName tests
 ServerType standalone
 DefaultServer on
 DefaultAddress {ip}
@@ -165,6 +167,13 @@ RequireValidShell off
     )
 }
 
+/// Loads ProFTPD's module for HASH, XMD5 and the like: the one that was unpacked, else the one that is installed.
+fn digest_module() -> String {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".servers/root/usr/lib/proftpd");
+    let path = if unpacked.exists() { format!("ModulePath {}\n", unpacked.display()) } else { String::new() };
+    format!("{path}LoadModule mod_digest.c\n")
+}
+
 fn pure_ftpd(addr: SocketAddr, options: &Options) -> Vec<String> {
     let mut arguments: Vec<String> = ["--login", "unix", "--chrooteveryone", "--anonymouscantupload"]
         .into_iter()
@@ -184,19 +193,30 @@ fn pure_ftpd(addr: SocketAddr, options: &Options) -> Vec<String> {
     arguments
 }
 
-/// Its arguments: tree, port, user, password, and the limits, 0 for none.
+/// Its arguments: tree, port, user, password, and the limits, 0 for none; and 1 if it is to know XSHA256.
 const PYFTPDLIB: &str = r#"
-import logging, sys
+import hashlib, logging, sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, ThrottledDTPHandler
 from pyftpdlib.servers import FTPServer
 
-root, port, user, password, clients, per_ip, rate = sys.argv[1:]
+root, port, user, password, clients, per_ip, rate, digests = sys.argv[1:]
 logging.basicConfig(level=logging.DEBUG)
 
 class Handler(FTPHandler):
     authorizer = DummyAuthorizer()
     auth_failed_timeout = 0
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._extra_feats = ["XSHA256"] if "XSHA256" in self.proto_cmds else []
+
+    def ftp_XSHA256(self, path):
+        with open(path, "rb") as file:
+            self.respond("250 " + hashlib.sha256(file.read()).hexdigest().upper())
+
+if int(digests):
+    Handler.proto_cmds = dict(FTPHandler.proto_cmds, XSHA256=dict(perm="r", auth=True, arg=True, help=""))
 
 Handler.authorizer.add_anonymous(root)
 Handler.authorizer.add_user(user, password, root, perm="elr")

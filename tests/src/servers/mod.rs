@@ -103,11 +103,20 @@ pub struct Options {
     /// Bytes a second for each transfer; `None`: unlimited. ProFTPD and Pure-FTPd count in KiB, so at
     /// least 1024.
     pub rate: Option<u32>,
+    /// Whether it computes checksums of files by command: ProFTPD, with mod_digest, by HASH and the like, pyftpdlib by
+    /// XSHA256. The others cannot.
+    pub digests: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { password: PASSWORD.to_owned(), max_clients: None, max_per_ip: None, rate: None }
+        Self {
+            password: PASSWORD.to_owned(),
+            max_clients: None,
+            max_per_ip: None,
+            rate: None,
+            digests: false,
+        }
     }
 }
 

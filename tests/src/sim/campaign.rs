@@ -35,7 +35,7 @@ pub fn run_seed(seed: u64, text: bool) -> Run {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
         let problems = vec![format!("panicked: {said}")];
-        Course { verdict: None, problems, fired: BTreeSet::new(), took: Duration::ZERO }
+        Course { verdict: None, problems, fired: BTreeSet::new(), found: false, took: Duration::ZERO }
     });
     let record = record.lock().unwrap_or_else(PoisonError::into_inner);
     Run { world, course, hash: record.hash(), text: record.text().to_vec() }
@@ -49,6 +49,8 @@ pub struct Tally {
     files: u64,
     undecidable: u64,
     failures: u64,
+    /// In how many worlds a checksum was found.
+    pub found: u64,
     longest: Duration,
     /// The seeds that failed, and why.
     pub failed: BTreeMap<u64, Vec<String>>,
@@ -69,6 +71,7 @@ impl Tally {
             Some(Verdict::Failure) => self.failures += 1,
             None => {}
         }
+        self.found += u64::from(run.course.found);
         self.longest = self.longest.max(run.course.took);
         if !run.course.problems.is_empty() {
             self.failed.insert(run.world.seed, run.course.problems.clone());
@@ -84,6 +87,7 @@ impl Tally {
         self.files += other.files;
         self.undecidable += other.undecidable;
         self.failures += other.failures;
+        self.found += other.found;
         self.longest = self.longest.max(other.longest);
         self.failed.extend(other.failed);
     }

@@ -25,7 +25,7 @@ pub use record::Record;
 pub use server::Seen;
 pub use transport::{Path, SimTransport};
 pub use watch::Course;
-pub use world::{Mirror, Trouble, World};
+pub use world::{Mirror, SEARCHING, Trouble, World};
 
 use ftp_proto::{Arg, Config, Instant, Report, SessionId, Sink, Type};
 use pftp::drive::{Input, Surroundings, drive};
@@ -93,6 +93,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
         representation: Type::Image,
         seed: 1,
         before: Before::default(),
+        search: None,
     }
 }
 

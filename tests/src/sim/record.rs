@@ -45,6 +45,9 @@ impl Record {
             Report::Lead(id, offset, bytes) => {
                 self.note(now, *id, format_args!("lead of {} at {offset}", bytes.len()));
             }
+            Report::Content(id, request, bytes) => {
+                self.note(now, *id, format_args!("content of {} for {request:?}", bytes.len()));
+            }
             Report::Sink(_, error) => match *error {},
         }
     }

@@ -6,7 +6,7 @@ use super::random::Random;
 use super::transport::{Path, SimTransport};
 use super::world::{Mirror, Trouble, World};
 use crate::model::{
-    Behaviour, Bursts, Cap, Completion, Cut, Interruption, Login, Mark, Model, Quirk, Reaction, Tree,
+    Behaviour, Bursts, Cap, Completion, Cut, File, Interruption, Login, Mark, Model, Quirk, Reaction, Tree,
     Trigger, WhenFull,
 };
 use std::collections::BTreeSet;
@@ -232,7 +232,22 @@ impl Staging {
 }
 
 fn tree(world: &World, version: usize) -> Tree {
-    Tree::new().with(NAME, world.versions[version].clone())
+    let file = &world.versions[version];
+    let tree = Tree::new().with(NAME, file.clone());
+    if !world.searching {
+        return tree;
+    }
+    let of = |name: &str| format!("{}  {name}\n", file.sha256());
+    match world.seed % 4 {
+        0 => tree.with("pub/file.sha256", File::bytes(of("file"))),
+        1 => tree
+            .with("pub/file.md5", File::bytes("nonsense"))
+            .with("pub/SHA256SUMS", File::bytes(of("./file"))),
+        2 => tree
+            .with("pub/MD5SUMS", File::bytes(of("other")))
+            .with("pub/CHECKSUMS", File::bytes(of("pub/file"))),
+        _ => tree,
+    }
 }
 
 fn model(world: &World, mirror: &Mirror) -> (Model, Cast) {

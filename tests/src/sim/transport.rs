@@ -333,6 +333,9 @@ impl SimTransport {
             LinkOutput::Action(_) => {}
             LinkOutput::Written(range) => self.reports.push_back(Report::Written(id, range)),
             LinkOutput::Lead(offset, bytes) => self.reports.push_back(Report::Lead(id, offset, bytes)),
+            LinkOutput::Content(request, bytes) => {
+                self.reports.push_back(Report::Content(id, request, bytes));
+            }
             LinkOutput::Sink(error) => match error {},
             LinkOutput::Event(event) => {
                 if matches!(event, Event::Closed(_)) {

@@ -5,10 +5,12 @@ use super::oracle::{Oracle, Verdict};
 use super::staging::{NAME, Staging};
 use super::world::World;
 use super::{MemorySink, Record, SimTransport, settings};
+use crate::model::File;
 use ftp_proto::{Event, Instant, Report, SessionId};
 use pftp::drive::{Input, Surroundings, drive};
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{MirrorId, Planner, RangeSet, Settings};
+use pftp::verify::Found;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ pub struct Course {
     pub problems: Vec<String>,
     /// The faults that had an effect.
     pub fired: BTreeSet<Fault>,
+    /// Whether a checksum was found.
+    pub found: bool,
     /// The virtual time that it took.
     pub took: Duration,
 }
@@ -41,7 +45,7 @@ pub(super) fn download(world: &World, record: &Arc<Mutex<Record>>) -> Course {
     let result = drive(&mut planner, &mut transport, &mut watch);
     let took = watch.last_seen;
     watch.lock().add(format_args!("{took:?}: {result:?}"));
-    let stopped = watch.stopped;
+    let (stopped, searched, found) = (watch.stopped, watch.searched, watch.found);
     let mut problems = std::mem::take(&mut watch.problems);
     let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
     problems.append(&mut watch.lock().violations);
@@ -61,11 +65,14 @@ pub(super) fn download(world: &World, record: &Arc<Mutex<Record>>) -> Course {
     }
     let fired = staging.fired(world, &transport);
     problems.extend(judge_servers(world, &staging, &transport, took));
+    if result.is_ok() && world.searching != searched {
+        problems.push("it has ended before the search for a checksum".to_owned());
+    }
     let usual = world.faults().is_empty() && world.min_segment >= USUAL_SEGMENT;
     if usual && took > oracle.time_without_faults() {
         problems.push(format!("took {took:?} and not {:?} at most", oracle.time_without_faults()));
     }
-    Course { verdict, problems, fired, took }
+    Course { verdict, problems, fired, found, took }
 }
 
 fn judge_size(sink: &MemorySink, size: u64) -> Result<Vec<u8>, String> {
@@ -121,6 +128,7 @@ fn settings_of(world: &World, staging: &Staging) -> Settings {
     settings.retries = world.retries;
     settings.min_segment = world.min_segment;
     settings.seed = world.seed;
+    settings.search = world.searching.then_some(Duration::from_secs(120));
     settings
 }
 
@@ -139,6 +147,10 @@ struct Watch<'w> {
     heard: BTreeSet<usize>,
     about_to_hear: Vec<usize>,
     problems: Vec<String>,
+    /// Whether the end of the search for a checksum was told.
+    searched: bool,
+    /// Whether one was found.
+    found: bool,
     stopped: bool,
     limit: Duration,
     last_seen: Duration,
@@ -165,6 +177,8 @@ impl<'w> Watch<'w> {
             heard: BTreeSet::new(),
             about_to_hear: Vec::new(),
             problems: Vec::new(),
+            searched: false,
+            found: false,
             stopped: false,
             limit: oracle.time_limit(),
             last_seen: Duration::ZERO,
@@ -226,7 +240,10 @@ impl Surroundings<Infallible> for Watch<'_> {
 
     fn report(&mut self, report: &Report<Infallible>) -> Result<(), Failure> {
         let id = match report {
-            Report::Event(id, _) | Report::Written(id, _) | Report::Lead(id, ..) => *id,
+            Report::Event(id, _)
+            | Report::Written(id, _)
+            | Report::Lead(id, ..)
+            | Report::Content(id, ..) => *id,
             Report::Sink(_, error) => match *error {},
         };
         if self.ended.contains(&id) {
@@ -254,6 +271,19 @@ impl Surroundings<Infallible> for Watch<'_> {
         let same = there.is_some_and(|there| there == bytes);
         self.lock().add(format_args!("{} bytes at {offset} compared: {same}", bytes.len()));
         Ok(same)
+    }
+
+    fn found(&mut self, found: Option<Found>, _is_here_already: bool) -> bool {
+        self.lock().add(format_args!("found: {found:?}"));
+        (self.searched, self.found) = (true, found.is_some());
+        let is_of = |found: &Found| {
+            let of = |file: &File| found.checksum.to_string() == format!("sha256={}", file.sha256());
+            self.world.versions.iter().any(of)
+        };
+        if !found.as_ref().is_none_or(is_of) || !self.world.searching {
+            self.problem(format!("nobody has said that: {found:?}"));
+        }
+        true
     }
 
     fn warn(&mut self, message: &str) {

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+/// From this seed on, worlds are those from 0 on once more, but a checksum is looked for in them.
+pub const SEARCHING: u64 = 1 << 32;
+
 /// Everything that is decided before a download begins.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -22,6 +25,8 @@ pub struct World {
     pub min_segment: u64,
     /// Fresh attempts per mirror.
     pub retries: u32,
+    /// Whether servers are asked for a checksum of the file.
+    pub searching: bool,
 }
 
 /// A server and the path to it.
@@ -81,7 +86,8 @@ impl Mirror {
 impl World {
     /// The world of this seed.
     pub fn from_seed(seed: u64) -> Self {
-        let mut random = Random::new(seed);
+        let searching = seed >= SEARCHING;
+        let mut random = Random::new(seed % SEARCHING);
         let min_segment = random.pick(&[1, 4 << 10, 16 << 10, 64 << 10, 256 << 10]);
         let size = size(&mut random, min_segment);
         let count = random.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5]);
@@ -95,6 +101,7 @@ impl World {
             connections: random.pick(&[1, 2, 2, 3, 4, 4, 5, 6, 8, 16]),
             min_segment,
             retries: random.within(2, 6) as u32,
+            searching,
         };
         let kinds = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4]);
         for _ in 0..kinds {

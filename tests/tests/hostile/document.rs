@@ -21,7 +21,8 @@ no line of the log is forged.
 Where the file is whole, the exit code is 0. Otherwise the code is the one named, there is no file of that name, and
 the last line on standard error holds the words in quotes.
 
-`pftp` does not ask FEAT; what the library does with too long an answer is `tests/dialogs/features_without_end.ftp`.
+`pftp` asks FEAT only when it looks for a checksum; all rows on checksums are of `--checksum auto`. What the library does
+with too long an answer where it asks by itself is `tests/dialogs/features_without_end.ftp`.
 ";
 
 fn rendered() -> String {

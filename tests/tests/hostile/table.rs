@@ -233,9 +233,9 @@ pub(crate) fn assert_clean(done: &Done, which: &str) {
 }
 
 /// What `pftp` sends at all.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 22] = [
     "USER", "PASS", "ACCT", "TYPE", "SIZE", "MDTM", "MLST", "EPSV", "PASV", "REST", "RETR", "CWD", "QUIT",
-    "FEAT", "NOOP",
+    "FEAT", "NOOP", "OPTS", "HASH", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512",
 ];
 
 fn is_bidirectional(c: char) -> bool {

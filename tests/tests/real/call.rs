@@ -25,6 +25,11 @@ impl Call {
         Self(Pftp::new(["--transport", transport, "--quiet", "--log", LOG]))
     }
 
+    /// One that says what is good to know.
+    pub(crate) fn talkative(transport: &str) -> Self {
+        Self(Pftp::new(["--transport", transport, "--log", LOG]))
+    }
+
     pub(crate) fn arg(self, arg: impl Into<OsString>) -> Self {
         Self(self.0.arg(arg))
     }
@@ -69,6 +74,24 @@ impl Outcome {
         self.expect_success(&[]);
         self.expect_same(&self.done.stdout, bytes);
         self
+    }
+
+    /// It ended well, left one file: `name`, with exactly these bytes, and said one line, which has these words in it.
+    #[track_caller]
+    pub(crate) fn expect_file_and_words(&self, name: &str, bytes: &[u8], words: &str) -> &Self {
+        assert_eq!((self.done.code, self.files()), (Some(0), vec![name.to_owned()]), "{self}");
+        self.expect_same(&self.done.read(name), bytes);
+        let said: Vec<&str> = self.done.stderr.lines().filter(|line| line.starts_with("pftp: ")).collect();
+        assert!(matches!(said[..], [line] if line.contains(words)), "one line with {words:?}\n{self}");
+        self
+    }
+
+    /// It ended with code 8 and these words, and left nothing but a part.
+    #[track_caller]
+    pub(crate) fn expect_mismatch(&self, words: &str) {
+        assert_eq!(self.done.code, Some(8), "{self}");
+        assert!(self.done.stderr.contains(words), "{words:?} was expected\n{self}");
+        assert!(self.files().iter().all(|name| name.contains(".pftp-")), "{self}");
     }
 
     #[track_caller]

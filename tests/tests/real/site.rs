@@ -24,7 +24,7 @@ pub(crate) struct Setup {
 pub(crate) struct Site {
     setup: Setup,
     server: RealServer,
-    _tree: TempDir,
+    tree: TempDir,
 }
 
 impl Setup {
@@ -40,10 +40,10 @@ impl Setup {
         self.serve_with(&Options { rate, ..Options::default() }, path, bytes)
     }
 
-    fn serve_with(self, options: &Options, path: &str, bytes: &[u8]) -> Site {
+    pub(crate) fn serve_with(self, options: &Options, path: &str, bytes: &[u8]) -> Site {
         let tree = tree(path, bytes);
         let server = RealServer::with(self.kind, tree.path(), options);
-        Site { setup: self, server, _tree: tree }
+        Site { setup: self, server, tree }
     }
 }
 
@@ -55,6 +55,12 @@ impl Site {
 
     pub(crate) fn port(&self) -> u16 {
         self.server.addr().port()
+    }
+
+    /// The same with one more file.
+    pub(crate) fn with(self, path: &str, text: &str) -> Self {
+        fs::write(self.tree.path().join(path), text).expect("a file");
+        self
     }
 
     /// The URL of `path`, percent-encoded.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Reply, ReplyParser, Report, Request, RequestId, Retrieve,
+    Command, Error, Event, Facts, Features, Finish, Reply, ReplyParser, Report, Request, RequestId, Retrieve,
     SessionId, TimeVal, Until, Verb,
 };
 use std::collections::VecDeque;
@@ -41,6 +41,11 @@ impl Mirror {
 
     pub(super) const fn restarts(&self) -> bool {
         self.flags & 0xc != 0xc
+    }
+
+    /// Whether there is a list of checksums beside the file.
+    pub(super) const fn lists(&self) -> bool {
+        self.flags & 0x10 == 0
     }
 
     /// Nothing about it can stop a download.
@@ -181,6 +186,26 @@ impl Session {
                 }
                 self.running = Some(Running { request: id, at: part.offset, part });
             }
+            Request::Command(Command::Feat) => self.tell(Event::Reply(id, reply("211 none"))),
+            Request::Command(Command::Size(path)) => {
+                let there = mirror.lists() && path.as_bytes() == b"pub/CHECKSUMS";
+                self.tell(if there {
+                    Event::Reply(id, reply("213 1000"))
+                } else {
+                    Event::Refused(id, Verb::Size, reply("550 no"))
+                });
+            }
+            Request::Content { path, .. } if !path.as_bytes().ends_with(b"CHECKSUMS") => {
+                self.tell(Event::Refused(id, Verb::Retr, reply("550 no")));
+            }
+            Request::Content { .. } => {
+                self.tell(Event::Started(id));
+                for part in ["12345 1 file\nSHA256 (fi", "le) = ", &"0".repeat(64)] {
+                    let part = Bytes::copy_from_slice(part.as_bytes());
+                    self.unheard.push_back(Report::Content(self.id, id, part));
+                }
+                self.tell(Event::Finished(id, Finish::Whole { at: 93 }));
+            }
             _ => self.tell(Event::Reply(id, reply("250 there"))),
         }
         true
@@ -230,7 +255,9 @@ impl Session {
         let Some((id, request)) = self.requests.pop_front() else { return };
         match request {
             Request::Facts(_) => self.tell(Event::Facts(id, Facts::default())),
-            Request::Retrieve(_) => self.tell(Event::Refused(id, verb, reply(words))),
+            Request::Retrieve(_) | Request::Content { .. } => {
+                self.tell(Event::Refused(id, verb, reply(words)));
+            }
             _ => self.tell(Event::Refused(id, Verb::Cwd, reply(words))),
         }
     }

@@ -47,6 +47,7 @@ struct Setup {
     retries: u32,
     in_order: bool,
     ascii: bool,
+    searching: bool,
 }
 
 /// The largest file.
@@ -55,7 +56,8 @@ const LARGEST: u64 = 1 << 17;
 impl<'a> Arbitrary<'a> for Setup {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let byte = |u: &mut Unstructured<'a>| u8::arbitrary(u);
-        let mirrors = 1 + byte(u)? % 3;
+        let first = byte(u)?;
+        let mirrors = 1 + first % 3;
         let kind = byte(u)?;
         let mirrors =
             (0..mirrors).map(|at| byte(u).map(|flags| Mirror::new(at, flags))).collect::<Result<_>>()?;
@@ -70,6 +72,7 @@ impl<'a> Arbitrary<'a> for Setup {
             retries: u32::from(kind >> 2 & 3),
             in_order: kind & 0x30 == 0x30,
             ascii: kind & 0xc0 == 0xc0,
+            searching: first >= 128,
         })
     }
 }

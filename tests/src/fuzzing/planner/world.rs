@@ -70,6 +70,9 @@ pub(super) struct World {
     shared: bool,
     /// One connection fetches everything.
     single: bool,
+    /// Whether a checksum is looked for, and whether the end of that was told.
+    searching: bool,
+    searched: bool,
     result: Option<Result<u64, Failure>>,
 }
 
@@ -91,6 +94,7 @@ impl World {
             representation: if setup.ascii { Type::Ascii } else { Type::Image },
             seed: 1,
             before: Before::default(),
+            search: setup.searching.then_some(millis(60_000)),
         };
         let mut world = Self {
             planner: Planner::new(settings, Instant::ZERO),
@@ -109,6 +113,8 @@ impl World {
             made_up: false,
             shared: false,
             single: setup.in_order || setup.ascii,
+            searching: setup.searching,
+            searched: false,
             result: None,
         };
         world.obey();
@@ -326,6 +332,13 @@ impl World {
                     let same = part == Some(&bytes[..]);
                     self.planner.compared(id, same, self.now);
                 }
+                Directive::Found(found) => {
+                    assert!(
+                        self.searching && found.is_none_or(|found| found.origin.contains("CHECKSUMS on "))
+                    );
+                    self.searched = true;
+                    self.planner.compared_finished(true, self.now);
+                }
                 Directive::Retract => {}
                 Directive::Warn(message) => super::super::reply::check_shown(&message),
                 Directive::Finish(result) => self.finish(result),
@@ -375,6 +388,7 @@ impl World {
     fn finish(&mut self, result: Result<u64, Failure>) {
         match &result {
             Ok(size) => {
+                assert_eq!(self.searched, self.searching, "an end before that of the search");
                 assert!(self.counted.contains(&(0..*size)), "{size} bytes, of which not all have come");
                 if !self.lies {
                     let same = self.sink.get(..self.files[0].len()) == Some(&self.files[0][..]);

@@ -1,0 +1,267 @@
+//! The search for a checksum of the file on its servers.
+//!
+//! It needs a session, and there is no further login for it. Where several connections fetch, one that is about to get a part
+//! asks first, which takes about five round trips of that one; where only one does, it asks when everything has come. The
+//! first mirror that works is asked, and the next one if that has nothing.
+
+use super::connection::{Connection, Stage};
+use super::mirror::{Mirror, PathForm, Verdict};
+use super::{Directive, Planner};
+use crate::verify::{Answer, Found, Inquiry};
+use bytes::Bytes;
+use ftp_proto::{Event, Instant, RequestId, SessionId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How the search stands.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// How long one server is asked, all in all.
+    patience: Duration,
+    /// What mirrors have been asked.
+    inquiries: BTreeMap<usize, Inquiry>,
+    /// Mirrors that have nothing more to say.
+    heard: BTreeSet<usize>,
+    errand: Option<Errand>,
+    /// What was found, and on which mirror.
+    found: Option<(usize, Found)>,
+    over: bool,
+    /// Whether the finished file that was here before is yet to be compared with what was found.
+    comparing: bool,
+}
+
+/// A session that asks.
+#[derive(Debug)]
+struct Errand {
+    id: SessionId,
+    mirror: usize,
+    /// No longer than until then.
+    until: Instant,
+    asked: Vec<RequestId>,
+    answered: usize,
+}
+
+impl Search {
+    pub(super) const fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            inquiries: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            errand: None,
+            found: None,
+            over: false,
+            comparing: false,
+        }
+    }
+}
+
+impl Planner {
+    /// The finished file that was here before has the checksum that was found, or has not: then it is fetched again.
+    pub fn compared_finished(&mut self, same: bool, now: Instant) {
+        if let Some(search) = &mut self.search {
+            search.comparing = false;
+        }
+        if !same && self.is_here_already() {
+            self.reject_finished();
+        }
+        self.handle_timeout(now);
+    }
+
+    /// When the session that asks has asked for too long.
+    pub(super) fn search_due(&self) -> Option<Instant> {
+        self.search.as_ref().and_then(|search| search.errand.as_ref()).map(|errand| errand.until)
+    }
+
+    /// Whether the session is asking, and not free for anything else.
+    pub(super) fn is_asking(&self, id: SessionId) -> bool {
+        self.search.as_ref().and_then(|search| search.errand.as_ref()).is_some_and(|errand| errand.id == id)
+    }
+
+    /// Sends a free session to ask, if one is to.
+    pub(super) fn look_for_checksum(&mut self, now: Instant) {
+        while self.search.as_ref().is_some_and(|search| !search.over && search.errand.is_none()) {
+            let Some((id, mirror)) = self.session_to_ask() else { return };
+            let Some((search, known)) = self.search.as_mut().zip(self.mirrors.get(mirror)) else { return };
+            let new = || Inquiry::new(known.server.clone(), known.path.clone());
+            search.inquiries.entry(mirror).or_insert_with(new);
+            let until = now + search.patience;
+            search.errand = Some(Errand { id, mirror, until, asked: Vec::new(), answered: 0 });
+            self.ask_on();
+        }
+    }
+
+    /// A free session with the mirror to ask, if others see to the download meanwhile or have done so.
+    fn session_to_ask(&self) -> Option<(SessionId, usize)> {
+        let mirror = self.mirror_to_ask()?;
+        let free = |(id, connection): &(&SessionId, &Connection)| {
+            connection.mirror == mirror && connection.is_free() && !self.asks_in_vain(**id)
+        };
+        let (id, _) = self.connections.iter().find(free)?;
+        let fetches = |(other, connection): (&SessionId, &Connection)| {
+            other != id && connection.segment.is_some() && self.may_go_on(connection)
+        };
+        let spared = !self.has_work_for_more() || self.connections.iter().any(fetches);
+        (spared && self.dispute.is_none()).then_some((*id, mirror))
+    }
+
+    /// The first mirror that works and was not heard.
+    fn mirror_to_ask(&self) -> Option<usize> {
+        let search = self.search.as_ref()?;
+        let works = |at: usize| {
+            self.connections.values().any(|connection| {
+                connection.mirror == at && connection.stage == Stage::Ready && !connection.closing
+            })
+        };
+        let unheard = |(at, known): &(usize, &Mirror)| {
+            !search.heard.contains(at) && known.is_alive() && self.has_shown_path(known) && works(*at)
+        };
+        self.mirrors.iter().enumerate().find(unheard).map(|(at, _)| at)
+    }
+
+    /// Whether the mirror has the file, and it is known in which form it is to be asked for.
+    fn has_shown_path(&self, known: &Mirror) -> bool {
+        match known.verdict {
+            Verdict::Agrees => true,
+            Verdict::Abstains => !known.fetched.is_empty() || !self.has_work_for_more(),
+            Verdict::Unknown | Verdict::Differs => false,
+        }
+    }
+
+    /// Asks the next questions, or ends the errand if there are none.
+    fn ask_on(&mut self) {
+        let size = self.size;
+        let Some(search) = &mut self.search else { return };
+        let Some(errand) = &mut search.errand else { return };
+        let Some(inquiry) = search.inquiries.get_mut(&errand.mirror) else { return };
+        let Some(connection) = self.connections.get_mut(&errand.id) else { return };
+        let requests = inquiry.next(connection.form == PathForm::Directory, size);
+        (errand.asked, errand.answered) = (Vec::new(), 0);
+        for request in requests {
+            let request_id = connection.next_request();
+            errand.asked.push(request_id);
+            self.directives.push_back(Directive::Request(errand.id, request_id, request));
+        }
+        if errand.asked.is_empty() {
+            self.end_errand();
+        }
+    }
+
+    /// The mirror has nothing more to say.
+    fn end_errand(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        let Some(Errand { mirror, .. }) = search.errand.take() else { return };
+        search.heard.insert(mirror);
+        if let Some(found) = search.inquiries.get_mut(&mirror).and_then(Inquiry::take_found) {
+            search.found = Some((mirror, found));
+            self.end_search();
+        }
+    }
+
+    fn end_search(&mut self) {
+        let is_here_already = self.is_here_already();
+        let Some(search) = &mut self.search else { return };
+        search.over = true;
+        if search.found.is_none() {
+            // One whose session has ended before the last question may have answered all the same.
+            let mut inquiries = search.inquiries.iter_mut();
+            search.found = inquiries.find_map(|(mirror, inquiry)| Some((*mirror, inquiry.take_found()?)));
+        }
+        search.comparing = is_here_already && search.found.is_some();
+        self.directives.push_back(Directive::Found(search.found.as_ref().map(|(_, found)| found.clone())));
+    }
+
+    /// Takes an event if it answers what the session was asked for the search.
+    pub(super) fn on_search_event(&mut self, id: SessionId, event: &Event) -> bool {
+        let (request, answer) = match event {
+            Event::Reply(request, reply) => (request, Some(Answer::Reply(reply))),
+            Event::Refused(request, _, reply) => (request, Some(Answer::Refused(reply))),
+            Event::Finished(request, finish) => (request, Some(Answer::Finished(finish))),
+            Event::Started(request) => (request, None),
+            _ => return false,
+        };
+        let Some(search) = &mut self.search else { return false };
+        let Some(errand) = search.errand.as_mut().filter(|errand| errand.id == id) else { return false };
+        let Some(at) = errand.asked.iter().position(|asked| asked == request) else { return false };
+        let Some((answer, inquiry)) = answer.zip(search.inquiries.get_mut(&errand.mirror)) else {
+            return true;
+        };
+        inquiry.answer(at, answer);
+        errand.answered = errand.answered.saturating_add(1);
+        let remarks = inquiry.take_remarks();
+        if errand.answered >= errand.asked.len() {
+            inquiry.settle();
+            self.ask_on();
+        }
+        for remark in remarks {
+            self.warn(remark);
+        }
+        true
+    }
+
+    /// More of a file that the session was asked for.
+    pub(super) fn on_content(&mut self, id: SessionId, request: RequestId, bytes: &Bytes) {
+        let Some(search) = &mut self.search else { return };
+        let Some(errand) = search.errand.as_mut().filter(|errand| errand.id == id) else { return };
+        let at = errand.asked.iter().position(|asked| *asked == request);
+        if let Some((at, inquiry)) = at.zip(search.inquiries.get_mut(&errand.mirror)) {
+            inquiry.answer(at, Answer::Content(bytes));
+        }
+    }
+
+    /// The session has ended. If it was asking, another one may go on where it was.
+    pub(super) fn interrupt_search(&mut self, id: SessionId) {
+        let Some(search) = &mut self.search else { return };
+        let Some(errand) = search.errand.take_if(|errand| errand.id == id) else { return };
+        if let Some(inquiry) = search.inquiries.get_mut(&errand.mirror) {
+            inquiry.interrupt();
+        }
+    }
+
+    /// Ends an errand that takes too long.
+    pub(super) fn limit_search(&mut self, now: Instant) {
+        let Some(errand) = self.search.as_ref().and_then(|search| search.errand.as_ref()) else { return };
+        if errand.until > now {
+            return;
+        }
+        let (id, mirror) = (errand.id, errand.mirror);
+        let server = self.mirrors.get(mirror).map(|known| known.server.clone()).unwrap_or_default();
+        self.warn(format!("{server}: looking for a checksum takes too long"));
+        self.end_errand();
+        self.close(id);
+    }
+
+    /// Whether the end of the download has to wait for what is being looked for. If nobody is left to ask, that is the end
+    /// of the search.
+    pub(super) fn waits_for_search(&mut self) -> bool {
+        let Some(search) = &self.search else { return false };
+        if search.over || search.errand.is_some() || self.mirror_to_ask().is_some() {
+            return search.comparing || !search.over;
+        }
+        self.end_search();
+        false
+    }
+
+    /// What the mirror has said is of another file, or may be.
+    pub(super) fn forget_found(&mut self, mirror: usize) {
+        let Some(search) = &mut self.search else { return };
+        search.heard.insert(mirror);
+        search.inquiries.remove(&mirror);
+        if search.found.take_if(|(of, _)| *of == mirror).is_some() {
+            search.over = false;
+        }
+        let asking = search.errand.as_ref().filter(|errand| errand.mirror == mirror).map(|errand| errand.id);
+        if let Some(id) = asking {
+            self.close(id);
+        }
+    }
+
+    /// The file is another one: everybody is asked anew.
+    pub(super) fn search_anew(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        let asking = search.errand.as_ref().map(|errand| errand.id);
+        *search = Search::new(search.patience);
+        if let Some(id) = asking {
+            self.close(id);
+        }
+    }
+}
