@@ -305,6 +305,7 @@ impl Planner {
         self.compare_seams();
         self.compare_heads();
         self.hear_outgrown();
+        self.forget_end_in_ascii();
         self.open_sessions(now);
         self.end_beaten(now);
         self.hand_out(now);

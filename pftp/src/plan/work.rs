@@ -307,6 +307,16 @@ impl Planner {
         }
     }
 
+    /// In ASCII nobody but a transfer says how long the file is, and nothing can be fetched but all of it: what was taken
+    /// back takes the size with it.
+    pub(super) fn forget_end_in_ascii(&mut self) {
+        let Some(size) = self.size.filter(|_| self.settings.representation == Type::Ascii) else { return };
+        if !self.done.contains(&(0..size)) {
+            (self.size, self.end_proven) = (None, false);
+            self.todo.clear();
+        }
+    }
+
     /// Whether a transfer that has to end where the file does has not done so yet.
     pub(super) fn awaits_end(&self) -> bool {
         let awaits = |connection: &Connection| {
