@@ -318,6 +318,20 @@ fn a_data_connection_closed_where_the_file_ends_shows_that_it_does() {
     assert_eq!(world.transport.stats(server).data_connections(), 1);
 }
 
+/// It refused NOOP, and so never gave the sign of life that it was asked for: it got no work any more.
+#[test]
+fn a_connection_that_has_fallen_silent_gets_work_again_even_if_noop_is_refused() {
+    let mut world = World::new();
+    let plain = || throttled(1 << 20).without("NOOP");
+    let pause = Cut::silent(300_000, Interruption::Pause(Duration::from_secs(5)));
+    let silent = plain().when(Trigger::nth("RETR", 1), Reaction::Cut(pause));
+    let server = world.add(model(plain()).with_session(0, silent));
+    world.fetch(&[server], 2);
+    let lines = world.transport.stats(server).lines_of(0);
+    let asked = lines.iter().position(|line| *line == "NOOP").expect("it was asked for a sign of life");
+    assert!(lines[asked..].iter().any(|line| line.starts_with("RETR")), "{lines:?}");
+}
+
 /// A planner that has dialled `connections` sessions with a server, and what it wants done so far.
 fn dialled(connections: usize) -> (Planner, Vec<Directive>) {
     let server = "192.0.2.1:21".parse().expect("an address");
