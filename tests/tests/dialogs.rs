@@ -103,6 +103,7 @@ dialogs! {
     data_reset_at_size
     empty_file
     end_and_control_closed
+    end_of_nothing_and_421
     end_of_nothing_and_control_closed
     end_of_nothing_and_silence
     end_reset_and_control_closed
