@@ -151,7 +151,10 @@ pub enum Event {
 /// How a transfer ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Finish {
-    /// The server ended it, and said that it was complete. `at` is the offset behind the last byte.
+    /// The server ended it, and said that it was complete. Where the size is known ([`Until::Size`]), it is whole as well
+    /// if the server closed the data connection in order exactly there and said nothing to that until it was lost or its
+    /// time was over; but not if it was lost without a byte. [`Event::Closed`] follows then. `at` is the offset behind the
+    /// last byte.
     Whole {
         /// Offset behind the last byte.
         at: u64,

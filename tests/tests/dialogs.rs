@@ -105,6 +105,12 @@ dialogs! {
     data_reset
     data_reset_at_size
     empty_file
+    end_and_control_closed
+    end_of_nothing_and_421
+    end_of_nothing_and_control_closed
+    end_of_nothing_and_silence
+    end_reset_and_control_closed
+    end_too_early_and_control_closed
     epsv_nonsense
     epsv_nonsense_in_burst
     epsv_over_ipv6

@@ -1,9 +1,13 @@
 //! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
 
-use ftp_proto::{Event, Facts, Instant, Report};
+use ftp_proto::{
+    Error, Event, Facts, Features, Finish, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
+};
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, Settings};
-use pftp_tests::model::{Behaviour, Bursts, Cap, File, Model, Tree, WhenFull};
+use pftp_tests::model::{
+    Behaviour, Bursts, Cap, Cut, File, Interruption, Model, Reaction, Tree, Trigger, WhenFull,
+};
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -244,22 +248,147 @@ fn a_failing_mirror_does_not_keep_the_only_connection() {
     assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
 }
 
+/// A server that is lost at the last byte: so in its first session, and in the others after `later` bytes.
+fn lost_at_the_end(behaviour: Behaviour, later: Option<u64>, how: Interruption) -> Model {
+    let cut = |after| Reaction::Cut(Cut::silent(after, how));
+    let first = behaviour.clone().when(Trigger::nth("RETR", 1), cut(SIZE));
+    let others = match later {
+        Some(after) => behaviour.cutting_every(Cut::silent(after, how)),
+        None => behaviour,
+    };
+    let size = SIZE.checked_add_signed(-others.size_error).expect("a size");
+    let tree = Tree::new().with(NAME, File::generated(3, size));
+    Model::new(tree).with_behaviour(others).with_session(0, first)
+}
+
+/// A file was taken to end where its only transfer was lost, though the server had more of it than it said.
 #[test]
-fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing() {
+fn a_connection_that_is_lost_where_the_file_is_said_to_end_does_not_show_that_it_does() {
+    for how in [Interruption::Die, Interruption::Reset, Interruption::Stall] {
+        for retries in [0, 5] {
+            let mut world = World::new();
+            let says_less = Behaviour { size_error: -1000, ..Behaviour::default() };
+            let server = world.add(lost_at_the_end(says_less, None, how));
+            let settings = Settings { retries, ..settings(&[server], NAME, 1) };
+            let failure = world.run(settings).result.unwrap_err();
+            assert_eq!(failure.kind(), Kind::Integrity, "{how:?}: {failure}");
+            assert!(
+                failure.to_string().contains("more data came than the 8388608 bytes"),
+                "{how:?}: {failure}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_file_is_asked_for_once_more_if_it_was_not_seen() {
+    for how in [Interruption::Die, Interruption::Reset, Interruption::Stall] {
+        let mut world = World::new();
+        let server = world.add(lost_at_the_end(Behaviour::default(), None, how));
+        let outcome = world.fetch(&[server], 1);
+        assert_eq!(outcome.warnings, [""; 0], "{how:?}");
+        let stats = world.transport.stats(server);
+        assert_eq!(stats.logins(), 2, "{how:?}");
+        assert!(stats.payload() <= SIZE + 4096, "{how:?}: {} bytes", stats.payload());
+    }
+}
+
+#[test]
+fn a_file_whose_end_is_never_seen_is_taken_with_a_warning() {
+    for how in [Interruption::Die, Interruption::Reset, Interruption::Stall] {
+        let mut world = World::new();
+        let server = world.add(lost_at_the_end(Behaviour::default(), Some(4096), how));
+        let outcome = world.fetch(&[server], 1);
+        assert_eq!(outcome.warnings.len(), 1, "{how:?}: {outcome:?}");
+        assert!(
+            outcome.warnings[0].contains("that the file ends there was not seen"),
+            "{how:?}: {outcome:?}"
+        );
+        assert_eq!(world.transport.stats(server).logins(), 3, "{how:?}");
+    }
+}
+
+/// What the server ends exactly there it has ended, whether or not it says so.
+#[test]
+fn a_data_connection_closed_where_the_file_ends_shows_that_it_does() {
+    let mut world = World::new();
+    let server = world.add(lost_at_the_end(Behaviour::default(), None, Interruption::Fin));
+    let outcome = world.fetch(&[server], 1);
+    assert_eq!(outcome.warnings, [""; 0]);
+    assert_eq!(world.transport.stats(server).data_connections(), 1);
+}
+
+/// It refused NOOP, and so never gave the sign of life that it was asked for: it got no work any more.
+#[test]
+fn a_connection_that_has_fallen_silent_gets_work_again_even_if_noop_is_refused() {
+    let mut world = World::new();
+    let plain = || throttled(1 << 20).without("NOOP");
+    let pause = Cut::silent(300_000, Interruption::Pause(Duration::from_secs(5)));
+    let silent = plain().when(Trigger::nth("RETR", 1), Reaction::Cut(pause));
+    let server = world.add(model(plain()).with_session(0, silent));
+    world.fetch(&[server], 2);
+    let lines = world.transport.stats(server).lines_of(0);
+    let asked = lines.iter().position(|line| *line == "NOOP").expect("it was asked for a sign of life");
+    assert!(lines[asked..].iter().any(|line| line.starts_with("RETR")), "{lines:?}");
+}
+
+/// A planner that has dialled `connections` sessions with a server, and what it wants done so far.
+fn dialled(connections: usize) -> (Planner, Vec<Directive>) {
     let server = "192.0.2.1:21".parse().expect("an address");
-    let mut planner = Planner::new(settings(&[server], NAME, 1), Instant::ZERO);
+    let mut planner = Planner::new(settings(&[server], NAME, connections), Instant::ZERO);
     planner.resolved(MirrorId(0), Ok(vec![server]), Instant::ZERO);
-    let asked = std::iter::from_fn(|| planner.poll()).find_map(|directive| match directive {
-        Directive::Request(id, request, _) => Some((id, request)),
+    let directives = wanted(&mut planner);
+    (planner, directives)
+}
+
+fn wanted(planner: &mut Planner) -> Vec<Directive> {
+    std::iter::from_fn(|| planner.poll()).collect()
+}
+
+/// The planner hears this of the session with this number.
+fn hear(planner: &mut Planner, id: u64, event: Event) {
+    planner.handle(&Report::<Infallible>::Event(SessionId(id), event), Instant::ZERO);
+}
+
+fn facts(size: u64) -> Event {
+    Event::Facts(RequestId(1), Facts { size: Some(size), ..Facts::default() })
+}
+
+/// A transfer that was to end earlier had brought the whole file by then, and nobody looked at whether more would come.
+#[test]
+fn the_end_is_asked_for_where_the_first_transfer_outran_its_new_end() {
+    let (mut planner, _) = dialled(2);
+    for id in 1..=2 {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    hear(&mut planner, 1, facts(SIZE));
+    planner.handle(&Report::<Infallible>::Written(SessionId(1), 0..SIZE), Instant::ZERO);
+    hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Cut));
+    let all = wanted(&mut planner);
+    let for_end = all.iter().find_map(|directive| match directive {
+        Directive::Request(id, _, Request::Retrieve(part)) if part.offset == SIZE => Some((*id, part.until)),
         _ => None,
     });
-    let (id, request) = asked.expect("a session is asked for the facts");
-    let facts = Facts { size: Some(3000), ..Facts::default() };
-    planner.handle(&Report::<Infallible>::Event(id, Event::Facts(request, facts)), Instant::ZERO);
-    let written = |range| Report::<Infallible>::Written(id, range);
+    let Some((id, until)) = for_end else { panic!("nobody is asked for the end: {all:?}") };
+    assert_eq!(until, Until::Size(SIZE));
+    assert!(!all.iter().any(|directive| matches!(directive, Directive::Finish(_))), "{all:?}");
+    hear(&mut planner, id.0, Event::Closed(Error::Peer(PeerFault::Overrun { size: SIZE })));
+    let last = wanted(&mut planner).pop();
+    assert!(
+        matches!(&last, Some(Directive::Finish(Err(failure))) if failure.kind() == Kind::Integrity),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing() {
+    let (mut planner, _) = dialled(1);
+    hear(&mut planner, 1, facts(3000));
+    let written = |range| Report::<Infallible>::Written(SessionId(1), range);
     planner.handle(&written(0..1000), Instant::ZERO);
     planner.stop(Failure::new(Kind::Other, "enough"));
-    let last = std::iter::from_fn(|| planner.poll()).last();
+    let last = wanted(&mut planner).pop();
     assert!(matches!(last, Some(Directive::Finish(Err(_)))), "{last:?}");
     planner.handle(&written(1000..3000), Instant::ZERO);
     let settled = planner.settled();

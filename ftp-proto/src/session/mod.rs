@@ -416,8 +416,13 @@ impl Session {
             return;
         }
         self.phase = Phase::Closed;
-        if self.transfer.take().is_some_and(|transfer| transfer.has_connection()) {
-            self.action(Action::Close(Channel::Data));
+        if let Some(transfer) = self.transfer.take() {
+            if transfer.has_connection() {
+                self.action(Action::Close(Channel::Data));
+            }
+            if let Some(finished) = transfer.ended_at_size(&error).filter(|_| error != Error::Quit) {
+                self.event(finished);
+            }
         }
         self.requests.clear();
         self.inquiries.clear();

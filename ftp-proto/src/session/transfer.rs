@@ -105,6 +105,17 @@ impl Transfer {
         }
     }
 
+    /// What is to be told of it if the session ends by `error`: the server has closed the data connection in order, exactly
+    /// where the file ends. No reply could say more. But if it was lost without a byte, it may have been about to send some.
+    pub(super) fn ended_at_size(&self, error: &Error) -> Option<Event> {
+        let lost = matches!(error, Error::Connection(..) | Error::OutOfStep(_));
+        let whole = self.data == Data::Ended(End::Fin)
+            && self.part.until == Until::Size(self.at)
+            && (self.bytes || self.mark && !lost)
+            && self.spoiled.is_none();
+        whole.then_some(Event::Finished(self.id, Finish::Whole { at: self.at }))
+    }
+
     const fn has_begun(&self) -> bool {
         self.mark || self.bytes
     }

@@ -109,8 +109,8 @@ impl Planner {
         if let Some(known) = self.mirrors.get_mut(mirror) {
             known.facts = None;
         }
-        // The transfer that was to show that the file is empty may have been its.
-        self.begun = false;
+        // The transfer that has shown where the file ends may have been its.
+        self.end_proven = false;
         self.give_up(mirror, |_| failure);
         self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.
@@ -248,7 +248,7 @@ impl Planner {
             self.directives.push_back(Directive::Retract);
         }
         (self.size, self.done, self.identity) = (None, RangeSet::new(), identity);
-        (self.begun, self.end_proven) = (false, false);
+        self.end_proven = false;
         self.todo.clear();
         self.seams.clear();
         for at in 0..self.mirrors.len() {

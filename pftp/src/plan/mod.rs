@@ -7,6 +7,7 @@
 mod backoff;
 mod connection;
 mod dispute;
+mod end;
 mod growth;
 mod identity;
 mod mirror;
@@ -170,8 +171,6 @@ pub struct Planner {
     last_seam: u64,
     /// What earlier runs have left.
     earlier: Earlier,
-    /// Whether a transfer that would show more than was told has begun.
-    begun: bool,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
     /// The vote on a seam that two mirrors have different bytes for.
@@ -216,7 +215,6 @@ impl Planner {
             seams: BTreeMap::new(),
             last_seam: 0,
             earlier: Earlier::default(),
-            begun: false,
             end_proven: false,
             dispute: None,
             directives: VecDeque::new(),
@@ -318,6 +316,7 @@ impl Planner {
         self.compare_seams();
         self.compare_heads();
         self.hear_outgrown();
+        self.forget_end_in_ascii();
         self.grow(now);
         self.open_sessions(now);
         self.end_beaten(now);
@@ -358,13 +357,8 @@ impl Planner {
         }
         if let Some(size) = self.size
             && self.done.contains(&(0..size))
-            // That there is nothing may be a lie that only a transfer shows.
-            && (size > 0 || self.begun)
-            && (self.end_proven || !self.awaits_end())
-            && !self.is_disputed()
-            && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
-            && self.seams.is_empty()
-            && self.are_heads_settled()
+            && self.end_proven
+            && self.is_compared()
             && !self.may_be_spoiled()
         {
             if !self.waits_for_search() {
@@ -373,6 +367,14 @@ impl Planner {
             return;
         }
         self.fail_without_mirrors();
+    }
+
+    /// Whether nothing that has come is in doubt.
+    fn is_compared(&self) -> bool {
+        !self.is_disputed()
+            && !(0..self.mirrors.len()).any(|at| self.has_outgrown(at))
+            && self.seams.is_empty()
+            && self.are_heads_settled()
     }
 
     /// Whether a session that is to fetch no more may have written what has not been reported yet.
@@ -387,6 +389,9 @@ impl Planner {
     fn fail_without_mirrors(&mut self) {
         if self.mirrors.iter().any(Mirror::is_alive) {
             return;
+        }
+        if let Some(size) = self.size.filter(|_| self.does_without_end()) {
+            return self.finish(Ok(size));
         }
         let failures = self.mirrors.iter_mut().filter_map(|mirror| mirror.failure.take());
         let failure = failures

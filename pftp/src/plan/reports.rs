@@ -50,7 +50,6 @@ impl Planner {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.rate.start(round_trip, now);
                 }
-                self.begun |= self.is_unbounded(id);
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
@@ -135,8 +134,6 @@ impl Planner {
     }
 
     fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish, now: Instant) {
-        // The mark may have been missing.
-        self.begun |= matches!(finish, Finish::Whole { .. }) && self.is_unbounded(id);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
@@ -164,12 +161,15 @@ impl Planner {
                 self.believe_end(id);
             }
             Finish::Whole { at } => {
-                self.end_proven |= self.size == Some(*at);
+                self.ended_at(*at);
                 self.release(segment);
                 self.on_end_of_file(mirror, *at);
             }
             Finish::Short { at, reply } => {
-                self.begun = false;
+                if *at > 0 {
+                    // Whatever it has to complain of, nothing follows. But of an empty file nothing is to be seen.
+                    self.ended_at(*at);
+                }
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);
@@ -197,14 +197,6 @@ impl Planner {
         }
     }
 
-    /// Whether the session's transfer would show that the file is longer than was told.
-    fn is_unbounded(&self, id: SessionId) -> bool {
-        self.connections.get(&id).is_some_and(|connection| {
-            let until = connection.segment.as_ref().map(|segment| segment.until);
-            matches!(until, Some(Until::Eof | Until::Size(_))) && self.may_go_on(connection)
-        })
-    }
-
     fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {
         let server = self.mirrors.get(mirror).map_or("", |mirror| &mirror.server);
         let message = format!("{server}: fetching: its file ends at byte {at}, before byte {start}");
@@ -224,12 +216,13 @@ impl Planner {
     /// A transfer failed on a session that lives, which rests for a while. Transfers that fail meanwhile belong to
     /// the same attempt. Too many attempts without a new byte between them end the mirror.
     fn on_transfer_failed(&mut self, id: SessionId, failure: Failure, now: Instant) {
+        let retries = self.attempts();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror = connection.mirror;
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.rests_until.is_none_or(|until| until <= now) {
             known.failures = known.failures.saturating_add(1);
-            if known.failures > self.settings.retries {
+            if known.failures > retries {
                 return self.give_up(mirror, |_| failure);
             }
             known.rests_until = Some(now + self.jitter.wait(known.failures));

@@ -57,7 +57,8 @@ impl Planner {
         self.is_disputed()
             || self.dispute.is_some()
             || (0..self.mirrors.len()).any(|at| self.has_outgrown(at))
-            || self.size.is_none_or(|size| !self.done.contains(&(0..size)) || size == 0 && !self.begun)
+            || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
+            || self.wants_end()
     }
 
     /// Whether there is something to do for a session at once: what nobody fetches, or what a mirror is to say.
@@ -224,8 +225,6 @@ impl Planner {
             && connection.changing.is_none()
             && connection.checking.is_none();
         if let Some(segment) = connection.segment.take() {
-            // What was lost on the way may have been the first byte of a file that was told to be empty.
-            self.begun &= !matches!(error, Error::Connection(..) | Error::OutOfStep(_));
             self.release(segment);
         }
         let replaced = self.slots.get_mut(connection.slot).is_some_and(|slot| {
@@ -297,7 +296,7 @@ impl Planner {
         if connection.stage < Stage::Ready {
             return self.on_full(connection, now);
         }
-        let retries = self.settings.retries;
+        let retries = self.attempts();
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
             return self.give_up(connection.mirror, |_| failure);
@@ -356,7 +355,7 @@ impl Planner {
 
     /// No session of the mirror is left: after a while one may try again.
     fn suspend(&mut self, connection: &Connection, failure: Failure, now: Instant) {
-        let (mirror, retries) = (connection.mirror, self.settings.retries);
+        let (mirror, retries) = (connection.mirror, self.attempts());
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
             return self.give_up(mirror, |_| failure);

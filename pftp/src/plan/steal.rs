@@ -1,5 +1,6 @@
 //! What a session does for which nothing is left: it takes work from the transfer that would end last.
 
+use super::connection::Connection;
 use super::mirror::Mirror;
 use super::seams::LEAD;
 use super::segment::{Running, tail};
@@ -113,7 +114,10 @@ impl Planner {
     pub(super) fn end_beaten(&mut self, now: Instant) {
         let Some(size) = self.size else { return };
         let mut silent = Vec::new();
-        for (id, connection) in &mut self.connections {
+        let for_end =
+            |(id, connection): (&SessionId, &Connection)| self.fetches_for_end(connection).then_some(*id);
+        let for_end: Vec<SessionId> = self.connections.iter().filter_map(for_end).collect();
+        for (id, connection) in self.connections.iter_mut().filter(|(id, _)| !for_end.contains(id)) {
             let Some(segment) = connection.segment.as_mut().filter(|segment| segment.vote.is_none()) else {
                 continue;
             };

@@ -215,17 +215,10 @@ impl Planner {
         if let Some(range) = self.next_range() {
             let until = self.until(range.end);
             self.retrieve(id, range.start, until);
-        } else if self.size == Some(0) && !self.begun {
-            self.start_whole(id);
+        } else if self.wants_end() {
+            self.ask_for_end(id);
         } else {
             self.take_over(id, now);
-        }
-    }
-
-    /// That the file is empty is for a transfer to show.
-    fn start_whole(&mut self, id: SessionId) {
-        if self.connections.values().all(|connection| connection.segment.is_none()) {
-            self.retrieve(id, 0, Until::Size(0));
         }
     }
 
@@ -261,8 +254,7 @@ impl Planner {
         let others = self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.restarts);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         let Some(size) = self.size else { return };
-        // That the file is empty is for a transfer to show.
-        let wanted = !self.done.contains(&(0..size)) || size == 0 && !self.begun;
+        let wanted = !self.done.contains(&(0..size)) || self.wants_end();
         if others || busy || !wanted {
             return;
         }
@@ -301,13 +293,5 @@ impl Planner {
             self.todo.clear();
             self.set_end(id, Until::Size(size));
         }
-    }
-
-    /// Whether a transfer that has to end where the file does has not done so yet.
-    pub(super) fn awaits_end(&self) -> bool {
-        let awaits = |connection: &Connection| {
-            connection.segment.as_ref().is_some_and(|segment| !matches!(segment.until, Until::Offset(_)))
-        };
-        self.connections.values().any(|connection| awaits(connection) && !connection.closing)
     }
 }

@@ -33,9 +33,6 @@ fn each(cut: Cut) -> Hostile {
     always(Behaviour::default().cutting_every(cut))
 }
 
-/// For those whose first transfer alone is cut: on a busy machine, others may seem to stall.
-const MORE_TRIES: &str = "--retries 5";
-
 rows! {
     told_at_0_once: "ends a transfer after 0 bytes and says 426, once" => Whole, first(told(0));
     told_at_0_always: "ends each transfer after 0 bytes and says 426" => Fails(7, "the server ended the transfer at byte"), each(told(0));
@@ -53,28 +50,28 @@ rows! {
     lying_at_half_always: "ends each transfer after half of the file and says 226" => Whole, each(lying(SIZE / 2));
     lying_at_all_but_1_once: "ends a transfer after all bytes but one and says 226, once" => Whole, first(lying(SIZE - 1));
     lying_at_all_but_1_always: "ends each transfer after all bytes but one and says 226" => Whole, each(lying(SIZE - 1));
-    closed_at_0_once: "closes the data connection after 0 bytes and says nothing, once" => Whole, first(closed(0)).in_silence().with(MORE_TRIES);
+    closed_at_0_once: "closes the data connection after 0 bytes and says nothing, once" => Whole, first(closed(0)).in_silence();
     closed_at_0_always: "closes the data connection after 0 bytes and says nothing" => Fails(7, "no completion reply within the time limit"), each(closed(0)).in_silence();
-    closed_at_1_once: "closes the data connection after 1 byte and says nothing, once" => Whole, first(closed(1)).in_silence().with(MORE_TRIES);
+    closed_at_1_once: "closes the data connection after 1 byte and says nothing, once" => Whole, first(closed(1)).in_silence();
     closed_at_1_always: "closes the data connection after 1 byte and says nothing" => Fails(7, "no completion reply within the time limit"), each(closed(1)).in_silence();
-    closed_at_half_once: "closes the data connection after half of the file and says nothing, once" => Whole, first(closed(SIZE / 2)).in_silence().with(MORE_TRIES);
+    closed_at_half_once: "closes the data connection after half of the file and says nothing, once" => Whole, first(closed(SIZE / 2)).in_silence();
     closed_at_half_always: "closes the data connection after half of the file and says nothing" => Whole, each(closed(SIZE / 2)).in_silence();
-    closed_at_all_but_1_once: "closes the data connection after all bytes but one and says nothing, once" => Whole, first(closed(SIZE - 1)).in_silence().with(MORE_TRIES);
+    closed_at_all_but_1_once: "closes the data connection after all bytes but one and says nothing, once" => Whole, first(closed(SIZE - 1)).in_silence();
     closed_at_all_but_1_always: "closes the data connection after all bytes but one and says nothing" => Whole, each(closed(SIZE - 1)).in_silence();
-    reset_at_0_once: "resets the data connection after 0 bytes and says nothing, once" => Whole, first(reset(0)).in_silence().with(MORE_TRIES);
+    reset_at_0_once: "resets the data connection after 0 bytes and says nothing, once" => Whole, first(reset(0)).in_silence();
     reset_at_0_always: "resets the data connection after 0 bytes and says nothing" => Fails(7, ""), each(reset(0)).in_silence();
-    reset_at_1_once: "resets the data connection after 1 byte and says nothing, once" => Whole, first(reset(1)).in_silence().with(MORE_TRIES);
+    reset_at_1_once: "resets the data connection after 1 byte and says nothing, once" => Whole, first(reset(1)).in_silence();
     reset_at_1_always: "resets the data connection after 1 byte and says nothing" => Fails(7, ""), each(reset(1)).in_silence();
-    reset_at_half_once: "resets the data connection after half of the file and says nothing, once" => Whole, first(reset(SIZE / 2)).in_silence().with(MORE_TRIES);
+    reset_at_half_once: "resets the data connection after half of the file and says nothing, once" => Whole, first(reset(SIZE / 2)).in_silence();
     reset_at_half_always: "resets the data connection after half of the file and says nothing" => Either(7, ""), each(reset(SIZE / 2)).in_silence();
-    reset_at_all_but_1_once: "resets the data connection after all bytes but one and says nothing, once" => Whole, first(reset(SIZE - 1)).in_silence().with(MORE_TRIES);
+    reset_at_all_but_1_once: "resets the data connection after all bytes but one and says nothing, once" => Whole, first(reset(SIZE - 1)).in_silence();
     reset_at_all_but_1_always: "resets the data connection after all bytes but one and says nothing" => Either(7, ""), each(reset(SIZE - 1)).in_silence();
-    stalled_at_0_once: "sends nothing more after 0 bytes, once" => Whole, first(stalled(0)).in_silence().with(MORE_TRIES);
+    stalled_at_0_once: "sends nothing more after 0 bytes, once" => Whole, first(stalled(0)).in_silence();
     stalled_at_0_always: "sends nothing more after 0 bytes" => Fails(7, "no data within the time limit"), each(stalled(0)).in_silence();
-    stalled_at_1_once: "sends nothing more after 1 byte, once" => Whole, first(stalled(1)).in_silence().with(MORE_TRIES);
+    stalled_at_1_once: "sends nothing more after 1 byte, once" => Whole, first(stalled(1)).in_silence();
     stalled_at_1_always: "sends nothing more after 1 byte" => Fails(7, "no data within the time limit"), each(stalled(1)).in_silence();
-    stalled_at_half_once: "sends nothing more after half of the file, once" => Whole, first(stalled(SIZE / 2)).in_silence().with(MORE_TRIES);
+    stalled_at_half_once: "sends nothing more after half of the file, once" => Whole, first(stalled(SIZE / 2)).in_silence();
     stalled_at_half_always: "sends nothing more after half of the file" => Whole, each(stalled(SIZE / 2)).in_silence();
-    stalled_at_all_but_1_once: "sends nothing more after all bytes but one, once" => Whole, first(stalled(SIZE - 1)).in_silence().with(MORE_TRIES);
+    stalled_at_all_but_1_once: "sends nothing more after all bytes but one, once" => Whole, first(stalled(SIZE - 1)).in_silence();
     stalled_at_all_but_1_always: "sends nothing more after all bytes but one" => Whole, each(stalled(SIZE - 1)).in_silence();
 }

@@ -14,9 +14,9 @@ const HEAD: &str = "\
 
 What servers may do to `pftp`, and what `pftp` does then. Every row is a test over both transports, once over one
 connection and once over three where that makes a difference: `tests/tests/hostile.rs`, which also sees that this file
-says what the tests do. A connection is tried again once without progress, and has one second where silence is what is
-tested. In each test `pftp` takes less than 64 MiB of memory, its messages and its log hold no control character, and
-no line of the log is forged.
+says what the tests do. A connection is tried again once without progress. Where silence is what is tested it has two
+seconds; or one, and is tried again five times, where the file comes all the same. In each test `pftp` takes less than
+64 MiB of memory, its messages and its log hold no control character, and no line of the log is forged.
 
 Where the file is whole, the exit code is 0. Otherwise the code is the one named, there is no file of that name, and
 the last line on standard error holds the words in quotes.

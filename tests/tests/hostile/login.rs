@@ -64,8 +64,8 @@ rows! {
     greetings_to_wait_now_and_then: "says 120 again and again, just in time" => Fails(7, "the login did not end within the time limit"),
         raw(|peer| loop {
             peer.say("120 Soon.\r\n")?;
-            std::thread::sleep(Duration::from_millis(600));
-        }).over(&["1"]).with("--timeout 2 --retries 0");
+            std::thread::sleep(Duration::from_millis(1200));
+        }).over(&["1"]).with("--timeout 4 --retries 0");
     greeting_to_wait_and_then_one: "says 120 and then 220" => Whole,
         raw(|peer| {
             peer.say("120 Soon.\r\n")?;

@@ -47,7 +47,7 @@ fn keeps(command: Pftp, code: i32) {
 }
 
 fn command(transport: &str, args: &str, url: &str) -> Pftp {
-    let fixed = format!("-q -l log -c 1 --retries 0 --timeout 2 --transport {transport} {args}");
+    let fixed = format!("-q -l log -c 1 --retries 0 --timeout 20 --transport {transport} {args}");
     Pftp::new(fixed.split_whitespace().map(str::to_owned).chain([url.to_owned()]))
 }
 
@@ -76,8 +76,7 @@ fn a_password_off_the_command_line_is_not_on_it() {
     })
     .expect("a free port");
     let url = server.url(PATH).replace("ftp://", "ftp://alice@");
-    let running =
-        command("mio", "--password-file secret --timeout 60", &url).with_file("secret", SECRET).start();
+    let running = command("mio", "--password-file secret", &url).with_file("secret", SECRET).start();
     until("it has called", || server.connections() > 0);
     let title = fs::read(format!("/proc/{}/cmdline", running.pid().as_raw_nonzero())).expect("a process");
     assert!(title.starts_with(pftp_tests::binary::pftp().as_os_str().as_encoded_bytes()));
