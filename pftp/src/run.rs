@@ -126,7 +126,13 @@ impl Job<'_> {
         // No session may write any more when the file is made whole.
         drop(transport);
         if planner.is_here_already() {
-            self.destination.discard();
+            if let Some(notes) = notes {
+                notes.end();
+            }
+            // What there is of it was to replace just this file.
+            if let Some(sink) = self.destination.resumable() {
+                sink.remove();
+            }
             progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
             return Ok(());
         }

@@ -136,6 +136,23 @@ fn a_finished_file_is_left_alone() {
 }
 
 #[test]
+fn a_finished_file_needs_no_part() {
+    let file = file(SIZE);
+    let server = serve(&file, throttled(8_000_000));
+    let done = pftp("-c 2", &[&server]).run().expect_code(0);
+    server.set_behaviour(throttled(800_000));
+    let running = pftp("-c 2 --overwrite", &[&server]).in_dir(done.dir).start();
+    let journal = running.path(JOURNAL);
+    until("so much is noted", || noted(&fs::read(&journal).unwrap_or_default()) >= MIB);
+    running.signal(Signal::TERM);
+    let done = running.wait().expect_code(143);
+    assert_eq!(done.files(), [NAME, JOURNAL, PART]);
+    let sent = server.with_stats(Stats::payload);
+    pftp("", &[&server]).in_dir(done.dir).run().expect_code(0).expect_file(NAME, &file);
+    assert_eq!(server.stop().payload(), sent, "nothing was sent");
+}
+
+#[test]
 fn the_time_of_the_file_is_that_of_the_server() {
     use std::os::unix::fs::MetadataExt;
     for (told, seconds) in [("20240229123456", 1_709_210_096), ("19650101000000", -157_766_400)] {
