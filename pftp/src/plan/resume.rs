@@ -5,11 +5,10 @@
 //! byte. The start of an old range is not counted as done: whoever fetches what is missing before it goes on for so far, and
 //! what comes is compared with what was there, which is kept in memory for that.
 
-use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
 use bytes::Bytes;
-use ftp_proto::Facts;
+use ftp_proto::{Facts, Type};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -116,6 +115,10 @@ impl Planner {
             let id = self.next_seam();
             self.earlier.heads.insert(id, Head { offset, bytes, state: Comparison::Wanted });
         }
+        if !self.earlier.heads.is_empty() {
+            // They are written over before they are compared: no later run is to find the new bytes in front of old ones.
+            self.directives.push_back(Directive::Retract);
+        }
     }
 
     /// What of the file is here for certain, and is so for a later run: it has been compared wherever it was to be.
@@ -128,19 +131,20 @@ impl Planner {
         for head in self.earlier.heads.values().filter(|head| head.state != Comparison::Same) {
             settled.remove(head.range());
         }
-        // What it has written, and over what, may not have been reported yet.
-        for connection in self.connections.values().filter(|connection| !self.is_trusted(connection.mirror)) {
-            if let Some(segment) = &connection.segment {
-                settled.remove(segment.at..segment.until.end().max(segment.at));
-            }
+        // What is being written, and over what, may not have been reported yet.
+        for segment in self.connections.values().filter_map(|connection| connection.segment.as_ref()) {
+            settled.remove(segment.at..segment.until.end().max(segment.at));
         }
         settled
     }
 
-    /// Whether what the mirror has written may count.
-    fn is_trusted(&self, mirror: usize) -> bool {
-        let counts = |known: &Mirror| known.is_alive() && known.verdict != Verdict::Differs;
-        self.mirrors.get(mirror).is_some_and(counts)
+    /// A session is about to write to this part of the file. If something is there, a later run must not take it for what it
+    /// was.
+    pub(super) fn about_to_write(&mut self, range: Range<u64>) {
+        let missing = self.done.gaps(range.clone());
+        if !range.is_empty() && !missing.contains(&range) {
+            self.directives.push_back(Directive::Retract);
+        }
     }
 
     /// What is known of the file beside its bytes.
@@ -247,16 +251,18 @@ impl Planner {
     /// Whether the file had another size in an earlier run than a transfer without an end has shown now: then what is
     /// there is given up.
     pub(super) fn is_too_old(&mut self, size: u64) -> bool {
-        if self.identity.size.is_none_or(|known| known == size) {
+        let is_old = self.identity.size.is_some_and(|known| known != size);
+        if !is_old || self.settings.representation != Type::Image {
             return false;
         }
-        // Only the journal has said so.
+        // Only the journal has said so; mirrors that say something else were taken to have another file.
         self.identity = Facts::default();
-        let too_old = self.has_earlier();
-        if too_old {
+        if self.has_earlier() {
             self.distrust_earlier();
+        } else {
+            self.start_over(Facts::default());
         }
-        too_old
+        true
     }
 
     /// Forgets what earlier runs have left, and says what that was.

@@ -1,6 +1,7 @@
 //! Worlds: mirrors, the paths to them, the file, and what goes wrong; all from one number.
 
 use super::fault::{Fault, Nature};
+use super::outage::Outage;
 use super::random::Random;
 use crate::model::File;
 use std::collections::BTreeSet;
@@ -22,6 +23,8 @@ pub struct World {
     pub min_segment: u64,
     /// Fresh attempts per mirror.
     pub retries: u32,
+    /// What ends the runs of a download that does not come to its end in one.
+    pub outages: Vec<Outage>,
 }
 
 /// A server and the path to it.
@@ -95,11 +98,13 @@ impl World {
             connections: random.pick(&[1, 2, 2, 3, 4, 4, 5, 6, 8, 16]),
             min_segment,
             retries: random.within(2, 6) as u32,
+            outages: Vec::new(),
         };
         let kinds = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4]);
         for _ in 0..kinds {
             world.trouble(&mut random, wanted);
         }
+        world.outages = Outage::of_world(&world, wanted);
         world
     }
 
@@ -108,14 +113,16 @@ impl World {
         self.versions[0].size()
     }
 
-    /// The kinds of faults that are on.
+    /// The kinds of faults that are on at mirrors.
     pub fn faults(&self) -> BTreeSet<Fault> {
         self.mirrors.iter().flat_map(|mirror| &mirror.troubles).map(|trouble| trouble.fault).collect()
     }
 
     /// Puts one more fault on, at one mirror or several.
     fn trouble(&mut self, random: &mut Random, wanted: Duration) {
-        let fault = random.pick(Fault::ALL);
+        let outage = |fault: &&Fault| fault.nature() == Nature::Outage;
+        let at_mirrors: Vec<Fault> = Fault::ALL.iter().filter(|fault| !outage(fault)).copied().collect();
+        let fault = random.pick(&at_mirrors);
         let everywhere = random.percent(20);
         let chosen = random.within(0, self.mirrors.len() as u64 - 1) as usize;
         for at in 0..self.mirrors.len() {
