@@ -5,6 +5,7 @@
 //! byte. The start of an old range is not counted as done: whoever fetches what is missing before it goes on for so far, and
 //! what comes is compared with what was there, which is kept in memory for that.
 
+use super::mirror::Mirror;
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
 use bytes::Bytes;
@@ -151,6 +152,20 @@ impl Planner {
     #[must_use]
     pub const fn identity(&self) -> &Facts {
         &self.identity
+    }
+
+    /// What came from each mirror in this run, in the order of [`Settings::sources`](super::Settings::sources), without what
+    /// another may have written over.
+    #[must_use]
+    pub fn brought(&self) -> Vec<RangeSet> {
+        let alone = |(at, mirror): (usize, &Mirror)| {
+            let mut brought = mirror.fetched.clone();
+            for (_, other) in self.mirrors.iter().enumerate().filter(|(other, _)| *other != at) {
+                other.fetched.iter().for_each(|range| brought.remove(range));
+            }
+            brought
+        };
+        self.mirrors.iter().enumerate().map(alone).collect()
     }
 
     /// How many bytes of the file are of an earlier run.
