@@ -27,6 +27,8 @@ pub(super) fn one_by_one(
     };
     progress.warn(&format!("{}; asking one mirror after the other for the file", wrong.failure));
     let mut kept = wrong.brought;
+    // What is wrong with the files of single mirrors.
+    let mut found: Vec<Failure> = Vec::new();
     let mut order: Vec<usize> = (0..options.sources.len()).collect();
     order.sort_by_key(|at| Reverse(kept.get(*at).map_or(0, RangeSet::len)));
     for at in order {
@@ -34,6 +36,7 @@ pub(super) fn one_by_one(
         let of_it = kept.get_mut(at).map(std::mem::take).unwrap_or_default();
         if wrong.identity.size.is_some_and(|size| of_it.contains(&(0..size))) {
             // It was this.
+            found.push(wrong.failure.clone());
             continue;
         }
         let before = Before::new(wrong.identity.clone(), of_it.clone(), |range| sink.read(range))?;
@@ -43,9 +46,9 @@ pub(super) fn one_by_one(
                 progress.warn(&format!("the file of {server} has the checksum, another mirror's has not"));
                 return Ok(());
             }
-            // Its file is what there was: the mirrors agree, and what was asked for is something else.
-            Ok(Some(again)) if again.failure == wrong.failure => break,
-            Ok(Some(_)) => {}
+            // Two have the same file: what was asked for is something else.
+            Ok(Some(again)) if found.contains(&again.failure) => break,
+            Ok(Some(again)) => found.push(again.failure),
             Err(failure) if matches!(failure.kind(), Kind::Local | Kind::Interrupted(_)) => {
                 return Err(failure);
             }
