@@ -191,7 +191,14 @@ impl FileSink {
 
     /// Removes the temporary file if nothing was ever written into it.
     pub fn discard(&self) {
-        if !self.written.load(Ordering::Relaxed) && !self.released.swap(true, Ordering::Relaxed) {
+        if !self.written.load(Ordering::Relaxed) {
+            self.remove();
+        }
+    }
+
+    /// Removes the temporary file with what is in it: nobody needs that any more.
+    pub fn remove(&self) {
+        if !self.released.swap(true, Ordering::Relaxed) {
             self.journal.remove();
             let _stays_then = fs::remove_file(&self.part);
         }

@@ -20,17 +20,17 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log; what a file of that name held is lost. `threads` says whether lines begin with the
-    /// number of their thread, as they have to if there is more than one connection.
+    /// Opens the log; what a file of that name held is lost, unless the log goes on. `threads` says whether lines begin
+    /// with the number of their thread, as they have to if there is more than one connection.
     ///
     /// # Errors
     /// A [`Failure`] of kind local if the file cannot be created.
-    pub fn open(target: &LogTarget, threads: bool) -> Result<Self, Failure> {
+    pub fn open(target: &LogTarget, threads: bool, goes_on: bool) -> Result<Self, Failure> {
         let log = match target {
             LogTarget::Stdout => Self::new(Box::new(io::stdout()), "standard output", threads, true),
             LogTarget::File(path) => {
-                let file =
-                    File::create(path).map_err(|error| Failure::local("cannot create", path, &error))?;
+                let file = if goes_on { File::options().append(true).open(path) } else { File::create(path) };
+                let file = file.map_err(|error| Failure::local("cannot create", path, &error))?;
                 Self::new(Box::new(BufWriter::new(file)), path, threads, false)
             }
         };
@@ -103,13 +103,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         fs::write(&path, "old").unwrap();
-        let mut log = Log::open(&LogTarget::File(path.clone()), false).unwrap();
+        let mut log = Log::open(&LogTarget::File(path.clone()), false, false).unwrap();
         for line in lines() {
             log.line(1, &line).unwrap();
         }
         log.flush().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "C->S: PASS ***\nS->C: 230-hi\\u{1b}[2J\n");
-        let mut log = Log::open(&LogTarget::File(path.clone()), true).unwrap();
+        let mut log = Log::open(&LogTarget::File(path.clone()), true, false).unwrap();
         for (thread, line) in (1..).zip(lines()) {
             log.line(thread, &line).unwrap();
         }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_is_told_before_it_is_needed() {
-        let failure = Log::open(&LogTarget::File("/nonexistent/log".into()), false).unwrap_err();
+        let failure = Log::open(&LogTarget::File("/nonexistent/log".into()), false, false).unwrap_err();
         assert_eq!(failure.kind(), Kind::Local);
         assert!(failure.to_string().starts_with("cannot create /nonexistent/log: "), "{failure}");
     }

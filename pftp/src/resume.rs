@@ -13,8 +13,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// How often the journal is written: what came since is lost if the program is killed.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often the journal is written: what came since is lost if the program is killed. With what the disk takes for it,
+/// that is to be a second at most.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The same while the record before is not on disk yet.
+const WHILE_BUSY: Duration = Duration::from_millis(50);
 
 /// What earlier runs have left at the destination, as far as it is of use.
 ///
@@ -168,9 +172,13 @@ impl Notes {
             Some(journal::Trouble::Journal(_)) | None => {}
         }
         let settled = planner.settled();
-        if settled != self.noted && !self.keeper.is_busy() {
-            self.keeper.note(self.record(planner, &settled));
-            self.noted = settled;
+        if settled != self.noted {
+            if self.keeper.is_busy() {
+                self.next_look = now + WHILE_BUSY;
+            } else {
+                self.keeper.note(self.record(planner, &settled));
+                self.noted = settled;
+            }
         }
         Ok(())
     }

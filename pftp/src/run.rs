@@ -1,5 +1,7 @@
 //! One download, from its options to its end: names, signals, sessions, file, log and progress put together.
 
+mod alone;
+
 use crate::cli;
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings, drive};
@@ -7,12 +9,12 @@ use crate::exit::{Failure, Kind, Signal};
 use crate::file::FileSink;
 use crate::log::Log;
 use crate::options::Options;
-use crate::plan::{Before, MirrorId, Planner, Settings, Source};
+use crate::plan::{Before, MirrorId, Planner, RangeSet, Settings, Source};
 use crate::progress::{Mode, Progress};
 use crate::resume::{self, Notes, Trouble};
 use crate::sources;
-use crate::verify::{Asked, Found, Verdict, Verification, compare_finished};
-use ftp_proto::{Config, Event, Instant, Report, SessionId, Transport};
+use crate::verify::{Asked, Checksum, Found, Verdict, Verification, compare_finished};
+use ftp_proto::{Config, Event, Facts, Instant, Report, SessionId, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
@@ -52,11 +54,42 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     for warning in &options.warnings {
         progress.warn(warning);
     }
-    let mut settings = settings(options, progress);
     let destination = Arc::new(Destination::open(options)?);
-    settings.before = resume::before(options, &destination, progress)?;
-    let sink = Arc::clone(&destination);
-    let job = Job { options, settings, destination: &destination };
+    let before = resume::before(options, &destination, progress)?;
+    match attempt(options, &options.sources, &destination, Start { before, over: false }, progress)? {
+        Some(wrong) => alone::one_by_one(options, &destination, wrong, progress),
+        None => Ok(()),
+    }
+}
+
+/// What a download begins with.
+struct Start {
+    before: Before,
+    /// Whether the journal says something else, and what that names is written over.
+    over: bool,
+}
+
+/// A file that does not have its checksum.
+struct Wrong {
+    failure: Failure,
+    /// The one that it should have.
+    wanted: Checksum,
+    identity: Facts,
+    /// What came from each mirror, as far as nobody else can have written it.
+    brought: Vec<RangeSet>,
+}
+
+/// Fetches the file from these sources.
+fn attempt(
+    options: &Options,
+    sources: &[sources::Source],
+    destination: &Arc<Destination>,
+    start: Start,
+    progress: &mut Progress,
+) -> Result<Option<Wrong>, Failure> {
+    let settings = Settings { before: start.before, ..settings(options, sources, progress) };
+    let sink = Arc::clone(destination);
+    let job = Job { options, sources, settings, over: start.over, destination };
     match options.transport {
         cli::Transport::Std => job.run(StdTransport::new(sink), progress),
         cli::Transport::Mio => {
@@ -70,17 +103,22 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
 /// A download before it has a transport.
 struct Job<'a> {
     options: &'a Options,
+    sources: &'a [sources::Source],
     settings: Settings,
+    over: bool,
     destination: &'a Destination,
 }
 
 impl Job<'_> {
-    fn run<T>(self, mut transport: T, progress: &mut Progress) -> Result<(), Failure>
+    fn run<T>(self, mut transport: T, progress: &mut Progress) -> Result<Option<Wrong>, Failure>
     where
         T: Transport<SinkError = io::Error>,
     {
         let log = match &self.options.log {
-            Some(target) => Some(Log::open(target, self.settings.connections > NonZeroUsize::MIN)?),
+            Some(target) => {
+                let several = self.settings.connections > NonZeroUsize::MIN;
+                Some(Log::open(target, several, self.over)?)
+            }
             None => None,
         };
         let (sender, inputs) = channel();
@@ -94,7 +132,7 @@ impl Job<'_> {
             .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
         let mut planner = Planner::new(self.settings, transport.now());
         let mut here = Here {
-            sources: &self.options.sources,
+            sources: self.sources,
             destination: self.destination,
             waker,
             sender,
@@ -107,6 +145,9 @@ impl Job<'_> {
             fitting: None,
             progress,
         };
+        if self.over {
+            here.retract(&planner);
+        }
         let result = drive(&mut planner, &mut transport, &mut here);
         here.flush_log();
         let (notes, verification) = (here.notes.take(), here.verification.take());
@@ -127,36 +168,59 @@ impl Job<'_> {
         // No session may write any more when the file is made whole.
         drop(transport);
         if planner.is_here_already() {
-            self.destination.discard();
+            if let Some(notes) = notes {
+                notes.end();
+            }
+            // What there is of it was to replace just this file.
+            if let Some(sink) = self.destination.resumable() {
+                sink.remove();
+            }
             progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
-            return Ok(());
+            return Ok(None);
         }
-        let verdict = verification.and_then(|verification| verification.conclude(self.destination, size));
-        if let Some(Verdict { result, wanted, note }) = verdict {
-            if let Err(failure) = result {
-                if let Some(notes) = notes {
-                    notes.condemn(&planner, &wanted);
-                }
-                return Err(failure);
-            }
-            if let Some(note) = note {
-                progress.note(&note);
-            }
+        let wrong = make_whole(self.destination, &planner, size, (notes, verification), progress)?;
+        if wrong.is_none() {
+            progress.done(size);
+            progress.finish(planner.from_earlier_run(), now.0);
         }
-        if let Some(notes) = notes {
-            notes.end();
-        }
-        self.destination.finish(size, planner.identity().modify)?;
-        progress.done(size);
-        progress.finish(planner.from_earlier_run(), now.0);
-        Ok(())
+        Ok(wrong)
     }
 }
 
-fn settings(options: &Options, progress: &mut Progress) -> Settings {
-    let named: usize = options.sources.iter().map(|source| source.connections).sum();
+/// All `size` bytes are here: verifies them, and gives the file its name.
+fn make_whole(
+    destination: &Destination,
+    planner: &Planner,
+    size: u64,
+    (notes, verification): (Option<Notes>, Option<Verification>),
+    progress: &mut Progress,
+) -> Result<Option<Wrong>, Failure> {
+    let verdict = verification.and_then(|verification| verification.conclude(destination, size));
+    if let Some(Verdict { result, wanted, note }) = verdict {
+        if let Err(failure) = result {
+            let Some(notes) = notes else { return Err(failure) };
+            notes.condemn(planner, &wanted);
+            if failure.kind() != Kind::Integrity {
+                return Err(failure);
+            }
+            let (identity, brought) = (planner.identity().clone(), planner.brought());
+            return Ok(Some(Wrong { failure, wanted, identity, brought }));
+        }
+        if let Some(note) = note {
+            progress.note(&note);
+        }
+    }
+    if let Some(notes) = notes {
+        notes.end();
+    }
+    destination.finish(size, planner.identity().modify)?;
+    Ok(None)
+}
+
+fn settings(options: &Options, sources: &[sources::Source], progress: &mut Progress) -> Settings {
+    let named: usize = sources.iter().map(|source| source.connections).sum();
     let wanted = options.connections.map_or_else(|| named.max(MOST_CHOSEN), NonZeroUsize::get);
-    let most = MOST_CONNECTIONS.saturating_mul(options.sources.len());
+    let most = MOST_CONNECTIONS.saturating_mul(sources.len());
     if wanted > most {
         progress.warn(&format!("{wanted} connections are more than servers allow; using {most}"));
     }
@@ -167,7 +231,7 @@ fn settings(options: &Options, progress: &mut Progress) -> Settings {
         connections: source.connections,
     };
     Settings {
-        sources: options.sources.iter().map(source).collect(),
+        sources: sources.iter().map(source).collect(),
         connections: at_least_one(wanted.min(most)),
         begin_with: at_least_one(options.connections.map_or(named, |_| wanted).min(most)),
         retries: options.retries,

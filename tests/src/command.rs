@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::binary;
@@ -152,6 +152,15 @@ impl Running {
     /// If it has ended.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("a process that runs");
+    }
+
+    /// Whether it has ended. It can be sent signals all the same until [`wait`](Self::wait) has seen its end.
+    ///
+    /// # Panics
+    /// Never: it is a process of this one.
+    pub fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.pid()), options).expect("a process of this one").is_some()
     }
 
     /// Waits for its end.

@@ -4,6 +4,8 @@
 mod bytes;
 #[path = "command/caps.rs"]
 mod caps;
+#[path = "command/changes.rs"]
+mod changes;
 #[path = "command/checksum.rs"]
 mod checksum;
 #[path = "command/checksum_auto.rs"]
@@ -14,6 +16,8 @@ mod codes;
 mod config;
 #[path = "command/dialects.rs"]
 mod dialects;
+#[path = "command/kills.rs"]
+mod kills;
 #[path = "command/lies.rs"]
 mod lies;
 #[path = "command/local.rs"]
@@ -40,3 +44,5 @@ mod stdout;
 mod support;
 #[path = "command/take_over.rs"]
 mod take_over;
+#[path = "command/useless.rs"]
+mod useless;

@@ -140,10 +140,7 @@ impl Planner {
         self.learn_from(id, segment.peak, now);
         match finish {
             Finish::Cut => self.release(segment),
-            Finish::Whole { at } if *at < segment.start && self.size.is_none() && self.has_earlier() => {
-                // It says no more than that the file ends before what an earlier run has of it.
-                self.start_over(Facts::default());
-            }
+            _ if self.ends_before_old(finish, segment.start) => self.start_over(Facts::default()),
             Finish::Whole { at } if *at < segment.start => {
                 let failure = self.ended_before(mirror, *at, segment.start);
                 // Where nothing came the file ends there or anywhere before.
@@ -179,6 +176,16 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// Whether the end of a transfer says no more than that the file ends before what an earlier run has of it.
+    fn ends_before_old(&self, finish: &Finish, start: u64) -> bool {
+        let ended = match finish {
+            Finish::Whole { at } => Some(*at),
+            Finish::Short { at, reply } => Some(*at).filter(|_| reply.code().is_completion()),
+            Finish::Cut => None,
+        };
+        ended.is_some_and(|at| at < start) && self.size.is_none() && self.has_earlier()
     }
 
     /// A transfer without an end has ended: that is the size, unless the mirror has yet to say what it is.

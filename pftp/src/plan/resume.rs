@@ -10,7 +10,7 @@ use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
 use bytes::Bytes;
-use ftp_proto::{Facts, SessionId};
+use ftp_proto::{Facts, SessionId, Type};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -117,6 +117,10 @@ impl Planner {
             let id = self.next_seam();
             self.earlier.heads.insert(id, Head { offset, bytes, state: Comparison::Wanted });
         }
+        if !self.earlier.heads.is_empty() {
+            // They are written over before they are compared: no later run is to find the new bytes in front of old ones.
+            self.directives.push_back(Directive::Retract);
+        }
     }
 
     /// What of the file is here for certain, and is so for a later run: it has been compared wherever it was to be.
@@ -129,25 +133,40 @@ impl Planner {
         for head in self.earlier.heads.values().filter(|head| head.state != Comparison::Same) {
             settled.remove(head.range());
         }
-        // What it has written, and over what, may not have been reported yet.
-        for connection in self.connections.values().filter(|connection| !self.is_trusted(connection.mirror)) {
-            if let Some(segment) = &connection.segment {
-                settled.remove(segment.at..segment.until.end().max(segment.at));
-            }
+        // What is being written, and over what, may not have been reported yet.
+        for segment in self.connections.values().filter_map(|connection| connection.segment.as_ref()) {
+            settled.remove(segment.at..segment.until.end().max(segment.at));
         }
         settled
     }
 
-    /// Whether what the mirror has written may count.
-    fn is_trusted(&self, mirror: usize) -> bool {
-        let counts = |known: &Mirror| known.is_alive() && known.verdict != Verdict::Differs;
-        self.mirrors.get(mirror).is_some_and(counts)
+    /// A session is about to write to this part of the file. If something is there, a later run must not take it for what it
+    /// was.
+    pub(super) fn about_to_write(&mut self, range: Range<u64>) {
+        let missing = self.done.gaps(range.clone());
+        if !range.is_empty() && !missing.contains(&range) {
+            self.directives.push_back(Directive::Retract);
+        }
     }
 
     /// What is known of the file beside its bytes.
     #[must_use]
     pub const fn identity(&self) -> &Facts {
         &self.identity
+    }
+
+    /// What came from each mirror in this run, in the order of [`Settings::sources`](super::Settings::sources), without what
+    /// another may have written over.
+    #[must_use]
+    pub fn brought(&self) -> Vec<RangeSet> {
+        let alone = |(at, mirror): (usize, &Mirror)| {
+            let mut brought = mirror.fetched.clone();
+            for (_, other) in self.mirrors.iter().enumerate().filter(|(other, _)| *other != at) {
+                other.fetched.iter().for_each(|range| brought.remove(range));
+            }
+            brought
+        };
+        self.mirrors.iter().enumerate().map(alone).collect()
     }
 
     /// How many bytes of the file are of an earlier run.
@@ -269,16 +288,18 @@ impl Planner {
     /// Whether the file had another size in an earlier run than a transfer without an end has shown now: then what is
     /// there is given up.
     pub(super) fn is_too_old(&mut self, size: u64) -> bool {
-        if self.identity.size.is_none_or(|known| known == size) {
+        let is_old = self.identity.size.is_some_and(|known| known != size);
+        if !is_old || self.settings.representation != Type::Image {
             return false;
         }
-        // Only the journal has said so.
+        // Only the journal has said so; mirrors that say something else were taken to have another file.
         self.identity = Facts::default();
-        let too_old = self.has_earlier();
-        if too_old {
+        if self.has_earlier() {
             self.distrust_earlier();
+        } else {
+            self.start_over(Facts::default());
         }
-        too_old
+        true
     }
 
     /// Forgets what earlier runs have left, and says what that was.

@@ -20,6 +20,8 @@ pub(super) struct Seam {
     pub(super) mirror: usize,
     pub(super) offset: u64,
     pub(super) bytes: Bytes,
+    /// How many bytes came before these: where they lie in the file if it was sent from its start.
+    skipped: u64,
     /// Against what is there, once it is there.
     part: Comparison,
     /// Against the start of the file, if there is reason to.
@@ -39,7 +41,12 @@ enum Comparison {
 impl Seam {
     pub(super) const fn new(mirror: usize, offset: u64, bytes: Bytes) -> Self {
         let (part, start) = (Comparison::Wanted, Comparison::NotWanted);
-        Self { mirror, offset, bytes, part, start, owner: None }
+        Self { mirror, offset, bytes, skipped: 0, part, start, owner: None }
+    }
+
+    /// The same, not compared yet.
+    fn renewed(self) -> Self {
+        Self { skipped: self.skipped, ..Self::new(self.mirror, self.offset, self.bytes) }
     }
 
     /// The part of the file that it is about.
@@ -96,12 +103,12 @@ impl Planner {
         }
         self.suspect_owners();
         for (id, seam) in &mut self.seams {
-            let start = 0..seam.bytes.len() as u64;
+            let start = seam.skipped..seam.skipped.saturating_add(seam.bytes.len() as u64);
             // One question at a time: the answers bear the same name.
             let ready = seam.start == Comparison::Wanted && seam.part != Comparison::Asked;
             if ready && self.done.contains(&start) {
                 seam.start = Comparison::Asked;
-                self.directives.push_back(Directive::Compare(*id, 0, seam.bytes.clone()));
+                self.directives.push_back(Directive::Compare(*id, seam.skipped, seam.bytes.clone()));
             }
         }
         self.hear_votes();
@@ -120,6 +127,7 @@ impl Planner {
             });
             let bytes = seam.bytes.slice(from..to);
             let piece = Seam {
+                skipped: seam.skipped.saturating_add(from as u64),
                 part: Comparison::Asked,
                 start: seam.start,
                 owner,
@@ -196,7 +204,7 @@ impl Planner {
                 // It cannot be told whose bytes differ: others are to take their place, and to be compared.
                 self.fetch_again(&range);
                 if let Some(seam) = self.seams.remove(&id) {
-                    self.add_seam(Seam::new(seam.mirror, seam.offset, seam.bytes));
+                    self.add_seam(seam.renewed());
                 }
             }
         }
@@ -238,7 +246,7 @@ impl Planner {
         for id in stale {
             if let Some(seam) = self.seams.remove(&id) {
                 // Under a new name: an answer for the old one may be under way.
-                self.add_seam(Seam::new(seam.mirror, seam.offset, seam.bytes));
+                self.add_seam(seam.renewed());
             }
         }
     }

@@ -31,8 +31,11 @@ impl Planner {
     pub(super) fn go_on(&mut self, id: SessionId, until: Until) {
         let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else { return };
         let restarts = self.mirrors.get(mirror).is_some_and(|mirror| mirror.restarts);
-        let missing = self.done.gaps(0..u64::MAX).iter().next().map_or(0, |gap| gap.start);
+        let gap = self.done.gaps(0..u64::MAX).iter().next().unwrap_or_default();
+        let missing = gap.start;
         if restarts && self.settings.representation == Type::Image {
+            // What an earlier run has of the rest is not to be written over before it is known to be old.
+            let until = if gap.end < until.end() { Until::Offset(gap.end) } else { until };
             self.retrieve(id, missing, until);
         } else if self.settings.in_order && missing > 0 {
             // What went out cannot be taken back.
@@ -80,7 +83,7 @@ impl Planner {
             .connections
             .iter()
             .filter_map(|(id, connection)| {
-                let segment = connection.segment.as_ref().filter(|segment| segment.until == Until::Eof)?;
+                let segment = connection.segment.as_ref().filter(|segment| segment.vote.is_none())?;
                 self.may_go_on(connection).then_some((*id, segment.at, connection.stage))
             })
             .collect();
@@ -105,12 +108,13 @@ impl Planner {
     }
 
     pub(super) fn set_end(&mut self, id: SessionId, until: Until) {
-        if let Some(segment) =
-            self.connections.get_mut(&id).and_then(|connection| connection.segment.as_mut())
-        {
-            segment.until = until;
-            self.directives.push_back(Directive::Shrink(id, segment.request, until));
-        }
+        let Some(segment) = self.connections.get_mut(&id).and_then(|connection| connection.segment.as_mut())
+        else {
+            return;
+        };
+        let (request, before) = (segment.request, std::mem::replace(&mut segment.until, until));
+        self.about_to_write(before.end()..until.end());
+        self.directives.push_back(Directive::Shrink(id, request, until));
     }
 
     pub(super) fn retrieve(&mut self, id: SessionId, offset: u64, until: Until) {
@@ -120,6 +124,7 @@ impl Planner {
         let request = connection.next_request();
         connection.segment = Some(Segment::new(request, offset, until, self.now));
         (connection.asked, connection.rest_until) = (Some(self.now), None);
+        self.about_to_write(offset..until.end());
         let part = Retrieve { path, offset, until };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
     }

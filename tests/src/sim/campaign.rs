@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::oracle::Verdict;
+use super::outage::Outage;
 use super::record::Record;
 use super::watch::{Course, download};
 use super::world::World;
@@ -59,7 +60,8 @@ pub struct Tally {
 impl Tally {
     /// Counts a run.
     pub fn add(&mut self, run: &Run) {
-        for fault in run.world.faults() {
+        let of_runs = run.world.outages.iter().flat_map(Outage::faults);
+        for fault in run.world.faults().into_iter().chain(of_runs.collect::<BTreeSet<_>>()) {
             let (on, fired) = self.faults.entry(fault).or_default();
             *on += 1;
             *fired += u64::from(run.course.fired.contains(&fault));

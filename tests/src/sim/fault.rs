@@ -16,6 +16,8 @@ pub enum Nature {
     Lying,
     /// The mirror has another file, or says that it has.
     Other,
+    /// It befalls no mirror but the run: what was fetched is there for the next one.
+    Outage,
 }
 
 macro_rules! faults {
@@ -32,7 +34,7 @@ macro_rules! faults {
 
             /// What it does to a mirror's worth.
             pub const fn nature(self) -> Nature {
-                use Nature::{Fatal, Harmless, Lying, Other, Passing};
+                use Nature::{Fatal, Harmless, Lying, Other, Outage, Passing};
                 match self {
                     $(Self::$name => $nature,)*
                 }
@@ -160,6 +162,18 @@ faults! {
     SlowSessions: Harmless,
     /// Sessions without a transfer are ended after a while.
     IdleTimeout: Harmless,
+    /// The run is stopped by a signal.
+    Stopped: Outage,
+    /// The run is killed.
+    Killed: Outage,
+    /// The power fails: of what was not put on disk yet, some is lost.
+    PowerCut: Outage,
+    /// The next run has another number of connections.
+    OtherConnections: Outage,
+    /// The next run is told of other mirrors, or of the same in another order.
+    OtherMirrors: Outage,
+    /// The file is another one when the next run begins.
+    ChangedBetween: Outage,
 }
 
 impl fmt::Display for Fault {

@@ -5,20 +5,25 @@
 
 mod campaign;
 mod client;
+mod disk;
 mod fault;
 mod oracle;
+mod outage;
 mod pipes;
 mod random;
 mod record;
 mod server;
+mod stage;
 mod staging;
 mod transport;
 mod watch;
 mod world;
 
 pub use campaign::{Run, Tally, run_seed, run_seeds};
+pub use disk::{Disk, Keeper};
 pub use fault::{Fault, Nature};
 pub use oracle::Verdict;
+pub use outage::{Ending, Outage};
 pub use pipes::{Pipes, Replies, WINDOW};
 pub use random::Random;
 pub use record::Record;
@@ -27,11 +32,11 @@ pub use transport::{Path, SimTransport};
 pub use watch::Course;
 pub use world::{Mirror, SEARCHING, Trouble, World};
 
-use ftp_proto::{Arg, Config, Instant, Report, SessionId, Sink, Type};
-use pftp::drive::{Input, Surroundings, drive};
+use ftp_proto::{Arg, Config, Instant, Sink, Type};
+use pftp::drive::drive;
 use pftp::exit::Failure;
-use pftp::plan::{Before, MirrorId, Planner, Settings, Source};
-use std::collections::VecDeque;
+use pftp::plan::{Before, Planner, Settings, Source};
+use stage::Stage;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -108,49 +113,31 @@ pub struct Outcome {
 
 /// Runs a download to its end. The servers' names are their addresses, separated by commas.
 pub fn run(settings: Settings, transport: &mut SimTransport) -> Outcome {
-    let parse = |address: &str| address.parse().expect("simulated servers are named by address");
-    let addresses =
-        settings.sources.iter().map(|source| source.server.split(',').map(parse).collect()).collect();
-    let sink = transport.sink();
-    let mut stage = Stage { addresses, sink, inputs: VecDeque::new(), warnings: Vec::new() };
+    let mut stage = Stage::new(addresses(&settings), transport.sink());
     let mut planner = Planner::new(settings, Instant::ZERO);
     let result = drive(&mut planner, transport, &mut stage);
     Outcome { result, warnings: stage.warnings }
 }
 
-struct Stage {
-    addresses: Vec<Vec<SocketAddr>>,
-    sink: Arc<MemorySink>,
-    inputs: VecDeque<Input>,
-    warnings: Vec<String>,
+/// The same with a journal: goes on with what the keeper's disk has, and says what the run has left; `None` if it was not
+/// ended from outside.
+pub fn run_with_journal(
+    mut settings: Settings,
+    transport: &mut SimTransport,
+    keeper: Keeper,
+) -> (Outcome, Option<Disk>) {
+    let sink = transport.sink();
+    let Ok(()) = sink.write_at(0, keeper.disk().bytes());
+    settings.before = keeper.disk().before();
+    let mut stage = Stage::new(addresses(&settings), Arc::clone(&sink));
+    stage.keeper = Some(keeper);
+    let mut planner = Planner::new(settings, Instant::ZERO);
+    let result = drive(&mut planner, transport, &mut stage);
+    let ended = stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&planner, &sink));
+    (Outcome { result, warnings: stage.warnings }, ended)
 }
 
-impl Surroundings<Infallible> for Stage {
-    fn resolve(&mut self, id: MirrorId) {
-        let found = self.addresses.get(id.0).cloned().unwrap_or_default();
-        self.inputs.push_back(Input::Resolved(id, Ok(found)));
-    }
-
-    fn input(&mut self) -> Option<Input> {
-        self.inputs.pop_front()
-    }
-
-    fn opened(&mut self, _id: SessionId, _thread: usize) {}
-
-    fn report(&mut self, _report: &Report<Infallible>) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
-    }
-
-    fn warn(&mut self, message: &str) {
-        self.warnings.push(message.to_owned());
-    }
-
-    /// An input that is there is to be taken at once.
-    fn progress(&mut self, _planner: &Planner, now: Instant) -> Option<Instant> {
-        (!self.inputs.is_empty()).then_some(now)
-    }
+fn addresses(settings: &Settings) -> Vec<Vec<SocketAddr>> {
+    let parse = |address: &str| address.parse().expect("simulated servers are named by address");
+    settings.sources.iter().map(|source| source.server.split(',').map(parse).collect()).collect()
 }

@@ -35,6 +35,8 @@ pub enum Verdict {
 pub(super) struct Oracle<'w> {
     world: &'w World,
     pub(super) contents: Vec<Arc<[u8]>>,
+    /// The mirrors of earlier runs, with the versions that they had.
+    earlier: Vec<Mirror>,
 }
 
 /// What a mirror tells of its file, where it does.
@@ -42,7 +44,12 @@ type Claim = (Option<u64>, Option<String>);
 
 impl<'w> Oracle<'w> {
     pub(super) fn new(world: &'w World) -> Self {
-        Self { world, contents: contents(world) }
+        Self { world, contents: contents(world), earlier: Vec::new() }
+    }
+
+    /// The same, where these were mirrors of earlier runs.
+    pub(super) fn after(world: &'w World, earlier: &[Mirror]) -> Self {
+        Self { earlier: earlier.to_vec(), ..Self::new(world) }
     }
 
     /// The places of the mirrors that may deliver something.
@@ -174,17 +181,31 @@ impl<'w> Oracle<'w> {
 
     /// Whether files differ in places that do not meet.
     fn mixtures_go_unseen(&self) -> bool {
-        let have = |fault| self.candidates().filter(|at| self.world.mirrors[*at].has(fault)).count();
-        have(Fault::OtherPlaces) > 0 || have(Fault::OtherRegion) > 1
+        let now = self.candidates().map(|at| &self.world.mirrors[at]);
+        let mirrors: Vec<&Mirror> = now.chain(&self.earlier).collect();
+        let of = |fault| mirrors.iter().filter(move |mirror| mirror.has(fault)).map(|mirror| mirror.version);
+        of(Fault::OtherPlaces).next().is_some() || of(Fault::OtherRegion).collect::<BTreeSet<_>>().len() > 1
+    }
+
+    /// Whether the bytes are those of a mirror of an earlier run, and the files differ in places that need not meet anything.
+    fn is_of_earlier_run(&self, bytes: &[u8]) -> bool {
+        let in_places = |mirror: &Mirror| mirror.has_any(&[Fault::OtherRegion, Fault::OtherPlaces]);
+        let now = self.candidates().any(|at| in_places(&self.world.mirrors[at]));
+        let of_it = |mirror: &Mirror| &*self.contents[mirror.version] == bytes;
+        self.earlier.iter().any(|mirror| of_it(mirror) && (now || in_places(mirror)))
     }
 
     /// A file that is none of the versions. Where a mirror's file differs in places that do not meet, parts of
     /// it may have come from there with nothing to show for it.
     fn judge_mixture(&self, bytes: &[u8]) -> Result<Verdict, String> {
+        if self.is_of_earlier_run(bytes) {
+            return Ok(Verdict::Undecidable);
+        }
         if !self.mixtures_go_unseen() {
             return Err(self.describe(bytes));
         }
         let versions = self.candidates().map(|at| self.world.mirrors[at].version);
+        let versions = versions.chain(self.earlier.iter().map(|mirror| mirror.version));
         let versions: BTreeSet<usize> =
             versions.filter(|version| self.contents[*version].len() == bytes.len()).collect();
         let known = |(at, byte): (usize, &u8)| {

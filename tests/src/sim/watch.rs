@@ -1,17 +1,18 @@
 //! A download in a world, watched at every step.
 
-use super::fault::Fault;
+use super::fault::{Fault, Nature};
 use super::oracle::{Oracle, Verdict};
+use super::stage::Stage;
 use super::staging::{NAME, Staging};
-use super::world::World;
-use super::{MemorySink, Record, SimTransport, settings};
+use super::world::{Mirror, World};
+use super::{Disk, Keeper, MemorySink, Random, Record, SimTransport, settings};
 use crate::model::File;
-use ftp_proto::{Event, Instant, Report, SessionId};
+use ftp_proto::{Event, Instant, Report, SessionId, Sink};
 use pftp::drive::{Input, Surroundings, drive};
-use pftp::exit::{Failure, Kind};
+use pftp::exit::Failure;
 use pftp::plan::{MirrorId, Planner, RangeSet, Settings};
 use pftp::verify::Found;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -33,46 +34,137 @@ pub struct Course {
     pub took: Duration,
 }
 
-/// Downloads in a world. What happens goes to `record`, too.
+/// Downloads in a world: in one run, and where the world has outages, in several, too. What happens goes to `record`.
 pub(super) fn download(world: &World, record: &Arc<Mutex<Record>>) -> Course {
-    let sink = Arc::new(MemorySink::default());
-    let mut transport = SimTransport::new(Arc::clone(&sink));
-    transport.set_record(Arc::clone(record));
-    let staging = Staging::new(world, &mut transport);
-    let oracle = Oracle::new(world);
-    let mut planner = Planner::new(settings_of(world, &staging), Instant::ZERO);
-    let mut watch = Watch::new(world, &oracle, &staging, &sink, record);
-    let result = drive(&mut planner, &mut transport, &mut watch);
-    let took = watch.last_seen;
-    watch.lock().add(format_args!("{took:?}: {result:?}"));
-    let (stopped, searched, found) = (watch.stopped, watch.searched, watch.found);
-    let mut problems = std::mem::take(&mut watch.problems);
-    let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
-    problems.append(&mut watch.lock().violations);
-    if !watch.open.is_empty() {
-        problems.push(format!("sessions that never ended: {:?}", watch.open));
-    }
-    let mut verdict = None;
-    if !stopped {
-        let judged = match &result {
-            Ok(size) => judge_size(&sink, *size).and_then(|bytes| oracle.judge_file(&bytes, &heard, &last)),
-            Err(failure) => oracle.judge_failure(failure),
-        };
-        match judged {
-            Ok(good) => verdict = Some(good),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    let fired = staging.fired(world, &transport);
-    problems.extend(judge_servers(world, &staging, &transport, took));
-    if result.is_ok() && world.searching != searched {
-        problems.push("it has ended before the search for a checksum".to_owned());
-    }
+    let run = Attempt { world, oracle: Oracle::new(world), keeper: None, may_start_over: false };
+    let (mut course, _) = run.watched(record);
     let usual = world.faults().is_empty() && world.min_segment >= USUAL_SEGMENT;
-    if usual && took > oracle.time_without_faults() {
-        problems.push(format!("took {took:?} and not {:?} at most", oracle.time_without_faults()));
+    let most = Oracle::new(world).time_without_faults();
+    if usual && course.took > most {
+        course.problems.push(format!("took {:?} and not {most:?} at most", course.took));
     }
-    Course { verdict, problems, fired, found, took }
+    if course.problems.is_empty() {
+        in_several_runs(world, record, &mut course);
+    }
+    course
+}
+
+/// The same again, with outages.
+fn in_several_runs(world: &World, record: &Arc<Mutex<Record>>, course: &mut Course) {
+    let (mut all, mut seen, mut disk) = (world.clone(), world.clone(), Disk::default());
+    let mut earlier: Vec<Mirror> = Vec::new();
+    let may_start_over =
+        !world.faults().is_empty() || world.outages.iter().any(|outage| outage.change.is_some());
+    for (number, outage) in world.outages.iter().enumerate() {
+        let end = Some((Instant(outage.after), outage.ending));
+        let keeper = Keeper::new(disk, end, Random::new(world.seed + number as u64));
+        let oracle = Oracle::after(&seen, &earlier);
+        let run = Attempt { world: &seen, oracle, keeper: Some(keeper), may_start_over };
+        let (now, left) = run.watched(record);
+        let (took, ended) = (now.took, now.verdict.is_none());
+        course.problems.extend(now.problems.into_iter().map(|problem| format!("run {number}: {problem}")));
+        let Some(left) = left.filter(|_| course.problems.is_empty() && ended) else { return };
+        course.fired.extend(outage.faults());
+        if let Some(problem) = judge_journal(world, &left) {
+            return course.problems.push(format!("run {number}: {problem}"));
+        }
+        earlier.extend(seen.mirrors.clone());
+        all = all.later(took, outage);
+        // A file that was replaced is another version now.
+        if outage.change.is_some() {
+            let old = all.versions.len() - 1;
+            for mirror in earlier.iter_mut().filter(|mirror| mirror.version == 0) {
+                mirror.version = old;
+            }
+        }
+        (seen, disk) = (all.seen_after(outage), left);
+    }
+    if world.outages.is_empty() {
+        return;
+    }
+    let keeper = Keeper::new(disk, None, Random::new(world.seed));
+    let oracle = Oracle::after(&seen, &earlier);
+    let run = Attempt { world: &seen, oracle, keeper: Some(keeper), may_start_over };
+    let (last, _) = run.watched(record);
+    course.problems.extend(last.problems.into_iter().map(|problem| format!("the last run: {problem}")));
+}
+
+/// What is wrong with a journal where all that could come was right.
+fn judge_journal(world: &World, left: &Disk) -> Option<String> {
+    let doubtful = |mirror: &Mirror| {
+        let lies = |fault: Fault| matches!(fault.nature(), Nature::Lying | Nature::Other);
+        mirror.version != 0 || mirror.troubles.iter().any(|trouble| lies(trouble.fault))
+    };
+    if world.mirrors.iter().any(doubtful) || world.outages.iter().any(|outage| outage.change.is_some()) {
+        return None;
+    }
+    let right = |range: &Range<u64>| {
+        let there = left.bytes().get(range.start as usize..range.end as usize);
+        there.is_some_and(|there| there == world.versions[0].read(range.clone()))
+    };
+    let wrong = left.noted().iter().find(|range| !right(range))?;
+    Some(format!("the journal names {wrong:?}, which is not on disk"))
+}
+
+/// One run of a download.
+struct Attempt<'w> {
+    world: &'w World,
+    oracle: Oracle<'w>,
+    /// Who keeps its journal, if it has one.
+    keeper: Option<Keeper>,
+    /// Whether what an earlier run has left may be of no use.
+    may_start_over: bool,
+}
+
+impl Attempt<'_> {
+    /// Goes on until it is over. What it has left, if it was ended from outside: then there is no verdict.
+    fn watched(mut self, record: &Arc<Mutex<Record>>) -> (Course, Option<Disk>) {
+        let (world, oracle) = (self.world, &self.oracle);
+        let sink = Arc::new(MemorySink::default());
+        let mut transport = SimTransport::new(Arc::clone(&sink));
+        transport.set_record(Arc::clone(record));
+        let staging = Staging::new(world, &mut transport);
+        let mut settings = settings_of(world, &staging);
+        let mut watch = Watch::new(world, oracle, &staging, &sink, record);
+        if let Some(keeper) = self.keeper.take() {
+            let Ok(()) = sink.write_at(0, keeper.disk().bytes());
+            settings.before = keeper.disk().before();
+            watch.written = keeper.disk().noted();
+            watch.stage.keeper = Some(keeper);
+        }
+        let mut planner = Planner::new(settings, Instant::ZERO);
+        let result = drive(&mut planner, &mut transport, &mut watch);
+        let took = watch.last_seen;
+        watch.lock().add(format_args!("{took:?}: {result:?}"));
+        let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
+        let left = keeper.map(|keeper| keeper.left(&planner, &sink));
+        let (searched, found) = (watch.searched, watch.found);
+        let mut problems = std::mem::take(&mut watch.problems);
+        let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
+        problems.append(&mut watch.lock().violations);
+        if !watch.open.is_empty() {
+            problems.push(format!("sessions that never ended: {:?}", watch.open));
+        }
+        let mut verdict = None;
+        if !watch.stopped && left.is_none() {
+            let judged = match &result {
+                Ok(size) => {
+                    judge_size(&sink, *size).and_then(|bytes| oracle.judge_file(&bytes, &heard, &last))
+                }
+                Err(failure) => oracle.judge_failure(failure),
+            };
+            match judged {
+                Ok(good) => verdict = Some(good),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let fired = staging.fired(world, &transport);
+        problems.extend(judge_servers(&self, &staging, &transport, took));
+        if result.is_ok() && world.searching != searched {
+            problems.push("it has ended before the search for a checksum".to_owned());
+        }
+        (Course { verdict, problems, fired, found, took }, left)
+    }
 }
 
 fn judge_size(sink: &MemorySink, size: u64) -> Result<Vec<u8>, String> {
@@ -85,10 +177,17 @@ fn judge_size(sink: &MemorySink, size: u64) -> Result<Vec<u8>, String> {
 }
 
 /// What the servers have seen that they should not.
-fn judge_servers(world: &World, staging: &Staging, transport: &SimTransport, took: Duration) -> Vec<String> {
+fn judge_servers(
+    run: &Attempt<'_>,
+    staging: &Staging,
+    transport: &SimTransport,
+    took: Duration,
+) -> Vec<String> {
+    let world = run.world;
     let mut problems = Vec::new();
     let stats = || staging.addresses.iter().filter_map(|all| Some(transport.stats(*all.last()?)));
-    if world.faults().is_empty() {
+    // Whoever starts over closes all sessions, and trusts nothing that is still under way.
+    if world.faults().is_empty() && !run.may_start_over {
         let logins: u32 = stats().map(|stats| stats.logins()).sum();
         if logins > world.connections as u32 {
             problems.push(format!("{logins} logins for {} connections", world.connections));
@@ -139,7 +238,7 @@ struct Watch<'w> {
     staging: &'w Staging,
     sink: Arc<MemorySink>,
     record: &'w Arc<Mutex<Record>>,
-    inputs: VecDeque<Input>,
+    stage: Stage,
     open: BTreeSet<SessionId>,
     ended: BTreeSet<SessionId>,
     written: RangeSet,
@@ -170,7 +269,7 @@ impl<'w> Watch<'w> {
             staging,
             sink: Arc::clone(sink),
             record,
-            inputs: VecDeque::new(),
+            stage: Stage::new(staging.addresses.clone(), Arc::clone(sink)),
             open: BTreeSet::new(),
             ended: BTreeSet::new(),
             written: RangeSet::new(),
@@ -194,7 +293,7 @@ impl<'w> Watch<'w> {
         self.lock().add(format_args!("PROBLEM: {problem}"));
         self.problems.push(problem);
         if !std::mem::replace(&mut self.stopped, true) {
-            self.inputs.push_back(Input::Stop(Failure::new(Kind::Other, "the simulation has seen enough")));
+            self.stage.stop("the simulation has seen enough");
         }
     }
 
@@ -224,12 +323,11 @@ impl<'w> Watch<'w> {
 
 impl Surroundings<Infallible> for Watch<'_> {
     fn resolve(&mut self, id: MirrorId) {
-        let found = self.staging.addresses.get(id.0).cloned().unwrap_or_default();
-        self.inputs.push_back(Input::Resolved(id, Ok(found)));
+        self.stage.resolve(id);
     }
 
     fn input(&mut self) -> Option<Input> {
-        self.inputs.pop_front()
+        self.stage.input()
     }
 
     fn opened(&mut self, id: SessionId, _thread: usize) {
@@ -286,6 +384,11 @@ impl Surroundings<Infallible> for Watch<'_> {
         true
     }
 
+    fn retract(&mut self, planner: &Planner) {
+        self.lock().add(format_args!("retracted; settled: {:?}", planner.settled()));
+        self.stage.retract(planner);
+    }
+
     fn warn(&mut self, message: &str) {
         self.lock().add(format_args!("warning: {message}"));
     }
@@ -300,6 +403,6 @@ impl Surroundings<Infallible> for Watch<'_> {
         if now.0 > self.limit && !self.stopped {
             self.problem(format!("it takes longer than {:?}", self.limit));
         }
-        (!self.inputs.is_empty()).then_some(now)
+        self.stage.progress(planner, now)
     }
 }

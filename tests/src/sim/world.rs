@@ -1,6 +1,7 @@
 //! Worlds: mirrors, the paths to them, the file, and what goes wrong; all from one number.
 
 use super::fault::{Fault, Nature};
+use super::outage::Outage;
 use super::random::Random;
 use crate::model::File;
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ pub struct World {
     pub retries: u32,
     /// Whether servers are asked for a checksum of the file.
     pub searching: bool,
+    /// What ends the runs of a download that does not come to its end in one.
+    pub outages: Vec<Outage>,
 }
 
 /// A server and the path to it.
@@ -102,11 +105,13 @@ impl World {
             min_segment,
             retries: random.within(2, 6) as u32,
             searching,
+            outages: Vec::new(),
         };
         let kinds = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4]);
         for _ in 0..kinds {
             world.trouble(&mut random, wanted);
         }
+        world.outages = Outage::of_world(&world, wanted);
         world
     }
 
@@ -115,14 +120,16 @@ impl World {
         self.versions[0].size()
     }
 
-    /// The kinds of faults that are on.
+    /// The kinds of faults that are on at mirrors.
     pub fn faults(&self) -> BTreeSet<Fault> {
         self.mirrors.iter().flat_map(|mirror| &mirror.troubles).map(|trouble| trouble.fault).collect()
     }
 
     /// Puts one more fault on, at one mirror or several.
     fn trouble(&mut self, random: &mut Random, wanted: Duration) {
-        let fault = random.pick(Fault::ALL);
+        let outage = |fault: &&Fault| fault.nature() == Nature::Outage;
+        let at_mirrors: Vec<Fault> = Fault::ALL.iter().filter(|fault| !outage(fault)).copied().collect();
+        let fault = random.pick(&at_mirrors);
         let everywhere = random.percent(20);
         let chosen = random.within(0, self.mirrors.len() as u64 - 1) as usize;
         for at in 0..self.mirrors.len() {

@@ -2,6 +2,8 @@
 
 use std::fs::OpenOptions;
 
+use rustix::process::Signal;
+
 use crate::support::*;
 
 /// The option for this file.
@@ -48,6 +50,90 @@ fn a_file_that_has_another() {
     assert!(done.stderr.contains("did not have its checksum; starting over"), "{}", done.stderr);
     done.expect_file(NAME, &good);
     assert!(server.stop().payload() >= before + good.size());
+}
+
+/// One of the mirrors has a wrong byte where nothing meets: each is asked alone, until the file has its checksum.
+fn one_mirror_has_a_wrong_byte(transport: &str) {
+    let good = file(4 * MIB);
+    // In the half that the bad one brings, or in both.
+    let bad = |bad_at: u64| good.clone().with_patch((1 + 2 * bad_at) * MIB + 7, "x");
+    for (bad_at, bad) in [(0, bad(0)), (1, bad(1)), (0, bad(0).with_patch(3 * MIB + 7, "x"))] {
+        let options = format!("-c 2 --min-segment 64K {}", of(&good));
+        let servers = [0, 1].map(|at| serve(if at == bad_at { &bad } else { &good }, throttled(2_000_000)));
+        let all = [&servers[0], &servers[1]];
+        let log = format!("{options} -l the.log");
+        let done = over(transport, &log, &all).with_file(NAME, "older").run().expect_code(0);
+        let [why, who] = done.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{}", done.stderr) };
+        assert!(why.starts_with("pftp: warning: ") && why.contains(" has sha256="), "{why}");
+        let says = format!("the file of {} has the checksum", servers[1 - bad_at as usize].addr());
+        assert!(who.contains(&says), "{who}");
+        assert_eq!(done.files(), [NAME, "the.log"]);
+        let done = done.expect_content(NAME, &good);
+        let stats = servers.map(Server::stop);
+        let retrieved: usize = stats.iter().map(|stats| stats.count("RETR")).sum();
+        assert_eq!(String::from_utf8_lossy(&done.read("the.log")).matches("C->S: RETR ").count(), retrieved);
+        let sent: u64 = stats.iter().map(Stats::payload).sum();
+        // All of it, what the bad one had brought from the good one, and before that maybe the other way round.
+        assert!(sent < 3 * good.size(), "{sent}");
+    }
+}
+
+/// No mirror has the file.
+fn all_mirrors_have_a_wrong_byte(transport: &str) {
+    let good = file(2 * MIB);
+    let servers =
+        [5, 6, 7].map(|at| serve(&good.clone().with_patch(at * 100_000, "x"), throttled(2_000_000)));
+    let all: Vec<&Server> = servers.iter().collect();
+    let options = format!("-c 3 --min-segment 64K {}", of(&good));
+    let done = over(transport, &options, &all).with_file(NAME, "older").run().expect_code(8);
+    assert_eq!(
+        (done.files(), done.read(NAME)),
+        (vec![NAME.into(), JOURNAL.into(), PART.into()], b"older".to_vec())
+    );
+    let last = done.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains(" has sha256=") && last.contains(" and not sha256="), "{}", done.stderr);
+    // What is here is known to be wrong.
+    servers[1].set_tree(tree(&good));
+    let done = over(transport, &options, &all).in_dir(done.dir).run().expect_code(0);
+    assert!(done.stderr.contains("did not have its checksum; starting over"), "{}", done.stderr);
+    done.expect_file(NAME, &good);
+}
+
+/// All mirrors have the same file: not all of them are asked for all of it.
+fn the_checksum_is_wrong_and_the_mirrors_agree(transport: &str) {
+    let good = file(2 * MIB);
+    let servers = [(); 4].map(|()| serve(&good, throttled(1_000_000)));
+    let all: Vec<&Server> = servers.iter().collect();
+    let wrong = "-c 4 --min-segment 64K --checksum crc32=00000000";
+    let done = over(transport, wrong, &all).run().expect_code(8);
+    assert_eq!(done.files(), [JOURNAL, PART]);
+    let sent: u64 = servers.into_iter().map(|server| server.stop().payload()).sum();
+    assert!(sent < 3 * good.size(), "{sent}");
+}
+
+/// It is stopped while it asks one mirror alone, and goes on.
+fn stopped_while_one_mirror_is_asked(transport: &str) {
+    let good = file(4 * MIB);
+    let bad = good.clone().with_patch(MIB + 7, "x").with_patch(3 * MIB + 7, "x");
+    let servers = [&good, &bad].map(|file| serve(file, throttled(2_000_000)));
+    let options = format!("-c 2 --min-segment 64K {}", of(&good));
+    for signal in [Signal::KILL, Signal::TERM] {
+        let sent = || servers.iter().map(|server| server.with_stats(Stats::payload)).sum::<u64>();
+        let before = sent();
+        let running = over(transport, &options, &[&servers[0], &servers[1]]).start();
+        until("it fetches the file again", || sent() > before + good.size() + MIB / 2);
+        running.signal(signal);
+        let dir = running.wait().dir;
+        let done = over(transport, &options, &[&servers[0], &servers[1]]).in_dir(dir).run().expect_code(0);
+        done.expect_file(NAME, &good);
+    }
+}
+
+over_each_transport! {
+    one_mirror_has_a_wrong_byte
+    all_mirrors_have_a_wrong_byte
+    the_checksum_is_wrong_and_the_mirrors_agree
+    stopped_while_one_mirror_is_asked
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is wrong with files here: told in one line, with code 9, and before a server is called where that can be.
+//! What is wrong with files here: told in one line, with code 9, and before a server is called where that can be. The file
+//! that was there before stays as it is.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,13 +8,29 @@ use crate::support::*;
 
 const SIZE: u64 = 300_000;
 
+/// What the file has that was there before.
+const OLDER: &str = "an older file";
+
 /// The run ends with code 9, and one line on standard error that holds this.
 #[track_caller]
 fn fails(command: Pftp, says: &str) -> Done {
-    let done = command.run().expect_code(9);
+    told(command.run(), says)
+}
+
+#[track_caller]
+fn told(done: Done, says: &str) -> Done {
+    let done = done.expect_code(9);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
     assert!(done.stderr.starts_with("pftp: ") && done.stderr.contains(says), "{}", done.stderr);
-    assert!(!done.files().contains(&NAME.to_owned()), "{:?}", done.files());
+    assert!(!done.files().contains(&NAME.to_owned()) || done.read(NAME) == OLDER.as_bytes());
+    done
+}
+
+/// The same, and an older file stays.
+#[track_caller]
+fn fails_beside(command: Pftp, says: &str) -> Done {
+    let done = fails(command.with_file(NAME, OLDER), says);
+    assert_eq!(done.read(NAME), OLDER.as_bytes());
     done
 }
 
@@ -28,11 +45,13 @@ fn fails_early(args: &str, prepare: impl FnOnce(&Pftp), says: &str) -> Done {
     done
 }
 
-/// Runs what follows in a directory `small` of this many KiB, mounted with these options.
+/// Runs what follows in a directory `small` of this many KiB, mounted with these options. An older file is there, and if it
+/// does not stay as it is, the code is 99.
 fn in_small_directory(kibibytes: u32, options: &str) -> [String; 6] {
     let script = format!(
-        "mkdir small && mount -t tmpfs -o size={kibibytes}k none small && \
-         mount -o remount,{options} small && exec \"$@\""
+        "mkdir small && mount -t tmpfs -o size={kibibytes}k none small && printf '{OLDER}' >small/{NAME} && \
+         mount -o remount,{options} small || exit 98; \
+         \"$@\"; code=$?; test \"$(cat small/{NAME})\" = '{OLDER}' || exit 99; exit $code"
     );
     ["unshare", "-rm", "sh", "-c", &script, "sh"].map(str::to_owned)
 }
@@ -69,8 +88,11 @@ fn no_permission() {
     // In a name space of its own, root is nobody special.
     let command = pftp("-d closed", &[&server]).under(["unshare", "-U"]);
     fs::create_dir(command.path("closed")).expect("a directory");
+    let older = command.path("closed").join(NAME);
+    fs::write(&older, OLDER).expect("a file");
     fs::set_permissions(command.path("closed"), fs::Permissions::from_mode(0o500)).expect("permissions");
-    fails(command, "cannot create closed/file.bin.pftp-part: Permission denied");
+    let done = fails(command, "cannot create closed/file.bin.pftp-part: Permission denied");
+    assert_eq!(done.read("closed/file.bin"), OLDER.as_bytes());
     assert!(server.stop().sessions.is_empty());
 }
 
@@ -88,7 +110,7 @@ fn a_disk_too_small_for_the_size_that_was_told() {
     for transport in ["std", "mio"] {
         let server = serve(&file, throttled(100_000));
         let command = over(transport, "-d small -c 2", &[&server]).under(in_small_directory(1024, "rw"));
-        fails(command, "the file has 67108864 bytes, and there is room for 1048576; make room and run");
+        fails(command, "the file has 67108864 bytes, and there is room for 1044480; make room and run");
         assert!(server.stop().payload() < MIB, "it does not take a full disk to see that");
     }
 }
@@ -113,7 +135,7 @@ fn a_limit_on_the_size_of_files() {
         let command = over(transport, "-c 1", &[&server]).under(limited);
         let says =
             "cannot write ./file.bin.pftp-part: File too large (os error 27); the file system, or ulimit -f,";
-        fails(command, says);
+        fails_beside(command, says);
     }
 }
 
@@ -133,6 +155,41 @@ fn what_stands_at_the_temporary_name_is_not_followed() {
         drop(std::os::unix::net::UnixListener::bind(command.path(PART)).expect("a socket"));
     };
     fails_early("", socket, PART);
+    let beside = |command: &Pftp| {
+        fs::write(command.path(NAME), OLDER).expect("a file");
+        fs::create_dir(command.path(PART)).expect("a directory");
+    };
+    assert_eq!(fails_early("", beside, PART).read(NAME), OLDER.as_bytes());
+}
+
+#[test]
+fn another_run_that_holds_the_lock() {
+    let server = serve(&file(SIZE), Behaviour::default());
+    let command = pftp("", &[&server]);
+    let part = fs::File::create(command.path(PART)).expect("a file");
+    rustix::fs::flock(&part, rustix::fs::FlockOperation::LockExclusive).expect("a lock");
+    fails_beside(command, "file.bin.pftp-part: in use by another pftp");
+    assert!(server.stop().sessions.is_empty());
+}
+
+/// While the download runs, somebody puts something else in the place of the target.
+#[test]
+fn a_name_that_is_taken_meanwhile() {
+    for transport in ["std", "mio"] {
+        let server = serve(&file(SIZE), throttled(200_000));
+        let running = over(transport, "-c 1", &[&server]).start();
+        let (target, part) = (running.path(NAME), running.path(PART));
+        until("it has begun", || fs::metadata(&part).is_ok_and(|part| part.len() > 0));
+        fs::create_dir(&target).expect("a directory");
+        let done = running.wait().expect_code(9);
+        assert!(done.stderr.contains("file.bin: is a directory"), "{}", done.stderr);
+        // All of it is kept, and the next run has next to nothing to fetch.
+        fs::remove_dir(&target).expect("a directory");
+        let before = server.with_stats(Stats::payload);
+        let done = over(transport, "-c 1", &[&server]).in_dir(done.dir).run().expect_code(0).expect_silence();
+        done.expect_file(NAME, &file(SIZE));
+        assert!(server.stop().payload() < before + SIZE / 2, "{transport}");
+    }
 }
 
 #[test]
@@ -147,6 +204,8 @@ fn a_name_that_is_no_regular_file_is_not_replaced() {
 fn a_log_that_cannot_be() {
     fails_early("-l missing/log", |_| (), "cannot create missing/log: No such file or directory");
     fails_early("-l .", |_| (), "cannot create .: Is a directory");
+    let beside = |command: &Pftp| fs::write(command.path(NAME), OLDER).expect("a file");
+    assert_eq!(fails_early("-l .", beside, "cannot create .").read(NAME), OLDER.as_bytes());
 }
 
 #[test]

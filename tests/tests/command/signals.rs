@@ -80,3 +80,32 @@ fn sessions_are_ended_in_order() {
     until("the server has seen their ends", || server.with_stats(|stats| stats.open_sessions() == 0));
     assert_eq!(server.stop().count("QUIT"), 3);
 }
+
+/// The last word of a run that ends in order, or a second after its signal at the latest.
+const LAST_WORD: &str = "pftp: stopped";
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let at_once = |(signal, code)| {
+        let server = serve(&file(64 * MIB), Behaviour::default());
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let running = pftp("-o -", &[&server]).with_stdout(writer).start();
+        // As nobody takes what it writes, it cannot end in order.
+        until("the pipe is full", || server.with_stats(|stats| stats.payload() > MIB));
+        // Until it has ended: two signals that come too close together are one.
+        until("it has ended", || {
+            running.signal(signal);
+            running.has_ended()
+        });
+        let done = running.wait().expect_code(code);
+        drop(reader);
+        !done.stderr.contains(LAST_WORD)
+    };
+    for both in BOTH {
+        // On a machine that is busy with other things the second signal may come late, and nothing is left to be ended.
+        assert!(
+            (0..10).any(|_| at_once(both)),
+            "{both:?}: each time it took the time that the first one gives"
+        );
+    }
+}

@@ -1,5 +1,9 @@
 //! What the modules of these tests share.
 
+use std::fs;
+
+use rustix::process::Signal;
+
 pub(crate) use pftp_tests::command::{Done, Pftp, until};
 pub(crate) use pftp_tests::loopback::Server;
 pub(crate) use pftp_tests::model::{
@@ -88,4 +92,24 @@ pub(crate) fn one_login_each(stats: &Stats, connections: usize) {
 /// A behaviour that sends no faster than this, in each session.
 pub(crate) fn throttled(bytes_per_second: u64) -> Behaviour {
     Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
+}
+
+/// Runs until the journal says that so many bytes are there, and is then stopped.
+#[track_caller]
+pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done {
+    let running = pftp(args, servers).start();
+    let journal = running.path(JOURNAL);
+    until("so much is noted", || noted(&fs::read(&journal).unwrap_or_default()) >= bytes);
+    running.signal(Signal::TERM);
+    let done = running.wait().expect_code(143);
+    assert_eq!(done.files(), [JOURNAL, PART]);
+    done
+}
+
+/// How many bytes a journal names.
+pub(crate) fn noted(journal: &[u8]) -> u64 {
+    let json = journal.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(json) else { return 0 };
+    let ranges = json["done"].as_array().expect("ranges");
+    ranges.iter().map(|range| range[1].as_u64().expect("an end") - range[0].as_u64().expect("a start")).sum()
 }

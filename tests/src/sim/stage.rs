@@ -1,0 +1,75 @@
+//! The surroundings of a simulated download.
+
+use super::{Keeper, MemorySink};
+use ftp_proto::{Instant, Report, SessionId};
+use pftp::drive::{Input, Surroundings};
+use pftp::exit::{Failure, Kind};
+use pftp::plan::{MirrorId, Planner};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a simulated download needs beside its sessions.
+#[derive(Debug)]
+pub(super) struct Stage {
+    addresses: Vec<Vec<SocketAddr>>,
+    sink: Arc<MemorySink>,
+    inputs: VecDeque<Input>,
+    pub(super) warnings: Vec<String>,
+    /// Who keeps the journal, if there is one.
+    pub(super) keeper: Option<Keeper>,
+}
+
+impl Stage {
+    /// That of a download from mirrors at these addresses.
+    pub(super) fn new(addresses: Vec<Vec<SocketAddr>>, sink: Arc<MemorySink>) -> Self {
+        Self { addresses, sink, inputs: VecDeque::new(), warnings: Vec::new(), keeper: None }
+    }
+
+    /// Ends the download.
+    pub(super) fn stop(&mut self, why: &str) {
+        self.inputs.push_back(Input::Stop(Failure::new(Kind::Other, why)));
+    }
+}
+
+impl Surroundings<Infallible> for Stage {
+    fn resolve(&mut self, id: MirrorId) {
+        let found = self.addresses.get(id.0).cloned().unwrap_or_default();
+        self.inputs.push_back(Input::Resolved(id, Ok(found)));
+    }
+
+    fn input(&mut self) -> Option<Input> {
+        self.inputs.pop_front()
+    }
+
+    fn opened(&mut self, _id: SessionId, _thread: usize) {}
+
+    fn report(&mut self, _report: &Report<Infallible>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+        Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
+    }
+
+    fn retract(&mut self, planner: &Planner) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.retract(planner, &self.sink);
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.warnings.push(message.to_owned());
+    }
+
+    /// An input that is there is to be taken at once.
+    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+        if self.keeper.as_mut().is_some_and(|keeper| keeper.look(planner, &self.sink, now)) {
+            self.stop("ended from outside");
+        }
+        let soon = (!self.inputs.is_empty()).then_some(now);
+        let look = self.keeper.as_ref().and_then(Keeper::next_look);
+        [soon, look].into_iter().flatten().min()
+    }
+}
