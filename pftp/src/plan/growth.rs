@@ -1,10 +1,10 @@
 //! How many connections: as many as pay.
 //!
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
-//! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself:
-//! connections are added, more each time, while an addition raises what the mirror delivers; those that did not are
-//! withdrawn. On a full path nothing has to be tried: packets wait in its queue, so that the dialling of a further connection
-//! takes longer than it would, and it is given no work.
+//! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
+//! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
+//! given no work. If it does not, more follow, and the rest when the server has let these in. They stay if they raise what
+//! the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
@@ -35,7 +35,7 @@ struct Trial {
     slots: Vec<usize>,
     /// How many there were before.
     others: usize,
-    /// How many more are added when the first have been dialled.
+    /// How many more are added when the first have shown that they are let in.
     following: usize,
     /// Until when it has to be decided.
     until: Instant,
@@ -56,6 +56,9 @@ impl Default for Growth {
 
 /// How many connections are added first; after that as many as there are, and twice more.
 const FIRST_STEP: usize = 15;
+
+/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when these are let in.
+const FIRST_FOLLOWERS: usize = 6;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
@@ -217,7 +220,7 @@ impl Planner {
         let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
-        let full = trial.following > 0 && self.dialled_slowly(mirror) == Some(true);
+        let full = trial.slots.len() == 1 && self.dialled_slowly(mirror) == Some(true);
         let hopeless = refused || full;
         let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
         let paid = paid && !hopeless;
@@ -237,27 +240,44 @@ impl Planner {
             known.growth.in_vain = Some(now);
             // One that found the path full says nothing of how many would pay if it were not.
             known.growth.step = if full { known.growth.step } else { 1 };
-            // Where less comes than the path has shown to carry, they may not have paid, but do no harm.
-            if full || known.is_at_its_best(now) {
+            // Where less comes than the path has shown to carry, they may not have paid, but do no harm; and where the server
+            // has turned some away, those that it let in may.
+            if full || !refused && known.is_at_its_best(now) {
                 self.withdraw(mirror, &trial.slots);
             }
         }
     }
 
-    /// Adds those that were to wait for the dialling of the first.
+    /// Adds those that were to wait: some for the dialling of the first, which shows that the path is not full, the rest for
+    /// these to be let in, as not every server takes so many.
     fn follow_up(&mut self, mirror: usize, now: Instant) {
-        let trial = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref());
-        let following = trial.map_or(0, |trial| trial.following);
-        if following == 0 || self.dialled_slowly(mirror) != Some(false) {
+        let Some(trial) = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref()) else {
+            return;
+        };
+        let is_first = trial.slots.len() == 1;
+        let go =
+            if is_first { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
+        let count = if is_first { trial.following.min(FIRST_FOLLOWERS) } else { trial.following };
+        if count == 0 || !go {
             return;
         }
-        let more = self.add_slots(mirror, following);
+        let more = self.add_slots(mirror, count);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let until = known.trial_ends(now);
         if let Some(trial) = known.growth.trial.as_mut() {
+            trial.following = if more.is_empty() { 0 } else { trial.following.saturating_sub(count) };
             trial.slots.extend(more);
-            (trial.following, trial.until) = (0, until);
+            trial.until = until;
         }
+    }
+
+    /// Whether each of these connections has a session that is logged in.
+    fn are_let_in(&self, slots: &[usize]) -> bool {
+        let ready = |slot: &usize| {
+            let mut own = self.connections.values().filter(|connection| connection.slot == *slot);
+            own.any(|connection| connection.stage == Stage::Ready)
+        };
+        slots.iter().all(ready)
     }
 
     /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.

@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("One session unlike the others, 1 MiB/s each", one_of_many()),
         ("A throttle on each session, 500 Mbit/s, 20 ms", throttled()),
         ("A server full with 2 sessions, 1 MiB/s each, 40 ms", full()),
+        ("As many connections as pay", chosen()),
         ("A mirror that fails, beside one of 40 Mbit/s, 40 ms", failing()),
         ("Servers with ways of their own, 80 Mbit/s, 40 ms", dialects()),
         ("Small files, 100 Mbit/s, 100 ms", small()),
@@ -30,7 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
 }
 
 fn case(name: impl Into<String>, connections: usize, mirrors: impl Into<Vec<Mirror>>) -> Case {
-    Case { name: name.into(), connections, size: SIZE, mirrors: mirrors.into() }
+    Case { name: name.into(), connections, chosen: false, size: SIZE, mirrors: mirrors.into() }
 }
 
 fn of_size(size: u64, case: Case) -> Case {
@@ -137,6 +138,19 @@ fn full() -> Vec<Case> {
     let mirror = || Mirror::new(80, 40).throttled(MIB);
     FULL.iter().map(|(name, when_full)| case(*name, 8, [mirror().capped(2, *when_full)])).collect()
 }
+
+fn chosen() -> Vec<Case> {
+    let cases = [
+        case("a full path of 80 Mbit/s, 40 ms", 16, [Mirror::new(80, 40)]),
+        case("2 MiB/s each, 500 Mbit/s, 20 ms", 16, [Mirror::new(500, 20).throttled(2 * MIB)]),
+        case("2 MiB/s each, 500 Mbit/s, 20 ms", 4, [Mirror::new(500, 20).throttled(2 * MIB)]),
+        case(CHOSEN_FULL, 16, [Mirror::new(80, 40).throttled(MIB).capped(2, WhenFull::Password)]),
+    ];
+    cases.into_iter().map(|case| Case { chosen: true, ..of_size(64 * MIB, case) }).collect()
+}
+
+/// One of them: the server is full with two sessions.
+pub(crate) const CHOSEN_FULL: &str = "1 MiB/s each, 530 at the third PASS, 40 ms";
 
 fn failing() -> Vec<Case> {
     let good = || Mirror::new(40, 40);

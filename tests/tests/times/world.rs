@@ -5,6 +5,7 @@ use ftp_proto::{Cause, Channel, Error, Event, Transport};
 use pftp_tests::model::{Behaviour, Cap, Cut, File, Interruption, Model, Tree, WhenFull};
 use pftp_tests::sim::{MemorySink, Path, SimTransport, run, settings};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const NAME: &str = "pub/file";
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) connections: usize,
+    /// Whether that is what the planner may choose, and not what the user has asked for.
+    pub(crate) chosen: bool,
     pub(crate) size: u64,
     pub(crate) mirrors: Vec<Mirror>,
 }
@@ -171,7 +174,11 @@ pub(crate) fn measure(case: Case) -> Row {
     let file = File::generated(5, case.size);
     let servers: Vec<SocketAddr> =
         case.mirrors.iter().map(|mirror| mirror.add_to(&mut transport, &file)).collect();
-    let outcome = run(settings(&servers, NAME, case.connections), &mut transport);
+    let mut settings = settings(&servers, NAME, case.connections);
+    if case.chosen {
+        settings.begin_with = NonZeroUsize::new(servers.len()).expect("a mirror");
+    }
+    let outcome = run(settings, &mut transport);
     let name = &case.name;
     assert_eq!(outcome.result, Ok(case.size), "{name}: {:?}", outcome.warnings);
     assert!(sink.contents() == file.read(0..case.size), "{name}: the bytes are wrong");
