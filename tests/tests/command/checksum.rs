@@ -58,24 +58,34 @@ fn one_mirror_has_a_wrong_byte(transport: &str) {
     // In the half that the bad one brings, or in both.
     let bad = |bad_at: u64| good.clone().with_patch((1 + 2 * bad_at) * MIB + 7, "x");
     for (bad_at, bad) in [(0, bad(0)), (1, bad(1)), (0, bad(0).with_patch(3 * MIB + 7, "x"))] {
-        let options = format!("-c 2 --min-segment 64K {}", of(&good));
-        let servers = [0, 1].map(|at| serve(if at == bad_at { &bad } else { &good }, throttled(2_000_000)));
-        let all = [&servers[0], &servers[1]];
-        let log = format!("{options} -l the.log");
-        let done = over(transport, &log, &all).with_file(NAME, "older").run().expect_code(0);
-        let [why, who] = done.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{}", done.stderr) };
-        assert!(why.starts_with("pftp: warning: ") && why.contains(" has sha256="), "{why}");
-        let says = format!("the file of {} has the checksum", servers[1 - bad_at as usize].addr());
-        assert!(who.contains(&says), "{who}");
-        assert_eq!(done.files(), [NAME, "the.log"]);
-        let done = done.expect_content(NAME, &good);
-        let stats = servers.map(Server::stop);
-        let retrieved: usize = stats.iter().map(|stats| stats.count("RETR")).sum();
-        assert_eq!(String::from_utf8_lossy(&done.read("the.log")).matches("C->S: RETR ").count(), retrieved);
-        let sent: u64 = stats.iter().map(Stats::payload).sum();
-        // All of it, what the bad one had brought from the good one, and before that maybe the other way round.
-        assert!(sent < 3 * good.size(), "{sent}");
+        // On a busy machine the good one may bring that half, too.
+        let shown = (0..20).any(|_| one_alone_has_it(transport, &good, &bad, bad_at as usize));
+        assert!(shown, "the bad mirror never brought its wrong byte");
     }
+}
+
+/// Whether the wrong byte came at first.
+fn one_alone_has_it(transport: &str, good: &File, bad: &File, bad_at: usize) -> bool {
+    let options = format!("-c 2 --min-segment 64K {} -l the.log", of(good));
+    let servers = [0, 1].map(|at| serve(if at == bad_at { bad } else { good }, throttled(2_000_000)));
+    let all = [&servers[0], &servers[1]];
+    let done = over(transport, &options, &all).with_file(NAME, "older").run().expect_code(0);
+    assert_eq!(done.files(), [NAME, "the.log"]);
+    let done = done.expect_content(NAME, good);
+    if done.stderr.is_empty() {
+        return false;
+    }
+    let [why, who] = done.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{}", done.stderr) };
+    assert!(why.starts_with("pftp: warning: ") && why.contains(" has sha256="), "{why}");
+    let says = format!("the file of {} has the checksum", servers[1 - bad_at].addr());
+    assert!(who.contains(&says), "{who}");
+    let stats = servers.map(Server::stop);
+    let retrieved: usize = stats.iter().map(|stats| stats.count("RETR")).sum();
+    assert_eq!(String::from_utf8_lossy(&done.read("the.log")).matches("C->S: RETR ").count(), retrieved);
+    let sent: u64 = stats.iter().map(Stats::payload).sum();
+    // All of it, what the bad one had brought from the good one, and before that maybe the other way round.
+    assert!(sent < 3 * good.size(), "{sent}");
+    true
 }
 
 /// No mirror has the file.
