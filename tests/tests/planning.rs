@@ -182,6 +182,21 @@ fn a_mirror_that_is_to_decide_is_asked_again_after_its_session_was_lost() {
     assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
 }
 
+/// It would stand idle until that mirror may be dialled again, each time for longer.
+#[test]
+fn a_connection_lent_to_a_mirror_that_has_to_wait_fetches_from_another_meanwhile() {
+    let mut world = World::new();
+    let later = Tree::new().with(NAME, file().with_modified("20240301000000"));
+    let lost = || Behaviour::default().when(Trigger::nth("SIZE", 1), Reaction::Close);
+    let decides = model(throttled(1 << 20));
+    let decides = (0..6).fold(decides, |decides, session| decides.with_session(session, lost()));
+    let servers = [model(throttled(1 << 20)), Model::new(later), decides].map(|it| world.add(it));
+    let outcome = world.fetch(&servers, 2);
+    assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
+    // 8 MiB at 1 MiB/s, of which the second connection brings its part.
+    assert!(world.took() < Duration::from_secs(7), "{:?}", world.took());
+}
+
 #[test]
 fn the_failure_that_says_most_is_the_one_reported() {
     let mut world = World::new();
