@@ -163,6 +163,40 @@ fn a_majority_outvotes_one_mirror() {
     assert!(outcome.warnings[0].starts_with("192.0.2.2:21: its file differs"), "{outcome:?}");
 }
 
+/// The connection of a mirror that was lost before it said what it has went to the full one for good, which was dialled in
+/// vain from then on.
+#[test]
+fn a_mirror_that_is_to_decide_is_asked_again_after_its_session_was_lost() {
+    let mut world = World::new();
+    let later = Tree::new().with(NAME, file().with_modified("20240301000000"));
+    let full = throttled(1 << 20).with_cap(1, WhenFull::Refuse);
+    // Only when this ends the first session would a new one have had the dispute looked at again.
+    let full = Behaviour { idle_timeout: Some(Duration::from_secs(120)), ..full };
+    let lost = || Behaviour::default().when(Trigger::nth("SIZE", 1), Reaction::Close);
+    let decides = model(Behaviour::default()).with_session(0, lost()).with_session(1, lost());
+    let models = [Model::new(later).with_behaviour(full), model(Behaviour::default()), decides];
+    let servers = models.map(|it| world.add(it));
+    let outcome = world.fetch(&servers, 2);
+    let outvoted = "192.0.2.1:21: its file differs from that of the other mirrors";
+    assert!(outcome.warnings.iter().any(|warning| warning.starts_with(outvoted)), "{outcome:?}");
+    assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
+}
+
+/// It would stand idle until that mirror may be dialled again, each time for longer.
+#[test]
+fn a_connection_lent_to_a_mirror_that_has_to_wait_fetches_from_another_meanwhile() {
+    let mut world = World::new();
+    let later = Tree::new().with(NAME, file().with_modified("20240301000000"));
+    let lost = || Behaviour::default().when(Trigger::nth("SIZE", 1), Reaction::Close);
+    let decides = model(throttled(1 << 20));
+    let decides = (0..6).fold(decides, |decides, session| decides.with_session(session, lost()));
+    let servers = [model(throttled(1 << 20)), Model::new(later), decides].map(|it| world.add(it));
+    let outcome = world.fetch(&servers, 2);
+    assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
+    // 8 MiB at 1 MiB/s, of which the second connection brings its part.
+    assert!(world.took() < Duration::from_secs(7), "{:?}", world.took());
+}
+
 #[test]
 fn the_failure_that_says_most_is_the_one_reported() {
     let mut world = World::new();

@@ -287,6 +287,10 @@ impl Planner {
     }
 
     fn lend_slot(&mut self, mirror: usize) {
+        // One that may not be dialled yet has no use for a connection before that.
+        if self.mirrors.get(mirror).is_none_or(|known| known.suspended_until().is_some()) {
+            return;
+        }
         if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
             return;
         }

@@ -315,6 +315,7 @@ impl Planner {
         // A mirror that is found out leaves work and connections to others.
         self.compare_seams();
         self.compare_heads();
+        self.judge();
         self.hear_outgrown();
         self.forget_end_in_ascii();
         self.grow(now);
