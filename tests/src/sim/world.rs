@@ -288,6 +288,14 @@ fn excludes(mirror: &Mirror, fault: Fault) -> bool {
         &[Fault::NoSizeAtAll, Fault::DataClaimedWhole, Fault::EarlyCompletion],
     ];
     let fatal = |fault: Fault| matches!(fault.nature(), Nature::Fatal(_));
+    let among = |faults: &[Fault]| faults.contains(&fault) || mirror.has_any(faults);
+    // Without SIZE and without MLST nobody tells the size, either.
+    let unsized_lie = among(&[Fault::NoSize])
+        && among(&[Fault::Vsftpd])
+        && among(&[Fault::DataClaimedWhole, Fault::EarlyCompletion]);
+    if unsized_lie {
+        return true;
+    }
     mirror.troubles.iter().any(|trouble| {
         trouble.fault == fault
             || fatal(trouble.fault)
