@@ -9,7 +9,7 @@
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
 use super::{Planner, Slot};
-use ftp_proto::Instant;
+use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
 
 /// Whether more connections pay, as a mirror has shown it.
@@ -238,6 +238,8 @@ impl Planner {
             known.growth.not_before = now + known.growth.wait;
             known.growth.wait = known.growth.wait.saturating_mul(2);
             known.growth.in_vain = Some(now);
+            // What there is now is what the path may carry now.
+            known.growth.best = known.long_flow(now).unwrap_or(known.growth.best);
             // One that found the path full says nothing of how many would pay if it were not.
             known.growth.step = if full { known.growth.step } else { 1 };
             // Where less comes than the path has shown to carry, they may not have paid, but do no harm; and where the server
@@ -308,15 +310,42 @@ impl Planner {
         self.dismiss_withdrawn();
     }
 
-    /// Closes the sessions of connections that were withdrawn, as far as they deliver nothing.
+    /// Closes the sessions of connections that were withdrawn, as far as they deliver nothing. One that is the last of its
+    /// mirror stays: another might not be let in.
     pub(super) fn dismiss_withdrawn(&mut self) {
-        let withdrawn = |connection: &Connection| {
-            self.slots.get(connection.slot).is_some_and(|slot| slot.withdrawn) && !connection.delivers()
-        };
-        let idle = self.connections.iter().filter(|(_, connection)| withdrawn(connection));
-        for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.close(id);
+        let withdrawn: Vec<SessionId> = self
+            .connections
+            .iter()
+            .filter(|(id, connection)| {
+                !connection.closing
+                    && !connection.delivers()
+                    && !self.is_asking(**id)
+                    && self.slots.get(connection.slot).is_some_and(|slot| slot.withdrawn)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in withdrawn {
+            let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { continue };
+            if self.is_last_of_its_mirror(id) {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    slot.withdrawn = false;
+                }
+            } else {
+                self.close(id);
+            }
         }
+    }
+
+    fn is_last_of_its_mirror(&self, id: SessionId) -> bool {
+        let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else {
+            return false;
+        };
+        !self.connections.iter().any(|(other, connection)| {
+            *other != id
+                && connection.mirror == mirror
+                && connection.stage == Stage::Ready
+                && !connection.closing
+        })
     }
 }
 

@@ -107,6 +107,11 @@ impl Server {
         lock(&self.host).set_tree(tree);
     }
 
+    /// How sessions behave that are accepted now.
+    pub fn behaviour(&self) -> Behaviour {
+        lock(&self.host).behaviour()
+    }
+
     /// Sessions accepted from now on behave so.
     pub fn set_behaviour(&self, behaviour: Behaviour) {
         lock(&self.host).set_behaviour(behaviour);

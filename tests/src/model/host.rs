@@ -113,6 +113,11 @@ impl Host {
         self.model.tree = Arc::new(tree);
     }
 
+    /// How sessions behave that have no behaviour of their own.
+    pub fn behaviour(&self) -> Behaviour {
+        (*self.model.behaviour).clone()
+    }
+
     /// Sessions from now on behave so, those with a behaviour of their own excepted.
     pub fn set_behaviour(&mut self, behaviour: Behaviour) {
         self.model.behaviour = Arc::new(behaviour);

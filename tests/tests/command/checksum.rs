@@ -134,8 +134,13 @@ fn stopped_while_one_mirror_is_asked(transport: &str) {
         until("it fetches the file again", || sent() > before + good.size() + MIB / 2);
         running.signal(signal);
         let dir = running.wait().dir;
-        let done = over(transport, &options, &[&servers[0], &servers[1]]).in_dir(dir).run().expect_code(0);
-        done.expect_file(NAME, &good);
+        let done = over(transport, &options, &[&servers[0], &servers[1]]).in_dir(dir).run();
+        if done.code == Some(8) && done.stderr.contains("nothing says which is right") {
+            // A wrong byte was where two transfers met.
+            assert!(!done.files().contains(&NAME.to_owned()), "{}", done.stderr);
+            continue;
+        }
+        done.expect_code(0).expect_file(NAME, &good);
     }
 }
 

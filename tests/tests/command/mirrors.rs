@@ -191,10 +191,11 @@ fn one_of_three_with_fewer_connections_than_mirrors() {
 
 #[test]
 fn a_mirror_that_says_nothing_of_the_file_decides_nothing() {
-    let silent = Behaviour::default().without("SIZE").without("MLST").without("MDTM");
+    let slow = || throttled(500_000);
+    let silent = slow().without("SIZE").without("MLST").without("MDTM");
     let file = file(2 * MIB);
     let other = file.clone().with_modified("20240301000000");
-    let (a, b) = (serve(&file, Behaviour::default()), serve(&other, Behaviour::default()));
+    let (a, b) = (serve(&file, slow()), serve(&other, slow()));
     let silent = serve(&file, silent);
     pftp("-c 3 --min-segment 64K", &[&a, &b, &silent]).run().expect_code(8);
 }

@@ -94,15 +94,27 @@ pub(crate) fn throttled(bytes_per_second: u64) -> Behaviour {
     Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
 }
 
-/// Runs until the journal says that so many bytes are there, and is then stopped.
+/// Runs until the journal says that so many bytes are there, and is then stopped. Little more comes: however long the disk
+/// takes, the download does not end before.
 #[track_caller]
 pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done {
+    let connections = args.split("-c ").nth(1).and_then(|rest| rest.split(' ').next());
+    let connections: u64 =
+        connections.and_then(|number| number.parse().ok()).expect("a number of connections");
+    let each = Cut::silent(bytes * 3 / 2 / connections, Interruption::Stall);
+    let usual: Vec<Behaviour> = servers.iter().map(|server| server.behaviour()).collect();
+    for (server, usual) in servers.iter().zip(&usual) {
+        server.set_behaviour(usual.clone().cutting_every(each.clone()));
+    }
     let running = pftp(args, servers).start();
     let journal = running.path(JOURNAL);
     until("so much is noted", || noted(&fs::read(&journal).unwrap_or_default()) >= bytes);
     running.signal(Signal::TERM);
     let done = running.wait().expect_code(143);
     assert_eq!(done.files(), [JOURNAL, PART]);
+    for (server, usual) in servers.iter().zip(usual) {
+        server.set_behaviour(usual);
+    }
     done
 }
 
