@@ -31,7 +31,7 @@ impl Planner {
     pub(super) fn go_on(&mut self, id: SessionId, until: Until) {
         let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else { return };
         let restarts = self.mirrors.get(mirror).is_some_and(|mirror| mirror.restarts);
-        let gap = self.done.gaps(0..u64::MAX).iter().next().unwrap_or_default();
+        let gap = self.done.gaps(0..u64::MAX).iter().next().unwrap_or(0..u64::MAX);
         let missing = gap.start;
         if restarts && self.settings.representation == Type::Image {
             // What an earlier run has of the rest is not to be written over before it is known to be old.
