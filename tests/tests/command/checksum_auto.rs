@@ -230,7 +230,8 @@ fn the_next_mirror_that_works(transport: &str) {
         assert!(!done.stderr.contains("nothing to verify"), "{}", done.stderr);
         done.expect_file(NAME, &file);
     }
-    assert!(searched(&missing).is_empty() && !searched(&without).is_empty());
+    // Which of the other two is asked first is a matter of who answers first.
+    assert!(searched(&missing).is_empty());
 }
 
 fn a_stream(transport: &str) {
