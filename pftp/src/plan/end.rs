@@ -60,20 +60,21 @@ impl Planner {
     }
 
     /// With no mirror left that could show the end: whether what there is may be taken for the file. Nobody has seen anything
-    /// that speaks against it. The user is told.
-    pub(super) fn does_without_end(&mut self) -> bool {
+    /// that speaks against it.
+    pub(super) fn does_without_end(&self) -> bool {
         let lied = |mirror: &Mirror| {
             mirror.failure.as_ref().is_some_and(|failure| failure.kind() == Kind::Integrity)
         };
-        if !self.lacks_only_end() || self.mirrors.iter().any(lied) {
-            return false;
-        }
+        self.lacks_only_end() && !self.mirrors.iter().any(lied)
+    }
+
+    /// The user is told of that.
+    pub(super) fn warn_of_unseen_end(&mut self) {
         let failures = self.mirrors.iter().filter_map(|mirror| mirror.failure.clone());
         let failure = failures.reduce(Failure::or_more_telling).map_or_else(String::new, |it| it.to_string());
         self.warn(format!(
             "{failure}; all bytes had come by then, but that the file ends there was not seen"
         ));
-        true
     }
 
     /// In ASCII nobody but a transfer says how long the file is, and nothing can be fetched but all of it: what was taken

@@ -392,7 +392,11 @@ impl Planner {
             return;
         }
         if let Some(size) = self.size.filter(|_| self.does_without_end()) {
-            return self.finish(Ok(size));
+            if !self.waits_for_search() {
+                self.warn_of_unseen_end();
+                self.finish(Ok(size));
+            }
+            return;
         }
         let failures = self.mirrors.iter_mut().filter_map(|mirror| mirror.failure.take());
         let failure = failures
