@@ -432,7 +432,7 @@ impl Surroundings<io::Error> for Here<'_> {
 
     fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {
         let Some(found) = found else {
-            self.progress.warn("there is nothing to verify the file with: no server has a checksum of it");
+            self.progress.warn("there is nothing to verify the file with: no server that could be asked has a checksum of it");
             self.take_found(None);
             return true;
         };

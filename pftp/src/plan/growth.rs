@@ -141,8 +141,7 @@ impl Planner {
         if delivering == 0 || delivering.saturating_mul(4) < own().count().saturating_mul(3) {
             return false;
         }
-        let (round_trips, least) = LOOK_BACK;
-        let span = known.round_trip().saturating_mul(round_trips).max(least);
+        let span = known.span(LOOK_BACK);
         let (Some(late), Some(both)) =
             (known.flow.over(span, now), known.flow.over(span.saturating_mul(2), now))
         else {
@@ -172,8 +171,7 @@ impl Planner {
     fn add_connections(&mut self, mirror: usize, now: Instant) {
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get(mirror) else { return };
-        let (round_trips, least) = LOOK_BACK;
-        let late = known.flow.over(known.round_trip().saturating_mul(round_trips).max(least), now);
+        let late = known.flow.over(known.span(LOOK_BACK), now);
         let Some(before) = late.max(known.flow.measured(now)) else { return };
         let following = known.growth.step.saturating_sub(1);
         let slots = self.add_slots(mirror, 1);
@@ -215,8 +213,7 @@ impl Planner {
         let expected = (u128::from(trial.before).saturating_mul(added.into()) / u128::from(others))
             .min(u128::from(trial.before));
         let wanted = u128::from(trial.before) + expected.saturating_mul(pays.into()) / u128::from(all);
-        let (round_trips, least) = PAID_OVER;
-        let span = known.round_trip().saturating_mul(round_trips).max(least);
+        let span = known.span(PAID_OVER);
         let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
@@ -354,18 +351,13 @@ impl Mirror {
     fn has_collapsed(&self, now: Instant) -> bool {
         let (part, all) = COLLAPSED;
         let flow = self.long_flow(now).unwrap_or(self.growth.best);
-        let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.collapse_time());
+        let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.span(COLLAPSED_OVER));
         waited && flow.saturating_mul(all) < self.growth.best.saturating_mul(part)
-    }
-
-    fn collapse_time(&self) -> Duration {
-        let (round_trips, least) = COLLAPSED_OVER;
-        self.round_trip().saturating_mul(round_trips).max(least)
     }
 
     /// Bytes per second over as long as a collapse is looked for.
     fn long_flow(&self, now: Instant) -> Option<u64> {
-        self.flow.over(self.collapse_time(), now)
+        self.flow.over(self.span(COLLAPSED_OVER), now)
     }
 
     /// Until when connections that are added now have to show what they bring.

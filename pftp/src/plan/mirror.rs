@@ -223,6 +223,11 @@ impl Mirror {
         self.round_trip.unwrap_or(Duration::from_millis(100))
     }
 
+    /// So many round trips, but at least that time.
+    pub(super) fn span(&self, (round_trips, least): (u32, Duration)) -> Duration {
+        self.round_trip().saturating_mul(round_trips).max(least)
+    }
+
     /// How long a further range on a live session takes to its first byte: as long as the last ones did, and at least
     /// three round trips.
     pub(super) fn first_byte_time(&self) -> Duration {

@@ -87,8 +87,7 @@ impl Planner {
         {
             return None;
         }
-        let (round_trips, least) = LOOK_BACK;
-        let rate = connection.rate.over(mirror.round_trip().saturating_mul(round_trips).max(least), now)?;
+        let rate = connection.rate.over(mirror.span(LOOK_BACK), now)?;
         let fresh = mirror.renewal.fresh.unwrap_or(segment.peak);
         let left = segment.until.end().saturating_sub(segment.at);
         let millis = |rate: u64| u128::from(left).saturating_mul(1000) / u128::from(rate.max(1));

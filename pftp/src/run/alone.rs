@@ -9,7 +9,7 @@ use crate::exit::{Failure, Kind};
 use crate::options::Options;
 use crate::plan::{Before, RangeSet};
 use crate::progress::Progress;
-use crate::verify::Asked;
+use crate::verify::{Algorithm, Asked};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -23,7 +23,9 @@ pub(super) fn one_by_one(
     wrong: Wrong,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let Some(sink) = destination.resumable().filter(|_| options.sources.len() > 1) else {
+    // Of 65,536 wrong files one has the right `sum`: that is no ground to choose a mirror on.
+    let can_tell = options.sources.len() > 1 && wrong.wanted.algorithm() != Algorithm::Sum;
+    let Some(sink) = destination.resumable().filter(|_| can_tell) else {
         return Err(wrong.failure);
     };
     progress.warn(&format!("{}; asking one mirror after the other for the file", wrong.failure));
