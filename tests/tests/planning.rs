@@ -11,6 +11,7 @@ use pftp_tests::model::{
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -432,4 +433,56 @@ fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing(
     assert!(planner.settled().is_empty(), "{:?}", planner.settled());
     let more = planner.poll();
     assert!(more.is_none(), "{more:?}");
+}
+
+/// A connection on trial took the tail of a transfer that had no end, from the middle of 2^64 bytes on, or of its own.
+#[test]
+fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_any_more() {
+    let servers = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|host| SocketAddr::from((host, 21)));
+    let begin_with = NonZeroUsize::new(2).expect("two");
+    let settings = Settings { begin_with, ..settings(&servers, NAME, 8) };
+    let mut planner = Planner::new(settings, Instant::ZERO);
+    for (at, server) in servers.into_iter().enumerate() {
+        planner.resolved(MirrorId(at), Ok(vec![server]), Instant::ZERO);
+    }
+    for id in 1..=2 {
+        hear(&mut planner, id, Event::Connected);
+    }
+    // The first says how long the file is; the second does not, and is the one that brings something.
+    hear(&mut planner, 1, facts(1 << 30));
+    hear(&mut planner, 2, Event::Facts(RequestId(1), Facts::default()));
+    hear(&mut planner, 2, Event::Ready(Features::default()));
+    let part = wanted(&mut planner).into_iter().find_map(|directive| match directive {
+        Directive::Request(SessionId(2), _, Request::Retrieve(part)) => Some(part.offset),
+        _ => None,
+    });
+    let mut at = part.expect("a part for the second");
+    let mut now = Instant::ZERO;
+    let added = loop {
+        now = now + Duration::from_millis(10);
+        assert!(now.0 < Duration::from_secs(5), "no connection is added");
+        planner.handle(&Report::<Infallible>::Written(SessionId(2), at..at + 1000), now);
+        at += 1000;
+        let opened = wanted(&mut planner).into_iter().find_map(|directive| match directive {
+            Directive::Open { id, .. } => Some(id),
+            _ => None,
+        });
+        if let Some(id) = opened {
+            break id;
+        }
+    };
+    // The first has more than it said: that was the only one who knew the size.
+    let closed = |id, error| Report::<Infallible>::Event(id, Event::Closed(error));
+    planner.handle(&closed(SessionId(1), Error::Peer(PeerFault::Overrun { size: 1 << 30 })), now);
+    assert_eq!(planner.size(), None);
+    planner.handle(&closed(added, Error::Quit), now);
+    planner.handle(&closed(SessionId(2), Error::Quit), now);
+    let asked: Vec<_> = wanted(&mut planner)
+        .into_iter()
+        .filter_map(|directive| match directive {
+            Directive::Request(id, _, Request::Retrieve(part)) => Some((id, part.offset, part.until)),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(asked[..], [(_, 0, Until::Eof)]), "{asked:?}");
 }

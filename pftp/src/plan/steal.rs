@@ -22,7 +22,8 @@ impl Planner {
     /// Takes the tail of the transfer that would end last, if that ends it sooner; else fetches what is left of it a second
     /// time, if that is there first.
     pub(super) fn take_over(&mut self, id: SessionId, now: Instant) {
-        if Self::is_single(&self.settings) {
+        // While the size is not known, nobody can say what is left of a transfer: there is no tail to take.
+        if Self::is_single(&self.settings) || self.size.is_none() {
             return;
         }
         let Some(free) = self.connections.get(&id) else { return };
