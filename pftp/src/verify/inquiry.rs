@@ -341,7 +341,8 @@ impl Inquiry {
                 let fits = hash.start == 0 && self.size.is_none_or(end);
                 Some(hash.value).filter(|_| fits && algorithm(&hash.algorithm) == Some(wanted))
             }
-            None => meaning::digest(reply, wanted.length()).filter(|_| verb != Verb::Hash),
+            None if verb == Verb::Hash => None,
+            None => meaning::digest(reply, wanted.length(), self.path.as_bytes()),
         };
         match value.and_then(|value| Checksum::new(wanted, value)) {
             Some(checksum) => self.found_at(checksum, None, verb.as_str()),
