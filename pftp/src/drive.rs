@@ -52,6 +52,9 @@ pub trait Surroundings<E> {
     /// Something to tell the user.
     fn warn(&mut self, message: &str);
 
+    /// Something that the user need not know.
+    fn remark(&mut self, _message: &str) {}
+
     /// Sees the planner after every step; says when it wants to see it again at the latest.
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant>;
 }
@@ -120,6 +123,7 @@ fn steer<T: Transport>(
                 }
                 Directive::Retract => surroundings.retract(planner),
                 Directive::Warn(message) => surroundings.warn(&message),
+                Directive::Note(message) => surroundings.remark(&message),
                 Directive::Finish(result) => return result,
             }
         }

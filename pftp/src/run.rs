@@ -430,6 +430,10 @@ impl Surroundings<io::Error> for Here<'_> {
         self.progress.warn(message);
     }
 
+    fn remark(&mut self, message: &str) {
+        self.progress.note(message);
+    }
+
     fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {
         let Some(found) = found else {
             self.progress.warn("there is nothing to verify the file with: no server that could be asked has a checksum of it");

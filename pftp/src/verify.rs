@@ -7,8 +7,8 @@ mod verification;
 
 use ahead::Ahead;
 pub use inquiry::Found;
-pub(crate) use inquiry::{Answer, Inquiry};
-use scan::{Form, Listed, Scan};
+pub(crate) use inquiry::{Answer, Inquiry, Remark};
+use scan::{Form, Listed, Scan, Useless};
 pub(crate) use verification::{Verdict, Verification, compare_finished};
 
 use sha2::Digest as _;

@@ -48,28 +48,40 @@ pub fn hash(reply: &Reply) -> Option<Hash> {
     })
 }
 
-/// The value that a server names in answer to XCRC, XMD5, XSHA1, XSHA256 or XSHA512, `length` bytes of it.
+/// The value that a server names in answer to XCRC, XMD5, XSHA1, XSHA256 or XSHA512, `length` bytes of it, where it was
+/// asked for the file `path`.
 ///
 /// Nothing says what the reply looks like. Servers say 250, some 213 or 200; the digits stand alone, behind the name of
-/// the command, or before that of the file: what counts is the first word of the right number of hexadecimal digits. The
-/// digits of a CRC-32 may lack zeros in front.
+/// the command, before that of the file or behind it: what counts is the word of the right number of hexadecimal digits. A
+/// file may have such a name, too: one of several such words that is in `path` does not count. If that leaves several with
+/// different values, there is no telling. The digits of a CRC-32 may lack zeros in front.
 #[must_use]
-pub fn digest(reply: &Reply, length: usize) -> Option<Vec<u8>> {
+pub fn digest(reply: &Reply, length: usize, path: &[u8]) -> Option<Vec<u8>> {
     if !matches!(reply.code().get(), 200 | 213 | 250) {
         return None;
     }
-    let apart = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'=');
-    let words: Vec<&[u8]> =
-        reply.lines().flat_map(|line| line.split(apart)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&[u8]> = reply.lines().flat_map(words).collect();
     let value = |word: &[u8]| super::whole(word, digits).filter(|value| value.len() == length);
-    match words.as_slice() {
-        [short] if length == 4 && short.len() < 8 => {
-            let mut padded = alloc::vec![b'0'; 8_usize.saturating_sub(short.len())];
-            padded.extend_from_slice(short);
-            value(&padded)
-        }
-        words => words.iter().find_map(|word| value(word)),
+    if let [short] = words.as_slice()
+        && length == 4
+        && short.len() < 8
+    {
+        let mut padded = alloc::vec![b'0'; 8_usize.saturating_sub(short.len())];
+        padded.extend_from_slice(short);
+        return value(&padded);
     }
+    let of_path: Vec<&[u8]> = path.split(|byte| *byte == b'/').flat_map(self::words).collect();
+    let fitting = words.iter().filter_map(|word| Some((*word, value(word)?)));
+    let (echoed, others): (Vec<_>, Vec<_>) = fitting.partition(|(word, _)| of_path.contains(word));
+    let mut values = if others.is_empty() { echoed } else { others }.into_iter().map(|(_, value)| value);
+    let first = values.next()?;
+    values.all(|other| other == first).then_some(first)
+}
+
+/// What stands between spaces, quotes and equals signs.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let apart = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'=');
+    text.split(apart).filter(|word| !word.is_empty())
 }
 
 /// Pairs of hexadecimal digits, in either case, as the bytes that they stand for.
@@ -144,21 +156,52 @@ mod tests {
             (200, format!("MD5={md5}")),
         ] {
             let raw = format!("{code} {text}\r\n");
-            assert_eq!(digest(&reply(code, raw), 16).map(|value| value[0]), Some(0x90), "{text}");
+            assert_eq!(digest(&reply(code, raw), 16, b"/pub/f").map(|value| value[0]), Some(0x90), "{text}");
         }
-        assert_eq!(digest(&reply(250, "250 352441C2\r\n"), 4).unwrap(), [0x35, 0x24, 0x41, 0xc2]);
-        assert_eq!(digest(&reply(250, "250 1\r\n"), 4).unwrap(), [0, 0, 0, 1]);
+        assert_eq!(digest(&reply(250, "250 352441C2\r\n"), 4, b"f").unwrap(), [0x35, 0x24, 0x41, 0xc2]);
+        assert_eq!(digest(&reply(250, "250 1\r\n"), 4, b"f").unwrap(), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_file_may_be_called_like_a_digest() {
+        let md5 = "900150983cd24fb0d6963f7d28e17f72";
+        let name = "d41d8cd98f00b204e9800998ecf8427e";
+        let digest = |text: &str, path: &str| {
+            let value = digest(&reply(250, String::from(text)), 16, path.as_bytes())?;
+            Some(value.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        };
+        for text in [
+            format!("250 {md5}"),
+            format!("250 {name} {md5}"),
+            format!("250 {md5} {name}"),
+            format!("250 XMD5 \"{name}\" {}", md5.to_uppercase()),
+            format!("250-Of {name}:\r\n {name}={md5}\r\n250 {md5}"),
+            format!("250 \"/home/my {name}\" {md5}"),
+        ] {
+            for path in [name, &format!("/pub/{name}"), &format!("my {name}"), &format!("\"{name} 1\"")] {
+                assert_eq!(digest(&text, path).as_deref(), Some(md5), "{text} of {path}");
+            }
+        }
+        // It is called as it should be.
+        for text in [format!("250 {md5}"), format!("250 {md5} {md5}"), format!("250 XMD5 \"a/{md5}\" {md5}")]
+        {
+            assert_eq!(digest(&text, md5).as_deref(), Some(md5), "{text}");
+        }
+        // Which of them is it?
+        for path in ["f", &format!("{md5} {name}")] {
+            assert_eq!(digest(&format!("250 {name} {md5}"), path), None);
+        }
     }
 
     #[test]
     fn what_is_no_digest() {
         for raw in ["250", "250 Done", "250 352441C2", "250 900150983cd24fb0d6963f7d28e17f7"] {
-            assert_eq!(digest(&reply(250, raw), 16), None, "{raw}");
+            assert_eq!(digest(&reply(250, raw), 16, b"f"), None, "{raw}");
         }
         for raw in ["250 add 1", "250 123456789", "250 XCRC"] {
-            assert_eq!(digest(&reply(250, raw), 4), None, "{raw}");
+            assert_eq!(digest(&reply(250, raw), 4, b"f"), None, "{raw}");
         }
-        assert_eq!(digest(&reply(550, "550 352441C2"), 4), None);
+        assert_eq!(digest(&reply(550, "550 352441C2"), 4, b"f"), None);
     }
 
     proptest! {
@@ -169,16 +212,16 @@ mod tests {
         ) {
             let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
             let raw = format!("213 {algorithm} {start}-{end} {hex} {path}");
-            let (algorithm, path) = (algorithm.into(), path.into());
-            prop_assert_eq!(hash(&reply(213, raw)), Some(Hash { algorithm, start, end, value: value.clone(), path }));
-            prop_assert_eq!(digest(&reply(250, format!("250 {hex}")), value.len()), Some(value));
+            let (algorithm, path) = (algorithm.into(), Bytes::from(path));
+            prop_assert_eq!(hash(&reply(213, raw)), Some(Hash { algorithm, start, end, value: value.clone(), path: path.clone() }));
+            prop_assert_eq!(digest(&reply(250, format!("250 {hex}")), value.len(), &path), Some(value));
         }
 
         #[test]
-        fn any_text_has_a_meaning_or_none(text in "[ a-fx0-9\"=-]{0,40}", bytes: Vec<u8>) {
+        fn any_text_has_a_meaning_or_none(text in "[ a-fx0-9\"=-]{0,40}", bytes: Vec<u8>, path: Vec<u8>) {
             for code in [213, 250] {
                 let raw = [format!("{code} {text}").as_bytes(), &bytes].concat();
-                let _ = (hash(&reply(code, raw.clone())), digest(&reply(code, raw), 4));
+                let _ = (hash(&reply(code, raw.clone())), digest(&reply(code, raw), 4, &path));
             }
         }
     }

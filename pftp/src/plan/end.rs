@@ -10,8 +10,8 @@ use super::{Mirror, Planner};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{SessionId, Type, Until};
 
-/// How many attempts in a row may fail where every byte is here and only the end is to be seen, whatever the user has said of
-/// others.
+/// How many attempts in a row may fail where every byte is here and only the end is to be seen, or a checksum to be asked
+/// for, whatever the user has said of others.
 const ATTEMPTS: u32 = 2;
 
 impl Planner {
@@ -49,7 +49,8 @@ impl Planner {
 
     /// How many attempts in a row may fail before a mirror is given up.
     pub(super) fn attempts(&self) -> u32 {
-        if self.lacks_only_end() { ATTEMPTS } else { self.settings.retries }
+        let is_here = self.lacks_only_end() || self.mirror_to_call().is_some();
+        if is_here { ATTEMPTS } else { self.settings.retries }
     }
 
     /// Whether all bytes have come that the file is said to have, and only its end is to be seen. That there are none is

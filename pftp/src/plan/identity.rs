@@ -295,15 +295,19 @@ impl Planner {
             return;
         }
         let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
-        let works =
-            |id: &SessionId| self.connections.get(id).is_some_and(|connection| connection.segment.is_some());
+        let works = |id: &SessionId| {
+            self.connections.get(id).is_some_and(|connection| {
+                connection.segment.is_some() || !connection.closing && self.is_on_trial(connection.slot)
+            })
+        };
         // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
         let votes = |id: &SessionId| {
             let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
             segment.is_some_and(|segment| segment.vote.is_some())
         };
         let last = |wanted: &dyn Fn(&Slot) -> bool| {
-            let taken = |slot: &Slot| self.is_waited_for(slot.mirror) || slot.sessions.iter().any(votes);
+            let busy = |id: &SessionId| votes(id) || self.is_asking(*id);
+            let taken = |slot: &Slot| self.is_waited_for(slot.mirror) || slot.sessions.iter().any(busy);
             self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
         };
         let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));

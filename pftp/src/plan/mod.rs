@@ -111,6 +111,8 @@ pub enum Directive {
     Retract,
     /// Tell the user of something that did not stop the download.
     Warn(String),
+    /// Tell the user of something that is as it should be.
+    Note(String),
     /// The download is over: the size of the file, or why there is none. The last directive.
     Finish(Result<u64, Failure>),
 }

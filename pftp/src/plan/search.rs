@@ -1,13 +1,13 @@
 //! The search for a checksum of the file on its servers.
 //!
-//! It needs a session, and there is no further login for it. Where several connections fetch, one that is about to get a part
-//! asks first, which takes about five round trips of that one; where only one does, it asks when everything has come. The
-//! first mirror that works is asked, and the next one if that has nothing.
+//! It needs a session, and there is no further login for it, unless the sessions are lost that could ask. Where several
+//! connections fetch, one that is about to get a part asks first, which takes about five round trips of that one; where only
+//! one does, it asks when everything has come. The first mirror that works is asked, and the next one if that has nothing.
 
 use super::connection::{Connection, Stage};
 use super::mirror::{Mirror, PathForm, Verdict};
-use super::{Directive, Planner};
-use crate::verify::{Answer, Found, Inquiry};
+use super::{Directive, Planner, Slot};
+use crate::verify::{Answer, Found, Inquiry, Remark};
 use bytes::Bytes;
 use ftp_proto::{Event, Instant, RequestId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub(super) struct Search {
     /// How long one server is asked, all in all.
     patience: Duration,
     /// What mirrors have been asked.
-    inquiries: BTreeMap<usize, Inquiry>,
+    hearings: BTreeMap<usize, Hearing>,
     /// Mirrors that have nothing more to say.
     heard: BTreeSet<usize>,
     errand: Option<Errand>,
@@ -28,6 +28,14 @@ pub(super) struct Search {
     over: bool,
     /// Whether the finished file that was here before is yet to be compared with what was found.
     comparing: bool,
+}
+
+/// What one mirror is asked, by one session after another if need be.
+#[derive(Debug)]
+struct Hearing {
+    inquiry: Inquiry,
+    /// For how long it may still be asked.
+    left: Duration,
 }
 
 /// A session that asks.
@@ -45,7 +53,7 @@ impl Search {
     pub(super) const fn new(patience: Duration) -> Self {
         Self {
             patience,
-            inquiries: BTreeMap::new(),
+            hearings: BTreeMap::new(),
             heard: BTreeSet::new(),
             errand: None,
             found: None,
@@ -82,9 +90,9 @@ impl Planner {
         while self.search.as_ref().is_some_and(|search| !search.over && search.errand.is_none()) {
             let Some((id, mirror)) = self.session_to_ask() else { return };
             let Some((search, known)) = self.search.as_mut().zip(self.mirrors.get(mirror)) else { return };
-            let new = || Inquiry::new(known.server.clone(), known.path.clone());
-            search.inquiries.entry(mirror).or_insert_with(new);
-            let until = now + search.patience;
+            let left = search.patience;
+            let new = || Hearing { inquiry: Inquiry::new(known.server.clone(), known.path.clone()), left };
+            let until = now + search.hearings.entry(mirror).or_insert_with(new).left;
             search.errand = Some(Errand { id, mirror, until, asked: Vec::new(), answered: 0 });
             self.ask_on();
         }
@@ -93,36 +101,80 @@ impl Planner {
     /// A free session with the mirror to ask, if others see to the download meanwhile or have done so.
     fn session_to_ask(&self) -> Option<(SessionId, usize)> {
         let mirror = self.mirror_to_ask()?;
+        let fetching = self.has_work_for_more();
         let free = |(id, connection): &(&SessionId, &Connection)| {
-            connection.mirror == mirror && connection.is_free() && !self.asks_in_vain(**id)
+            // One on trial is to show what it can fetch.
+            let spared = !fetching || !self.is_on_trial(connection.slot);
+            connection.mirror == mirror && connection.is_free() && !self.asks_in_vain(**id) && spared
         };
         let (id, _) = self.connections.iter().find(free)?;
         let fetches = |(other, connection): (&SessionId, &Connection)| {
             other != id && connection.segment.is_some() && self.may_go_on(connection)
         };
-        let spared = !self.has_work_for_more() || self.connections.iter().any(fetches);
+        let spared = !fetching || self.connections.iter().any(fetches);
         (spared && self.dispute.is_none()).then_some((*id, mirror))
     }
 
     /// The first mirror that works and was not heard.
     fn mirror_to_ask(&self) -> Option<usize> {
-        let search = self.search.as_ref()?;
-        let works = |at: usize| {
+        let works = |at: &usize| {
             self.connections.values().any(|connection| {
-                connection.mirror == at && connection.stage == Stage::Ready && !connection.closing
+                connection.mirror == *at && connection.stage == Stage::Ready && !connection.closing
             })
         };
-        let unheard = |(at, known): &(usize, &Mirror)| {
-            !search.heard.contains(at) && known.is_alive() && self.has_shown_path(known) && works(*at)
+        self.unheard()
+            .filter(|at| self.mirrors.get(*at).is_some_and(|known| self.has_shown_path(known)))
+            .find(works)
+    }
+
+    /// Where nothing is to be done but the search, and nobody can ask: the mirror that is to have a session that can, once
+    /// it is known that it has the file. One without a connection is left alone.
+    pub(super) fn mirror_to_call(&self) -> Option<usize> {
+        let search = self.search.as_ref()?;
+        if search.over
+            || search.errand.is_some()
+            || self.has_work_for_more()
+            || self.mirror_to_ask().is_some()
+        {
+            return None;
+        }
+        let connected = |at: &usize| self.slots.iter().any(|slot| slot.mirror == *at && !slot.withdrawn);
+        self.unheard().find(connected)
+    }
+
+    /// Opens a session to that mirror, when it may be dialled and none is being opened.
+    pub(super) fn call_for_checksum(&mut self, now: Instant) {
+        let Some(mirror) = self.mirror_to_call().filter(|mirror| !self.is_tried(*mirror)) else { return };
+        let vacant = |slot: &Slot| slot.mirror == mirror && !slot.withdrawn && slot.sessions.is_empty();
+        let Some(at) = self.slots.iter().position(vacant) else { return };
+        let Some(address) = self.may_dial(mirror) else { return };
+        if let Some(slot) = self.slots.get_mut(at) {
+            // Whatever it was to wait for, it was not to be the only one.
+            *slot = Slot::new(mirror);
+        }
+        self.open(at, mirror, address, now);
+    }
+
+    /// The mirrors that may yet have a checksum of the file.
+    fn unheard(&self) -> impl Iterator<Item = usize> {
+        let heard = |at: usize| self.search.as_ref().is_none_or(|search| search.heard.contains(&at));
+        let asked = move |(at, known): &(usize, &Mirror)| {
+            let has = known.verdict == Verdict::Unknown || self.has_shown_path(known);
+            known.is_alive() && has && !heard(*at)
         };
-        self.mirrors.iter().enumerate().find(unheard).map(|(at, _)| at)
+        self.mirrors.iter().enumerate().filter(asked).map(|(at, _)| at)
     }
 
     /// Whether the mirror has the file, and it is known in which form it is to be asked for.
     fn has_shown_path(&self, known: &Mirror) -> bool {
         match known.verdict {
             Verdict::Agrees => true,
-            Verdict::Abstains => !known.fetched.is_empty() || !self.has_work_for_more(),
+            // One that says nothing may not have it either; but where nobody says more, it may be empty, or was here before.
+            Verdict::Abstains if known.fetched.is_empty() => {
+                let agrees = |other: &Mirror| other.verdict == Verdict::Agrees;
+                !self.has_work_for_more() && !self.mirrors.iter().any(agrees)
+            }
+            Verdict::Abstains => true,
             Verdict::Unknown | Verdict::Differs => false,
         }
     }
@@ -132,7 +184,7 @@ impl Planner {
         let size = self.size;
         let Some(search) = &mut self.search else { return };
         let Some(errand) = &mut search.errand else { return };
-        let Some(inquiry) = search.inquiries.get_mut(&errand.mirror) else { return };
+        let Some(Hearing { inquiry, .. }) = search.hearings.get_mut(&errand.mirror) else { return };
         let Some(connection) = self.connections.get_mut(&errand.id) else { return };
         let requests = inquiry.next(connection.form == PathForm::Directory, size);
         (errand.asked, errand.answered) = (Vec::new(), 0);
@@ -151,7 +203,8 @@ impl Planner {
         let Some(search) = &mut self.search else { return };
         let Some(Errand { mirror, .. }) = search.errand.take() else { return };
         search.heard.insert(mirror);
-        if let Some(found) = search.inquiries.get_mut(&mirror).and_then(Inquiry::take_found) {
+        if let Some(found) = search.hearings.get_mut(&mirror).and_then(|hearing| hearing.inquiry.take_found())
+        {
             search.found = Some((mirror, found));
             self.end_search();
         }
@@ -163,8 +216,9 @@ impl Planner {
         search.over = true;
         if search.found.is_none() {
             // One whose session has ended before the last question may have answered all the same.
-            let mut inquiries = search.inquiries.iter_mut();
-            search.found = inquiries.find_map(|(mirror, inquiry)| Some((*mirror, inquiry.take_found()?)));
+            let mut hearings = search.hearings.iter_mut();
+            search.found =
+                hearings.find_map(|(mirror, hearing)| Some((*mirror, hearing.inquiry.take_found()?)));
         }
         search.comparing = is_here_already && search.found.is_some();
         self.directives.push_back(Directive::Found(search.found.as_ref().map(|(_, found)| found.clone())));
@@ -182,9 +236,10 @@ impl Planner {
         let Some(search) = &mut self.search else { return false };
         let Some(errand) = search.errand.as_mut().filter(|errand| errand.id == id) else { return false };
         let Some(at) = errand.asked.iter().position(|asked| asked == request) else { return false };
-        let Some((answer, inquiry)) = answer.zip(search.inquiries.get_mut(&errand.mirror)) else {
+        let Some((answer, hearing)) = answer.zip(search.hearings.get_mut(&errand.mirror)) else {
             return true;
         };
+        let inquiry = &mut hearing.inquiry;
         inquiry.answer(at, answer);
         errand.answered = errand.answered.saturating_add(1);
         let remarks = inquiry.take_remarks();
@@ -192,10 +247,15 @@ impl Planner {
             inquiry.settle();
             self.ask_on();
         }
-        for remark in remarks {
-            self.warn(remark);
-        }
+        self.tell(remarks);
         true
+    }
+
+    fn tell(&mut self, remarks: Vec<Remark>) {
+        self.directives.extend(remarks.into_iter().map(|remark| match remark {
+            Remark::Warning(message) => Directive::Warn(message),
+            Remark::Note(message) => Directive::Note(message),
+        }));
     }
 
     /// More of a file that the session was asked for.
@@ -203,18 +263,25 @@ impl Planner {
         let Some(search) = &mut self.search else { return };
         let Some(errand) = search.errand.as_mut().filter(|errand| errand.id == id) else { return };
         let at = errand.asked.iter().position(|asked| *asked == request);
-        if let Some((at, inquiry)) = at.zip(search.inquiries.get_mut(&errand.mirror)) {
-            inquiry.answer(at, Answer::Content(bytes));
+        if let Some((at, hearing)) = at.zip(search.hearings.get_mut(&errand.mirror)) {
+            hearing.inquiry.answer(at, Answer::Content(bytes));
         }
     }
 
-    /// The session has ended. If it was asking, another one may go on where it was.
-    pub(super) fn interrupt_search(&mut self, id: SessionId) {
-        let Some(search) = &mut self.search else { return };
-        let Some(errand) = search.errand.take_if(|errand| errand.id == id) else { return };
-        if let Some(inquiry) = search.inquiries.get_mut(&errand.mirror) {
-            inquiry.interrupt();
+    /// The session has ended. If it was asking, another one may go on where it was. Whether it was.
+    pub(super) fn interrupt_search(&mut self, id: SessionId, now: Instant) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        let Some(errand) = search.errand.take_if(|errand| errand.id == id) else { return false };
+        let Some(hearing) = search.hearings.get_mut(&errand.mirror) else { return true };
+        hearing.inquiry.interrupt();
+        hearing.left = errand.until.since(now);
+        let remarks = hearing.inquiry.take_remarks();
+        let over = hearing.left.is_zero() && search.heard.insert(errand.mirror);
+        self.tell(remarks);
+        if over {
+            self.warn_of_slow_search(errand.mirror);
         }
+        true
     }
 
     /// Ends an errand that takes too long.
@@ -224,17 +291,22 @@ impl Planner {
             return;
         }
         let (id, mirror) = (errand.id, errand.mirror);
-        let server = self.mirrors.get(mirror).map(|known| known.server.clone()).unwrap_or_default();
-        self.warn(format!("{server}: looking for a checksum takes too long"));
+        self.warn_of_slow_search(mirror);
         self.end_errand();
         self.close(id);
+    }
+
+    fn warn_of_slow_search(&mut self, mirror: usize) {
+        let server = self.mirrors.get(mirror).map(|known| known.server.clone()).unwrap_or_default();
+        self.warn(format!("{server}: looking for a checksum takes too long"));
     }
 
     /// Whether the end of the download has to wait for what is being looked for. If nobody is left to ask, that is the end
     /// of the search.
     pub(super) fn waits_for_search(&mut self) -> bool {
         let Some(search) = &self.search else { return false };
-        if search.over || search.errand.is_some() || self.mirror_to_ask().is_some() {
+        let may_ask = self.mirror_to_ask().is_some() || self.mirror_to_call().is_some();
+        if search.over || search.errand.is_some() || may_ask {
             return search.comparing || !search.over;
         }
         self.end_search();
@@ -245,7 +317,7 @@ impl Planner {
     pub(super) fn forget_found(&mut self, mirror: usize) {
         let Some(search) = &mut self.search else { return };
         search.heard.insert(mirror);
-        search.inquiries.remove(&mirror);
+        search.hearings.remove(&mirror);
         if search.found.take_if(|(of, _)| *of == mirror).is_some() {
             search.over = false;
         }

@@ -19,7 +19,7 @@ impl Planner {
     pub(super) fn open_sessions(&mut self, now: Instant) {
         self.open_hedges(now);
         if !self.has_work_for_more() {
-            return;
+            return self.call_for_checksum(now);
         }
         for at in 0..self.slots.len() {
             let needed = self.needs_spare();
@@ -37,16 +37,21 @@ impl Planner {
                 continue;
             }
             let mirror = slot.mirror;
-            let Some(known) = self.mirrors.get_mut(mirror) else { continue };
-            match known.access {
-                Access::Open => {}
-                Access::Trial => known.access = Access::Probing,
-                Access::Suspended { .. } | Access::Probing | Access::Unresolved | Access::Dead => continue,
-            }
-            if let Some(address) = known.address() {
+            if let Some(address) = self.may_dial(mirror) {
                 self.open(at, mirror, address, now);
             }
         }
+    }
+
+    /// The address to dial, if a session may be opened to the mirror now. It is to be opened then.
+    pub(super) fn may_dial(&mut self, mirror: usize) -> Option<SocketAddr> {
+        let known = self.mirrors.get_mut(mirror)?;
+        match known.access {
+            Access::Open => {}
+            Access::Trial => known.access = Access::Probing,
+            Access::Suspended { .. } | Access::Probing | Access::Unresolved | Access::Dead => return None,
+        }
+        known.address()
     }
 
     /// Whether another session could be of use: to fetch, or to say what its mirror has.
@@ -115,7 +120,7 @@ impl Planner {
             .collect()
     }
 
-    fn open(&mut self, slot: usize, mirror: usize, address: SocketAddr, now: Instant) {
+    pub(super) fn open(&mut self, slot: usize, mirror: usize, address: SocketAddr, now: Instant) {
         let Some(known) = self.mirrors.get(mirror) else { return };
         self.last_session = self.last_session.saturating_add(1);
         let id = SessionId(self.last_session);
@@ -219,8 +224,9 @@ impl Planner {
     /// A session has ended, by its own fault or by ours.
     pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
-        self.interrupt_search(id);
+        let asking = self.interrupt_search(id, now);
         let idle = connection.stage == Stage::Ready
+            && !asking
             && connection.segment.is_none()
             && connection.changing.is_none()
             && connection.checking.is_none();
@@ -287,7 +293,8 @@ impl Planner {
     /// An attempt failed in a way that another may not. With other sessions of the mirror alive it is the
     /// connection's trouble, without any it is the mirror's. When nothing is left to do it is nobody's.
     fn on_failed(&mut self, connection: &Connection, failure: Failure, now: Instant) {
-        if !self.has_work_for_more() && self.seams.is_empty() {
+        let wanted = self.has_work_for_more() || !self.seams.is_empty();
+        if !wanted && self.mirror_to_call() != Some(connection.mirror) {
             return;
         }
         if !self.is_tried(connection.mirror) {
@@ -308,7 +315,7 @@ impl Planner {
     }
 
     /// Whether a session of the mirror lives, or may yet come to.
-    fn is_tried(&self, mirror: usize) -> bool {
+    pub(super) fn is_tried(&self, mirror: usize) -> bool {
         self.connections.values().any(|connection| connection.mirror == mirror && !connection.closing)
     }
 
@@ -356,6 +363,7 @@ impl Planner {
     /// No session of the mirror is left: after a while one may try again.
     fn suspend(&mut self, connection: &Connection, failure: Failure, now: Instant) {
         let (mirror, retries) = (connection.mirror, self.attempts());
+        let fetching = self.has_work_for_more();
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
             return self.give_up(mirror, |_| failure);
@@ -363,7 +371,7 @@ impl Planner {
         known.failure = Some(failure);
         known.access = Access::Suspended { until: now + self.jitter.wait(known.failures) };
         let open = |at: &usize| self.mirrors.get(*at).is_some_and(|other| other.access == Access::Open);
-        let others: Vec<usize> = (0..self.mirrors.len()).filter(open).collect();
+        let others: Vec<usize> = (0..self.mirrors.len()).filter(|at| fetching && open(at)).collect();
         // Its parked connections, too, have to wait for the one that tries; or serve another mirror meanwhile.
         let mut others = others.iter().cycle();
         for slot in self.slots.iter_mut().filter(|slot| slot.mirror == mirror) {

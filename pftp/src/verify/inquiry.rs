@@ -6,7 +6,7 @@
 //! it has, and a large file takes the server long.
 
 use super::scan::algorithm;
-use super::{Algorithm, Checksum, Form, Listed, Scan};
+use super::{Algorithm, Checksum, Form, Listed, Scan, Useless};
 use ftp_proto::meaning::{self, Features};
 use ftp_proto::{Arg, Command, Escaped, Finish, Reply, Request, Verb};
 use std::fmt;
@@ -70,8 +70,21 @@ const SUFFIXES: [(&str, Algorithm); 4] = [
 /// Nobody can make two files with the same checksum of this kind, or of a stronger one.
 const STRONG: Algorithm = Algorithm::Sha256;
 
-/// How often a server is asked what it has, if its session ends over that.
-const SURVEYS: u8 = 2;
+/// How often a server is asked what it has, if its session ends over that; and for the content of a file that it has, if
+/// that breaks off or it cannot send it now.
+const ATTEMPTS: u8 = 2;
+
+/// What the user should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Remark {
+    /// Something is not as it should be.
+    Warning(String),
+    /// It is as it should be, but may explain what follows.
+    Note(String),
+}
+
+/// Why something was not answered.
+const LOST: &str = "the session has ended over it";
 
 /// How a request was answered, or what has come of the answer.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +106,10 @@ struct Place {
     form: Form,
     /// Whether it is worth being asked for: it is not known not to be there, and was not asked for.
     open: bool,
-    /// Whether the server has said that it is there.
+    /// Whether the server has said that it is there, or has begun to send it.
     seen: bool,
+    /// How often it was asked for.
+    attempts: u8,
 }
 
 impl Place {
@@ -136,7 +151,7 @@ pub(crate) struct Inquiry {
     size: Option<u64>,
     stage: Stage,
     found: Option<Found>,
-    remarks: Vec<String>,
+    remarks: Vec<Remark>,
 }
 
 impl Inquiry {
@@ -145,7 +160,7 @@ impl Inquiry {
         let name = crate::url::file_name(&path).to_vec();
         let own = SUFFIXES.map(|(suffix, kind)| ([&name, suffix.as_bytes()].concat(), Form::Own(kind)));
         let lists = LISTS.map(|(name, kind)| (name.as_bytes().to_vec(), Form::List(kind)));
-        let place = |(name, form)| Place { name, form, open: true, seen: false };
+        let place = |(name, form)| Place { name, form, open: true, seen: false, attempts: 0 };
         let places = own.into_iter().chain(lists).filter(|(place, _)| *place != name).map(place).collect();
         Self {
             server,
@@ -189,11 +204,16 @@ impl Inquiry {
                 self.commands = self.offered(&meaning::feat(reply).unwrap_or_default());
             }
             (Stage::Survey, Answer::Reply(reply) | Answer::Refused(reply)) => self.heard_of(at, reply),
-            (Stage::Reading(_, scan), Answer::Content(bytes)) => scan.push(bytes),
+            (Stage::Reading(place, scan), Answer::Content(bytes)) => {
+                scan.push(bytes);
+                if let Some(place) = self.places.get_mut(*place) {
+                    place.seen = true;
+                }
+            }
             (Stage::Reading(..), Answer::Finished(finish)) => self.end_reading(finish),
             (Stage::Reading(place, _), Answer::Refused(reply)) => {
                 let place = *place;
-                self.refused(place, reply);
+                self.not_read(place, reply, reply.code().is_transient());
             }
             (Stage::Computing { algorithm, verb, at: last }, answer) if *last == at => {
                 let (algorithm, verb) = (*algorithm, *verb);
@@ -202,7 +222,7 @@ impl Inquiry {
                     // It is asked once more in another way.
                     Answer::Refused(_)
                         if self.commands.last().is_some_and(|(next, _)| *next == algorithm) => {}
-                    Answer::Refused(reply) => self.remark(&format!("{verb} is refused: {reply}")),
+                    Answer::Refused(reply) => self.warn(&format!("{verb} is refused: {reply}")),
                     Answer::Content(_) | Answer::Finished(_) => {}
                 }
             }
@@ -216,9 +236,14 @@ impl Inquiry {
         self.stage = Stage::Idle;
     }
 
-    /// The session has ended before that. What ended it is not asked again.
+    /// The session has ended before that. What may have ended it is asked once more at most.
     pub(crate) fn interrupt(&mut self) {
-        self.stage = Stage::Idle;
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Idle | Stage::Survey => {}
+            Stage::Reading(place, _) => self.not_read(place, &LOST, true),
+            // That takes the server long, and may be why.
+            Stage::Computing { verb, .. } => self.warn(&format!("{verb} is not answered: {LOST}")),
+        }
     }
 
     /// What was found so far.
@@ -227,16 +252,16 @@ impl Inquiry {
     }
 
     /// What the user should know, since the last call.
-    pub(crate) fn take_remarks(&mut self) -> Vec<String> {
+    pub(crate) fn take_remarks(&mut self) -> Vec<Remark> {
         std::mem::take(&mut self.remarks)
     }
 
-    fn remark(&mut self, message: &str) {
-        self.remarks.push(format!("{}: {message}", self.server));
+    fn warn(&mut self, message: &str) {
+        self.remarks.push(Remark::Warning(format!("{}: {message}", self.server)));
     }
 
     fn survey(&mut self) -> Vec<Request> {
-        if self.surveys >= SURVEYS {
+        if self.surveys >= ATTEMPTS {
             return Vec::new();
         }
         self.surveys = self.surveys.saturating_add(1);
@@ -254,7 +279,7 @@ impl Inquiry {
         (place.seen, place.open) = (size.is_some(), size.is_some_and(|size| size < MOST) || unknown);
         if size.is_some_and(|size| size >= MOST) {
             let message = format!("{} is too large to be read for a checksum", Escaped(&place.name));
-            self.remark(&message);
+            self.warn(&message);
         }
     }
 
@@ -271,6 +296,7 @@ impl Inquiry {
     fn read(&mut self, at: usize) -> Vec<Request> {
         let Some(place) = self.places.get_mut(at) else { return Vec::new() };
         place.open = false;
+        place.attempts = place.attempts.saturating_add(1);
         self.stage = Stage::Reading(at, Scan::new(place.form, self.path.as_bytes()));
         let name = place.name.clone();
         vec![Request::Content { path: self.beside(&name), most: MOST }]
@@ -278,14 +304,21 @@ impl Inquiry {
 
     fn end_reading(&mut self, finish: &Finish) {
         let Stage::Reading(at, scan) = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
-        let Some(name) = self.places.get(at).map(|place| Escaped(&place.name).to_string()) else { return };
+        let Some(place) = self.places.get_mut(at) else { return };
+        place.seen = true;
+        let name = Escaped(&place.name).to_string();
         match finish {
             Finish::Whole { .. } => match scan.finish() {
                 Ok(listed) => self.listed(listed, &name),
-                Err(useless) => self.remark(&format!("{name} {useless}")),
+                // Where there are several lists, most have other files.
+                Err(Useless::NotListed) => {
+                    let message = format!("{}: {name} {}", self.server, Useless::NotListed);
+                    self.remarks.push(Remark::Note(message));
+                }
+                Err(useless) => self.warn(&format!("{name} {useless}")),
             },
-            Finish::Cut => self.remark(&format!("{name} is too large to be read for a checksum")),
-            Finish::Short { reply, .. } => self.remark(&format!("{name} cannot be read: {reply}")),
+            Finish::Cut => self.warn(&format!("{name} is too large to be read for a checksum")),
+            Finish::Short { reply, .. } => self.not_read(at, reply, reply.code().is_transient()),
         }
     }
 
@@ -294,7 +327,7 @@ impl Inquiry {
         let other_sum =
             |size: u64| blocks == Some(size.div_ceil(512)) && blocks != Some(size.div_ceil(BLOCK));
         if self.size.is_some_and(other_sum) {
-            return self.remark(&format!("{name} has no checksum in it that is known"));
+            return self.warn(&format!("{name} has no checksum in it that is known"));
         }
         self.found_at(checksum, blocks, name);
     }
@@ -306,10 +339,14 @@ impl Inquiry {
         }
     }
 
-    fn refused(&mut self, place: usize, reply: &Reply) {
-        let Some(place) = self.places.get(place).filter(|place| place.seen) else { return };
-        let message = format!("{} cannot be read: {reply}", Escaped(&place.name));
-        self.remark(&message);
+    /// The content of a place has not come, or not all of it. `may_come` says whether it may if it is asked for again.
+    fn not_read(&mut self, place: usize, why: &dyn fmt::Display, may_come: bool) {
+        let Some(place) = self.places.get_mut(place).filter(|place| place.seen) else { return };
+        place.open = may_come && place.attempts < ATTEMPTS;
+        if !place.open {
+            let message = format!("{} cannot be read: {why}", Escaped(&place.name));
+            self.warn(&message);
+        }
     }
 
     /// What the server offers to compute, the best last. What HASH can compute no other command has to.
@@ -341,14 +378,13 @@ impl Inquiry {
                 let fits = hash.start == 0 && self.size.is_none_or(end);
                 Some(hash.value).filter(|_| fits && algorithm(&hash.algorithm) == Some(wanted))
             }
-            None => meaning::digest(reply, wanted.length()).filter(|_| verb != Verb::Hash),
+            None if verb == Verb::Hash => None,
+            None => meaning::digest(reply, wanted.length(), self.path.as_bytes()),
         };
         match value.and_then(|value| Checksum::new(wanted, value)) {
             Some(checksum) => self.found_at(checksum, None, verb.as_str()),
-            None => self.remark(&format!(
-                "{verb} is answered with what is no {} of the file: {reply}",
-                wanted.name()
-            )),
+            None => self
+                .warn(&format!("{verb} is answered with what is no {} of the file: {reply}", wanted.name())),
         }
     }
 

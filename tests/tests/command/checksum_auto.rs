@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 
+use rustix::process::Signal;
+
 use crate::support::*;
 
 /// A server of the file at `path`, and of these files beside it.
@@ -54,6 +56,12 @@ over_each_transport! {
     a_stream
     a_file_that_is_here_already
     after_a_mismatch
+    the_strongest_decides
+    a_session_that_is_lost_behind_the_last_byte
+    a_server_that_lets_nobody_in_any_more
+    a_reading_that_breaks_off
+    a_mirror_that_is_lost_over_the_search
+    a_file_that_was_complete_before
     a_server_that_falls_silent
     a_server_that_stands_no_bursts
     a_server_that_wants_directories
@@ -138,12 +146,16 @@ fn what_is_of_no_use_is_told(transport: &str) {
         "file.bin.sha512 has no checksum in it",
         "SHA512SUMS has no checksum in it",
         "file.bin.sha256 is for another file, other.bin",
-        "SHA256SUMS does not list the file",
     ] {
         says_once(&done, &format!("warning: {host}: {said}"));
     }
+    says_once(&done, &format!("pftp: {host}: SHA256SUMS does not list the file"));
     says_once(&done, "verified: sha256=");
     done.expect_file(NAME, &file);
+    // That is no more than a note.
+    let done = auto(transport, "-q -c 2 --min-segment 64K", &[&server]).run().expect_code(0);
+    let warnings = done.stderr.lines().filter(|line| line.contains("warning: ")).count();
+    assert_eq!((warnings, done.stderr.lines().count()), (3, 3), "{}", done.stderr);
 }
 
 /// As Ensembl has them.
@@ -292,6 +304,130 @@ fn after_a_mismatch(transport: &str) {
     says_once(&done, "did not have its checksum; starting over");
     says_once(&done, "verified: ");
     done.expect_file(NAME, &good);
+}
+
+fn the_strongest_decides(transport: &str) {
+    let file = file(MIB);
+    let (md5, sha512) = ("0".repeat(32), "0".repeat(128));
+    for (others, code) in [
+        ([("file.bin.sha256", file.sha256()), ("file.bin.sha512", sha512)], 8),
+        ([("file.bin.md5", md5), ("SHA256SUMS", format!("{}  file.bin\n", file.sha256()))], 0),
+    ] {
+        let others = others.each_ref().map(|(name, content)| (*name, content.as_str()));
+        let server = beside(&file, &others, Behaviour::default());
+        let done = auto(transport, "-c 1", &[&server]).run().expect_code(code);
+        says_once(&done, &format!("as {} on ", others[1].0));
+        assert_eq!(done.files().contains(&NAME.to_owned()), code == 0);
+    }
+}
+
+/// How many replies a session has sent with the last one to the first transfer, if nothing is unusual.
+const WITH_THE_FILE: u32 = 9;
+
+fn a_session_that_is_lost_behind_the_last_byte(transport: &str) {
+    let file = file(MIB);
+    let (right, wrong) = (file.sha256(), "0".repeat(64));
+    let goodbye = Reaction::reply_and_close("421 Bye.");
+    for (sha256, reaction, code) in
+        [(&right, Reaction::Close, 0), (&wrong, Reaction::Close, 8), (&right, goodbye, 0)]
+    {
+        let hangs_up = Behaviour::default().when(Trigger::Replies(WITH_THE_FILE), reaction);
+        let tree = tree_of(&file, &[("file.bin.sha256", sha256)]);
+        for args in ["-c 1", "-o -"] {
+            let server = start(Model::new(tree.clone()).with_session(0, hangs_up.clone()));
+            let done = auto(transport, args, &[&server]).run().expect_code(code);
+            says_once(&done, "as file.bin.sha256 on ");
+            let stats = server.stop();
+            let asked = |at: usize| stats.lines.iter().any(|(of, line)| *of == at && line == "FEAT");
+            assert_eq!((stats.sessions.len(), asked(0), asked(1)), (2, false, true), "{args}");
+            let files = stats.transfers.iter().filter(|transfer| transfer.path.ends_with(NAME)).count();
+            assert_eq!(files, 1, "{args}");
+        }
+    }
+}
+
+/// The file is there, and nobody waits for ever.
+fn a_server_that_lets_nobody_in_any_more(transport: &str) {
+    let file = file(MIB);
+    let tree = tree_of(&file, &[("file.bin.sha256", &file.sha256())]);
+    let hangs_up = Behaviour::default().when(Trigger::Replies(WITH_THE_FILE), Reaction::Close);
+    let closes = Behaviour::default().when(Trigger::Accepted, Reaction::Close);
+    let full = Behaviour::default().when(Trigger::Accepted, Reaction::reply_and_close("421 Too many users."));
+    let forbids = Behaviour::default().when(Trigger::every("PASS"), Reaction::reply("530 Not any more."));
+    for behaviour in [hangs_up.clone(), closes, full, forbids] {
+        let server =
+            start(Model::new(tree.clone()).with_behaviour(behaviour).with_session(0, hangs_up.clone()));
+        let done = auto(transport, "-c 1", &[&server]).run().expect_code(0);
+        says_once(&done, "nothing to verify");
+        done.expect_file(NAME, &file);
+        let sessions = server.stop().sessions.len();
+        assert!((2..=6).contains(&sessions), "{sessions} sessions");
+    }
+}
+
+fn a_reading_that_breaks_off(transport: &str) {
+    let file = file(MIB);
+    let (right, wrong) = (file.sha256(), "0".repeat(64));
+    let sidecar = Trigger::line("RETR pub/data/file.bin.sha256");
+    let dies = Reaction::Cut(Cut::silent(3, Interruption::Die));
+    let [told, later] = [Reaction::Cut(Cut::told(3)), Reaction::reply("450 Busy.")];
+    for (sha256, code) in [(&right, 0), (&wrong, 8)] {
+        let tree = tree_of(&file, &[("file.bin.sha256", sha256)]);
+        // With its session, and without.
+        let once = Behaviour::default().when(sidecar.clone(), dies.clone());
+        let server = start(Model::new(tree.clone()).with_session(0, once));
+        let done = auto(transport, "-c 1", &[&server]).run().expect_code(code);
+        says_once(&done, "as file.bin.sha256 on ");
+        assert_eq!(server.stop().sessions.len(), 2);
+        for reaction in [&told, &later] {
+            let once = Behaviour::default().when(Trigger::nth("RETR", 2), reaction.clone());
+            let server = start(Model::new(tree.clone()).with_behaviour(once));
+            let done = auto(transport, "-c 1", &[&server]).run().expect_code(code);
+            says_once(&done, "as file.bin.sha256 on ");
+            assert_eq!(server.stop().sessions.len(), 1);
+        }
+    }
+    for reaction in [dies, told, later] {
+        let behaviour = Behaviour::default().when(sidecar.clone(), reaction);
+        let server = beside(&file, &[("file.bin.sha256", &right)], behaviour);
+        let done = auto(transport, "-c 1", &[&server]).run().expect_code(0);
+        says_once(&done, "file.bin.sha256 cannot be read: ");
+        says_once(&done, "nothing to verify");
+        done.expect_file(NAME, &file);
+        let asked = searched(&server).iter().filter(|line| line.starts_with("RETR")).count();
+        assert_eq!(asked, 2);
+    }
+}
+
+fn a_mirror_that_is_lost_over_the_search(transport: &str) {
+    let file = file(2 * MIB);
+    let with = beside(&file, &[("file.bin.sha256", &file.sha256())], Behaviour::default());
+    let closes = Behaviour::default().when(Trigger::Accepted, Reaction::Close);
+    let leaves = Behaviour::default().when(Trigger::every("FEAT"), Reaction::Close);
+    let model = Model::new(tree(&file)).with_behaviour(closes);
+    let lost = start(model.with_session(0, leaves.clone()).with_session(1, leaves));
+    let done = auto(transport, "-c 4 --min-segment 64K", &[&lost, &with]).run().expect_code(0);
+    says_once(&done, &format!("as file.bin.sha256 on {} says", with.addr()));
+    done.expect_file(NAME, &file);
+}
+
+/// Stopped while it was asked for a checksum, and not fetched again for that.
+fn a_file_that_was_complete_before(transport: &str) {
+    let file = file(2 * MIB);
+    let silent = Behaviour::default().when(Trigger::every("FEAT"), Reaction::Hang);
+    let server = beside(&file, &[("file.bin.sha256", &file.sha256())], silent);
+    let running = auto(transport, "-c 1", &[&server]).start();
+    until("it is asked", || !searched(&server).is_empty());
+    running.signal(Signal::TERM);
+    let done = running.wait().expect_code(143);
+    assert_eq!(done.files(), [JOURNAL, PART]);
+    server.set_behaviour(Behaviour::default());
+    let before = server.with_stats(Stats::payload);
+    let done = auto(transport, "-c 1", &[&server]).in_dir(done.dir).run().expect_code(0);
+    says_once(&done, "verified: ");
+    done.expect_file(NAME, &file);
+    let again = server.with_stats(Stats::payload) - before;
+    assert!(again < 64 * 1024, "{again} bytes came again");
 }
 
 /// Whatever becomes of the search, the file is there.

@@ -44,7 +44,7 @@ impl Server {
                 asked.push(line);
             }
             inquiry.settle();
-            remarks.extend(inquiry.take_remarks());
+            remarks.extend(told(&mut inquiry));
         }
     }
 
@@ -84,6 +84,33 @@ fn line(request: &Request) -> String {
         other => panic!("asked for {other:?}"),
     };
     String::from_utf8(command.masked().to_vec()).unwrap()
+}
+
+/// What the user is told now.
+fn told(inquiry: &mut Inquiry) -> Vec<String> {
+    let text = |remark| match remark {
+        Remark::Warning(text) => text,
+        Remark::Note(text) => format!("note: {text}"),
+    };
+    inquiry.take_remarks().into_iter().map(text).collect()
+}
+
+/// One for the file `f`, of which places the server has these; the others it does not have.
+fn surveyed(places: &[&str]) -> Inquiry {
+    let mut inquiry = Inquiry::new("host".to_owned(), Arg::new("f").unwrap());
+    for (at, request) in inquiry.next(false, None).iter().enumerate() {
+        let has = places.iter().any(|place| line(request) == format!("SIZE {place}"));
+        inquiry.answer(at, Answer::Reply(&reply(if has { "213 64" } else { "550 No" })));
+    }
+    inquiry.settle();
+    inquiry
+}
+
+/// The next request is for the content of this place.
+#[track_caller]
+fn reads(inquiry: &mut Inquiry, place: &str) {
+    let asked: Vec<String> = inquiry.next(false, None).iter().map(line).collect();
+    assert_eq!(asked, [format!("RETR {place}")]);
 }
 
 fn checksum(found: Option<Found>) -> Option<String> {
@@ -159,7 +186,7 @@ fn what_is_of_no_use_is_told_and_passed_over() {
     assert_eq!(checksum(found), Some(format!("md5={MD5}")));
     let wanted = [
         "host: a file.sha256 has no checksum in it",
-        "host: SHA256SUMS does not list the file",
+        "note: host: SHA256SUMS does not list the file",
         "host: a file.sha1 is for another file, \\u{1b}[2J",
     ];
     assert_eq!(remarks, wanted);
@@ -244,40 +271,110 @@ fn what_is_computed_has_to_be_of_the_whole_file_and_of_the_kind_asked_for() {
 #[test]
 fn a_session_that_ends_is_no_end_of_the_inquiry() {
     let mut inquiry = Inquiry::new("host".to_owned(), Arg::new("f").unwrap());
-    for _ in 0..SURVEYS {
+    for _ in 0..ATTEMPTS {
         assert_eq!(inquiry.next(false, None).len(), 12);
         inquiry.interrupt();
     }
     assert!(inquiry.next(false, None).is_empty(), "it has ended over that before");
-    let mut inquiry = Inquiry::new("host".to_owned(), Arg::new("f").unwrap());
-    inquiry.next(false, None);
-    for at in 0..12 {
-        inquiry.answer(at, Answer::Reply(&reply("213 64")));
-    }
-    inquiry.settle();
-    assert_eq!(line(&inquiry.next(false, None)[0]), "RETR f.sha512");
+    // What was broken off is read from its start.
+    let mut inquiry = surveyed(&["f.sha256", "SHA256SUMS", "f.md5"]);
+    reads(&mut inquiry, "f.sha256");
+    inquiry.answer(0, Answer::Content(&SHA256.as_bytes()[..10]));
     inquiry.interrupt();
-    assert_eq!(line(&inquiry.next(false, None)[0]), "RETR SHA512SUMS");
+    reads(&mut inquiry, "f.sha256");
+    inquiry.answer(0, Answer::Content(SHA256.as_bytes()));
+    inquiry.answer(0, Answer::Finished(&Finish::Whole { at: 64 }));
+    inquiry.settle();
+    assert!(inquiry.next(false, None).is_empty());
+    let found = inquiry.take_found();
+    assert_eq!((checksum(found), told(&mut inquiry)), (Some(format!("sha256={SHA256}")), Vec::new()));
+    // Once more, and no more often, and another file is another matter.
+    let mut inquiry = surveyed(&["f.sha256", "SHA256SUMS", "f.md5"]);
+    for name in ["f.sha256", "SHA256SUMS", "f.md5"] {
+        for says in [Vec::new(), vec![format!("host: {name} cannot be read: {LOST}")]] {
+            reads(&mut inquiry, name);
+            inquiry.interrupt();
+            assert_eq!(told(&mut inquiry), says);
+        }
+    }
+    assert!(inquiry.next(false, None).is_empty());
 }
 
 #[test]
-fn files_that_are_too_large_or_break_off() {
+fn a_file_that_is_called_like_a_checksum() {
+    let mut server = Server::of(&[]);
+    server.features = "211-Features\r\n XMD5\r\n211 End";
+    let name = "d41d8cd98f00b204e9800998ecf8427e";
+    server.computes = vec![("XMD5", format!("250 {name} {MD5}"))];
+    for (path, found) in [(format!("pub/{name}"), Some(format!("md5={MD5}"))), ("pub/f".to_owned(), None)] {
+        assert_eq!(checksum(server.ask_for(&path, false).0), found);
+    }
+}
+
+#[test]
+fn a_server_that_ends_the_session_instead_of_computing() {
     let mut inquiry = Inquiry::new("host".to_owned(), Arg::new("f").unwrap());
-    inquiry.next(false, None);
-    for at in 0..12 {
-        let text = if at == 1 { "213 16777216" } else { "550 No" };
-        inquiry.answer(at, Answer::Reply(&reply(if at == 2 || at == 3 { "213 64" } else { text })));
+    for at in 0..inquiry.next(false, None).len() {
+        let text = if at == 0 { "211-Features\r\n XMD5\r\n XCRC\r\n211 End" } else { "550 No" };
+        inquiry.answer(at, Answer::Reply(&reply(text)));
     }
     inquiry.settle();
-    assert_eq!(inquiry.take_remarks(), ["host: f.sha512 is too large to be read for a checksum"]);
-    for (name, finish, says) in [
-        ("f.sha256", Finish::Cut, "host: f.sha256 is too large to be read for a checksum"),
-        ("f.sha1", Finish::Short { at: 5, reply: reply("426 Oh") }, "host: f.sha1 cannot be read: 426 Oh"),
-    ] {
-        assert_eq!(line(&inquiry.next(false, None)[0]), format!("RETR {name}"));
-        inquiry.answer(0, Answer::Finished(&finish));
-        inquiry.settle();
-        assert_eq!(inquiry.take_remarks(), [says]);
+    assert_eq!(inquiry.next(false, None).iter().map(line).collect::<Vec<_>>(), ["XMD5 f"]);
+    inquiry.interrupt();
+    assert_eq!(told(&mut inquiry), [format!("host: XMD5 is not answered: {LOST}")]);
+    assert_eq!(inquiry.next(false, None).iter().map(line).collect::<Vec<_>>(), ["XCRC f"]);
+    inquiry.answer(0, Answer::Reply(&reply("250 352441C2")));
+    inquiry.settle();
+    assert_eq!(checksum(inquiry.take_found()), Some("crc32=352441c2".to_owned()));
+}
+
+#[test]
+fn files_that_are_too_large() {
+    let mut inquiry = Inquiry::new("host".to_owned(), Arg::new("f").unwrap());
+    for at in 0..inquiry.next(false, None).len() {
+        let text = match at {
+            1 => "213 16777216",
+            2 => "213 64",
+            _ => "550 No",
+        };
+        inquiry.answer(at, Answer::Reply(&reply(text)));
     }
+    inquiry.settle();
+    assert_eq!(told(&mut inquiry), ["host: f.sha512 is too large to be read for a checksum"]);
+    reads(&mut inquiry, "f.sha256");
+    inquiry.answer(0, Answer::Finished(&Finish::Cut));
+    inquiry.settle();
+    assert_eq!(told(&mut inquiry), ["host: f.sha256 is too large to be read for a checksum"]);
     assert!(inquiry.next(false, None).is_empty());
+}
+
+#[test]
+fn what_a_server_cannot_send_now_it_is_asked_for_once_more() {
+    let short = |text| Finish::Short { at: 5, reply: reply(text) };
+    for (first, again) in
+        [(Ok("426 Oh"), true), (Ok("551 Oh"), false), (Err("450 Oh"), true), (Err("550 Oh"), false)]
+    {
+        let mut inquiry = surveyed(&["f.sha256"]);
+        let fails = |inquiry: &mut Inquiry| {
+            reads(inquiry, "f.sha256");
+            match first {
+                Ok(text) => inquiry.answer(0, Answer::Finished(&short(text))),
+                Err(text) => inquiry.answer(0, Answer::Refused(&reply(text))),
+            }
+            inquiry.settle();
+        };
+        fails(&mut inquiry);
+        if again {
+            assert_eq!(told(&mut inquiry), Vec::<String>::new());
+            fails(&mut inquiry);
+        }
+        let (Ok(text) | Err(text)) = first;
+        assert_eq!(told(&mut inquiry), [format!("host: f.sha256 cannot be read: {text}")]);
+        assert!(inquiry.next(false, None).is_empty());
+    }
+    // What may not be there at all is not.
+    let mut server = Server::of(&[]);
+    server.knows_size = false;
+    let (found, remarks, asked) = server.ask();
+    assert_eq!((found, remarks, asked.len()), (None, Vec::new(), 12 + 11));
 }

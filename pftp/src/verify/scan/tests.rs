@@ -65,6 +65,7 @@ fn the_strongest_counts() {
 fn sidecars_of_one_file() {
     assert_eq!(scan(OWN, MD5), Ok(format!("md5={MD5}")));
     assert_eq!(scan(OWN, format!("{}\r\n\r\n", MD5.to_uppercase())), Ok(format!("md5={MD5}")));
+    assert_eq!(scan(OWN, format!("\u{feff}{MD5}\r\n")), Ok(format!("md5={MD5}")));
     assert_eq!(scan(OWN, format!("{MD5}  -\n")), Err(Useless::Other(b"-".to_vec())));
     // Where it was made.
     assert_eq!(scan(OWN, format!("{MD5}  /build/x/file.fa.gz\n")), Ok(format!("md5={MD5}")));

@@ -340,7 +340,9 @@ impl World {
                     self.planner.compared_finished(true, self.now);
                 }
                 Directive::Retract => {}
-                Directive::Warn(message) => super::super::reply::check_shown(&message),
+                Directive::Warn(message) | Directive::Note(message) => {
+                    super::super::reply::check_shown(&message);
+                }
                 Directive::Finish(result) => self.finish(result),
             }
         }
