@@ -191,6 +191,26 @@ impl Connection {
         }
         // What is measured is still of the transfer before this one.
         let rate = self.rate.established().unwrap_or(guess).max(1);
-        Some(Running { left, rate, delay: usual.saturating_sub(waited) })
+        // One that is late has lost something on its way, and waits for longer the longer it has waited.
+        let late = waited.saturating_sub(usual).saturating_mul(2);
+        Some(Running { left, rate, delay: usual.saturating_sub(waited).max(late) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_is_expected_later_the_longer_it_is_waited_for() {
+        let at = |millis| Instant(Duration::from_millis(millis));
+        let address = SocketAddr::from(([127, 0, 0, 1], 21));
+        let mut connection = Connection::new(0, 0, PathForm::Whole, address, at(0));
+        connection.segment = Some(Segment::new(RequestId(1), 0, Until::Offset(1000), at(0)));
+        let usual = Duration::from_millis(300);
+        let delay = |now| connection.running(7, usual, at(now)).map(|running| running.delay.as_millis());
+        assert_eq!([0, 200, 300, 350, 600].map(delay), [300, 100, 0, 100, 600].map(Some));
+        let given_up = connection.running(7, usual, at(1_700)).map(|running| running.rate);
+        assert_eq!(given_up, Some(0));
     }
 }

@@ -18,6 +18,9 @@ const LEAST_TAIL: u64 = 16 * 1024;
 /// How much longer a transfer has to take than a copy of what is left of it, per cent, for that to be fetched.
 const COPY_PAYS: u128 = 150;
 
+/// No connection is taken to bring more than that many times its share of the most that ever came from its mirror.
+const SHARES: u64 = 4;
+
 impl Planner {
     /// Takes the tail of the transfer that would end last, if that ends it sooner; else fetches what is left of it a second
     /// time, if that is there first.
@@ -54,9 +57,11 @@ impl Planner {
             return self.retrieve_from(victim, id, start, until);
         }
         let copied = running.into_iter().find(|(_, running)| {
-            let again = running.len().saturating_mul(1000) / u128::from(rate.max(1));
-            let again = again.saturating_add(first_byte.as_millis());
-            u128::from(running.time_left()) > again.saturating_mul(COPY_PAYS) / 100
+            let flows = running.len().saturating_mul(1000) / u128::from(rate.max(1));
+            let again = flows.saturating_add(first_byte.as_millis());
+            // What is longer is to be shared, if that pays.
+            let short = flows <= first_byte.as_millis();
+            short && u128::from(running.time_left()) > again.saturating_mul(COPY_PAYS) / 100
         });
         if let Some((slow, running)) = copied {
             let (start, until) = (running.left.start, self.until(running.left.end));
@@ -183,9 +188,16 @@ impl Planner {
             let same = self.connections.values().filter(move |connection| connection.mirror == mirror);
             mean(same.filter_map(|connection| connection.lately(usual, now)).collect())
         };
-        of(mirror).unwrap_or_else(|| {
+        let Some(guess) = of(mirror) else {
             let all = self.connections.values().filter_map(|connection| connection.rate.measured(now));
-            mean(all.collect()).unwrap_or(GUESS)
-        })
+            return mean(all.collect()).unwrap_or(GUESS);
+        };
+        // Where one had nearly all of the path, so many cannot each bring as much.
+        let own = self.connections.values().filter(|connection| {
+            connection.mirror == mirror && connection.segment.is_some() && !connection.closing
+        });
+        let best = self.mirrors.get(mirror).map_or(0, |known| known.best_flow);
+        let share = best.saturating_mul(SHARES) / (own.count() as u64).max(1);
+        if share > 0 { guess.min(share) } else { guess }
     }
 }
