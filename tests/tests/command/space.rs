@@ -40,7 +40,7 @@ fn in_small_file_system(script: &str, url: &str) -> Output {
 #[test]
 fn a_disk_that_gets_full_on_the_way() {
     // Who does not tell the size cannot be found to be too large.
-    let silent = throttled(8_000_000).without("SIZE").without("MDTM").without("MLST");
+    let silent = throttled(2_000_000).without("SIZE").without("MDTM").without("MLST");
     let file = file(8 * MIB);
     let server = serve(&file, silent);
     let script = "printf older >file.bin; code=0; \"$2\" -q \"$3\" || code=$?; test $code = 9; \
