@@ -88,12 +88,12 @@ impl Destination {
         }
     }
 
-    /// All `size` bytes have come: makes of them what was asked for.
-    pub(crate) fn finish(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
+    /// All `size` bytes have come: makes of them what was asked for, but for the final name.
+    pub(crate) fn settle(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
         let failed = |error: io::Error| self.failure(&error);
         match self {
-            Self::File(sink) => sink.finish(size, modified),
-            Self::AsciiFile(sink) => sink.inner().finish(sink.finish().map_err(failed)?, modified),
+            Self::File(sink) => sink.settle(size, modified),
+            Self::AsciiFile(sink) => sink.inner().settle(sink.finish().map_err(failed)?, modified),
             Self::Stream(sink) if sink.position() != size => {
                 let message = format!("{STDOUT}: got {} bytes instead of {size}", sink.position());
                 Err(Failure::new(Kind::Integrity, message))
@@ -103,6 +103,15 @@ impl Destination {
                 sink.finish().map_err(failed)?;
                 sink.inner().finish().map_err(failed)
             }
+        }
+    }
+
+    /// Gives what was made its final name, if it is to have one.
+    pub(crate) fn publish(&self) -> Result<(), Failure> {
+        match self {
+            Self::File(sink) => sink.publish(),
+            Self::AsciiFile(sink) => sink.inner().publish(),
+            Self::Stream(_) | Self::AsciiStream(_) => Ok(()),
         }
     }
 }

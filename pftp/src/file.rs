@@ -161,12 +161,12 @@ impl FileSink {
         Ok(there == bytes)
     }
 
-    /// Makes the file what it is to be: exactly `size` bytes, last modified at `modified`, on disk, under its final name.
+    /// Makes the file what it is to be but for its name: exactly `size` bytes, last modified at `modified`, on disk.
     ///
     /// # Errors
     /// A [`Failure`]: of kind integrity if there are fewer bytes, else of kind local. The temporary file
     /// stays.
-    pub fn finish(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
+    pub fn settle(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
         let failed = |error: &io::Error| Failure::write(self.part.display(), error);
         let length = self.file.metadata().map_err(|error| failed(&error))?.len();
         if length < size {
@@ -178,6 +178,14 @@ impl FileSink {
             // Some file systems keep no times.
             let _best_effort = set_modified(&self.file, time);
         }
+        Ok(())
+    }
+
+    /// Gives the file, which is what it is to be, its final name.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind local. The temporary file stays.
+    pub fn publish(&self) -> Result<(), Failure> {
         check_target(&self.target)?;
         fs::rename(&self.part, &self.target).map_err(|error| {
             Failure::local(&format!("cannot rename {} to", self.part.display()), &self.target, &error)

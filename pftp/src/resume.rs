@@ -190,6 +190,11 @@ impl Notes {
         self.noted = settled;
     }
 
+    /// Waits until everything is noted: the journal goes when the file gets its name, and may not come back.
+    pub(crate) fn rest(&self) {
+        self.keeper.rest();
+    }
+
     /// Notes what is settled at the end of a download that has failed.
     pub(crate) fn close(self, planner: &Planner) {
         let settled = planner.settled();

@@ -210,10 +210,17 @@ fn make_whole(
             progress.note(&note);
         }
     }
-    if let Some(notes) = notes {
-        notes.end();
+    let notes = notes.inspect(Notes::rest);
+    let settled = destination.settle(size, planner.identity().modify);
+    let is_settled = settled.is_ok();
+    let named = settled.and_then(|()| destination.publish());
+    match notes {
+        // All of it is on disk and has no name: the next run has nothing to fetch.
+        Some(notes) if is_settled && named.is_err() => notes.close(planner),
+        Some(notes) => notes.end(),
+        None => {}
     }
-    destination.finish(size, planner.identity().modify)?;
+    named?;
     Ok(None)
 }
 

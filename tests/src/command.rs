@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::binary;
 use crate::model::File;
 
 /// How long a run may take: far more than any does, even on a busy machine with a slow disk.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A command to be run in a fresh directory of its own.
 #[derive(Debug)]
@@ -99,10 +100,15 @@ impl Pftp {
         // The command holds what the standard output goes to.
         drop(command);
         let stdout = child.stdout.take().map(|pipe| thread::spawn(|| read(pipe)));
-        let (sender, stderr) = mpsc::channel();
+        let (sender, end) = mpsc::channel();
         let pipe = child.stderr.take().expect("a pipe");
-        thread::spawn(move || sender.send(String::from_utf8_lossy(&read(pipe)).into_owned()));
-        Running { child, stdout, stderr, args: self.args, dir: Some(self.dir), started: Instant::now() }
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let stderr = Arc::clone(&said);
+        thread::spawn(move || {
+            listen(pipe, &said);
+            sender.send(())
+        });
+        Running { child, stdout, stderr, end, args: self.args, dir: Some(self.dir), started: Instant::now() }
     }
 
     /// Runs it to its end.
@@ -120,13 +126,27 @@ fn read(mut pipe: impl Read) -> Vec<u8> {
     bytes
 }
 
+/// Keeps what comes as it comes.
+fn listen(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
+    let mut bytes = [0; 4096];
+    loop {
+        match pipe.read(&mut bytes) {
+            Ok(0) => return,
+            Ok(len) => said.lock().unwrap_or_else(PoisonError::into_inner).extend(&bytes[..len]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("a pipe that cannot be read: {error}"),
+        }
+    }
+}
+
 /// A command under way. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     stdout: Option<JoinHandle<Vec<u8>>>,
-    /// Gets all that was written, once the end of it is there.
-    stderr: Receiver<String>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    /// Gets something once all that was written is there.
+    end: Receiver<()>,
     args: Vec<OsString>,
     dir: Option<TempDir>,
     started: Instant,
@@ -163,16 +183,21 @@ impl Running {
         waitid(WaitId::Pid(self.pid()), options).expect("a process of this one").is_some()
     }
 
+    /// What it has written to standard error so far.
+    pub fn said(&self) -> String {
+        let bytes = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
     /// If it does not come to an end.
     pub fn wait(mut self) -> Done {
-        let Ok(stderr) = self.stderr.recv_timeout(DEADLINE.saturating_sub(self.started.elapsed())) else {
-            let _ = self.child.kill();
-            let said = self.stderr.recv().unwrap_or_default();
-            panic!("pftp {:?} does not come to an end; it said: {said}", self.args);
-        };
+        if self.end.recv_timeout(DEADLINE.saturating_sub(self.started.elapsed())).is_err() {
+            panic!("pftp {:?} does not come to an end; it said: {}", self.args, self.said());
+        }
+        let stderr = self.said();
         let status = self.child.wait().expect("an exit status");
         let stdout = self.stdout.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let dir = self.dir.take().expect("a directory until here");

@@ -7,6 +7,7 @@ pub mod dialog;
 pub mod fuzzing;
 pub mod loopback;
 pub mod model;
+pub mod patience;
 pub mod raw;
 pub mod servers;
 pub mod sim;

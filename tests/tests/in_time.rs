@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftp_proto::{Command, Config, Event, Report, Request, RequestId, SessionId, Sink, Transport as _};
+use ftp_proto::{Command, Event, Report, Request, RequestId, SessionId, Sink, Transport as _};
 use ftp_transport_mio::MioTransport;
 use pftp_tests::command::until;
 use pftp_tests::loopback::Server;
 use pftp_tests::model::{Model, Tree};
+use pftp_tests::patience::patient;
 
 /// More than the system tells of in one call.
 const SESSIONS: u64 = 2500;
@@ -33,7 +34,7 @@ impl Sink for Nothing {
 #[test]
 fn replies_to_thousands_that_all_came_before_anyone_looked() {
     let server = Server::start_apart(Model::new(Tree::new())).expect("a free port");
-    let mut config = Config::default();
+    let mut config = patient();
     config.timeouts.reply = LIMIT;
     let config = Arc::new(config);
     let mut transport = MioTransport::new(Arc::new(Nothing)).expect("an event queue");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pftp_tests::servers::{Kind, Options, PASSWORD, Process, RealServer, USER};
 use tempfile::TempDir;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Set for [`left_behind`]: the server to start, and the directory that it serves.
 const LEAVE: &str = "PFTP_TESTS_LEAVE_SERVER";

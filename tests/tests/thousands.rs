@@ -5,11 +5,12 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use ftp_proto::{
-    Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport as _, Until,
+    Arg, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport as _, Until,
 };
 use ftp_transport_mio::MioTransport;
 use pftp_tests::loopback::Server;
 use pftp_tests::model::{File, Model, Tree};
+use pftp_tests::patience::patient;
 
 const SESSIONS: usize = 2000;
 
@@ -71,13 +72,14 @@ fn two_thousand_fetch_a_file_each_in_one_thread() {
     let sink = |wanted| Arc::new(Checked { wanted, at: Mutex::new(0) });
     let sinks: Vec<Arc<Checked>> = files.into_iter().map(sink).collect();
     let mut transport = MioTransport::new(sink(Vec::new())).expect("an event queue");
+    let config = Arc::new(patient());
     let before = threads();
 
     let mut opened = 0;
     for ready in 0..SESSIONS {
         while opened < SESSIONS.min(ready + DIALLING) {
             let (id, sink) = (SessionId(opened as u64), Arc::clone(&sinks[opened]));
-            transport.open_to(id, server.addr(), Arc::new(Config::default()), sink);
+            transport.open_to(id, server.addr(), Arc::clone(&config), sink);
             opened += 1;
         }
         await_event(&mut transport, |event| matches!(event, Event::Ready(_)));

@@ -23,6 +23,11 @@ fn local(result: Result<FileSink, Failure>) -> String {
     shown
 }
 
+fn finish(sink: &FileSink, size: u64) -> Result<(), Failure> {
+    sink.settle(size, None)?;
+    sink.publish()
+}
+
 #[test]
 fn the_final_name_appears_when_the_file_is_whole() {
     let dir = dir();
@@ -35,7 +40,7 @@ fn the_final_name_appears_when_the_file_is_whole() {
     sink.write_at(0, b"hello").unwrap();
     assert_eq!(names(&dir), ["a", "a.pftp-part", "b.pftp-part"]);
     assert_eq!(fs::read(&target).unwrap(), b"an older file");
-    sink.finish(11, None).unwrap();
+    finish(&sink, 11).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"hello world");
     drop((sink, shared));
     assert_eq!(names(&dir), ["a", "b.pftp-part"]);
@@ -45,7 +50,7 @@ fn the_final_name_appears_when_the_file_is_whole() {
 fn an_empty_file_is_a_file() {
     let dir = dir();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
-    sink.finish(0, None).unwrap();
+    finish(&sink, 0).unwrap();
     drop(sink);
     assert_eq!(names(&dir), ["a"]);
 }
@@ -55,7 +60,7 @@ fn missing_bytes_are_never_filled_in() {
     let dir = dir();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
     sink.write_at(0, b"abc").unwrap();
-    assert_eq!(sink.finish(4, None).unwrap_err().kind(), Kind::Integrity);
+    assert_eq!(finish(&sink, 4).unwrap_err().kind(), Kind::Integrity);
     drop(sink);
     assert_eq!(names(&dir), ["a.pftp-part"]);
 }
@@ -78,7 +83,7 @@ fn a_part_left_over_is_begun_anew() {
     fs::write(dir.path().join("a.pftp-part"), "a long left-over").unwrap();
     let sink = FileSink::create(&dir.path().join("a")).unwrap();
     sink.write_at(0, b"new").unwrap();
-    sink.finish(3, None).unwrap();
+    finish(&sink, 3).unwrap();
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
 }
 
@@ -89,7 +94,7 @@ fn one_target_has_one_writer() {
     let first = FileSink::create(&target).unwrap();
     first.write_at(0, b"mine").unwrap();
     assert!(local(FileSink::create(&target)).contains("in use"));
-    first.finish(4, None).unwrap();
+    finish(&first, 4).unwrap();
     FileSink::create(&target).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"mine");
 }
@@ -139,7 +144,7 @@ fn a_directory_that_became_one_meanwhile() {
     let target = dir.path().join("a");
     let sink = FileSink::create(&target).unwrap();
     fs::create_dir(&target).unwrap();
-    assert_eq!(sink.finish(0, None).unwrap_err().kind(), Kind::Local);
+    assert_eq!(finish(&sink, 0).unwrap_err().kind(), Kind::Local);
 }
 
 #[test]
@@ -149,7 +154,7 @@ fn long_names_fit() {
         let target = dir.path().join("n".repeat(length));
         let sink = FileSink::create(&target).unwrap();
         sink.write_at(0, b"x").unwrap();
-        sink.finish(1, None).unwrap();
+        finish(&sink, 1).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"x", "{length}");
     }
     assert!(local(FileSink::create(&dir.path().join("n".repeat(256)))).contains("too long"));
@@ -239,7 +244,7 @@ fn a_restarted_file_loses_its_old_end() {
     sink.write_at(0, b"a long first attempt\r\n").unwrap();
     sink.write_at(0, b"short\r\n").unwrap();
     let size = sink.finish().unwrap();
-    sink.inner().finish(size, None).unwrap();
+    finish(sink.inner(), size).unwrap();
     assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"short\n");
 }
 

@@ -28,6 +28,8 @@ enum Job {
     Note(Record),
     /// The record takes something back; somebody waits.
     Retract(Record, SyncSender<()>),
+    /// Somebody waits until what came before is done.
+    Rest(SyncSender<()>),
     /// The download has ended.
     Last(Record),
 }
@@ -78,6 +80,14 @@ impl Keeper {
         }
     }
 
+    /// Waits until everything is noted.
+    pub(crate) fn rest(&self) {
+        let (told, done) = sync_channel(1);
+        if self.jobs.send(Job::Rest(told)).is_ok() {
+            let _ends_with_the_thread = done.recv();
+        }
+    }
+
     /// What has gone wrong since the last call.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.troubles.try_recv().ok()
@@ -117,6 +127,9 @@ impl Desk {
                     if !self.keep(&record) {
                         self.journal.remove();
                     }
+                    let _nobody_waits = told.send(());
+                }
+                Job::Rest(told) => {
                     let _nobody_waits = told.send(());
                 }
                 Job::Last(mut record) => {

@@ -273,7 +273,7 @@ impl Connection {
     }
 
     fn write_data(&mut self, share: &mut usize, context: &mut Context<'_>) {
-        while *share > 0 && !self.data_is_full {
+        while *share > 0 && !self.data_is_full && !context.held {
             let Some(data) = &mut self.data else { return };
             let window = self.session.data_window(context.now).min(context.buffer.len()).min(*share);
             let len = self.session.fill_data(&mut context.buffer[..window]);

@@ -16,6 +16,7 @@ mod reactor;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -33,6 +34,8 @@ use crate::model::{Behaviour, Ending, Host, Model, Stats, Tree};
 pub struct Server {
     address: SocketAddr,
     host: Arc<Mutex<Host>>,
+    /// No data are sent for now.
+    held: Arc<AtomicBool>,
     orders: Sender<Order>,
     waker: Waker,
     thread: Option<JoinHandle<()>>,
@@ -42,6 +45,7 @@ pub struct Server {
 #[derive(Clone, Copy, Debug)]
 enum Order {
     Stop,
+    LetGo,
     CloseSessions(Ending),
 }
 
@@ -70,10 +74,11 @@ impl Server {
         raise_descriptor_limit();
         let host = Arc::new(Mutex::new(Host::new(model)));
         let (orders, inbox) = mpsc::channel();
-        let (reactor, waker) = Reactor::new(address, Arc::clone(&host), inbox)?;
+        let held = Arc::new(AtomicBool::new(false));
+        let (reactor, waker) = Reactor::new(address, Arc::clone(&host), Arc::clone(&held), inbox)?;
         let address = reactor.address();
         let thread = thread::Builder::new().name("model-server".to_owned()).spawn(move || reactor.run())?;
-        Ok(Self { address, host, orders, waker, thread: Some(thread) })
+        Ok(Self { address, host, held, orders, waker, thread: Some(thread) })
     }
 
     /// The address of the control port.
@@ -115,6 +120,18 @@ impl Server {
     /// Sessions accepted from now on behave so.
     pub fn set_behaviour(&self, behaviour: Behaviour) {
         lock(&self.host).set_behaviour(behaviour);
+    }
+
+    /// Commands are answered, and data connections accepted, but no data are sent until [`let_go`](Self::let_go): whatever
+    /// else is to come before them does so, however slow the machine is.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Data are sent again.
+    pub fn let_go(&self) {
+        self.held.store(false, Ordering::SeqCst);
+        self.order(Order::LetGo);
     }
 
     /// Closes all sessions with their data connections soon; new ones are served.

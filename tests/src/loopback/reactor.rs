@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,10 +20,15 @@ use crate::model::{Ending, Host};
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
+/// How often timers are looked at while data are held back.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What one visit to a connection may use.
 pub(super) struct Context<'a> {
     pub(super) registry: &'a Registry,
     pub(super) host: &'a Mutex<Host>,
+    /// No data are sent for now.
+    pub(super) held: bool,
     pub(super) buffer: &'a mut [u8],
     pub(super) now: Duration,
 }
@@ -36,6 +42,7 @@ pub(super) struct Reactor {
     /// Bound to the port and never listening: keeps it while no listener does.
     _port: OwnedFd,
     host: Arc<Mutex<Host>>,
+    held: Arc<AtomicBool>,
     orders: Receiver<Order>,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -50,6 +57,7 @@ impl Reactor {
     pub(super) fn new(
         address: SocketAddr,
         host: Arc<Mutex<Host>>,
+        held: Arc<AtomicBool>,
         orders: Receiver<Order>,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
@@ -62,6 +70,7 @@ impl Reactor {
             address,
             _port: port,
             host,
+            held,
             orders,
             connections: Vec::new(),
             free: Vec::new(),
@@ -101,6 +110,9 @@ impl Reactor {
             while let Ok(order) = self.orders.try_recv() {
                 match order {
                     Order::Stop => return,
+                    Order::LetGo => {
+                        (0..self.connections.len()).for_each(|slot| self.visit(slot, Visit::Continue));
+                    }
                     Order::CloseSessions(ending) => {
                         (0..self.connections.len()).for_each(|slot| self.visit(slot, Visit::Close(ending)));
                     }
@@ -185,8 +197,9 @@ impl Reactor {
     fn visit(&mut self, slot: usize, visit: Visit) {
         let now = self.now();
         let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else { return };
+        let held = self.held.load(Ordering::SeqCst);
         let mut context =
-            Context { registry: self.poll.registry(), host: &self.host, buffer: &mut self.buffer, now };
+            Context { registry: self.poll.registry(), host: &self.host, held, buffer: &mut self.buffer, now };
         match visit {
             Visit::Ready(socket) => connection.ready(socket, &mut context),
             Visit::Timeout => connection.timeout(now),
@@ -211,7 +224,9 @@ impl Reactor {
             Progress::Unfinished => {}
             Progress::Waiting => {}
         }
-        connection.armed = connection.deadline();
+        // A transfer that is held back would have its turn at once, over and over.
+        let soonest = if held { now + PAUSE } else { Duration::ZERO };
+        connection.armed = connection.deadline().map(|at| at.max(soonest));
         if let Some(at) = connection.armed {
             self.timers.insert((at, slot));
         }

@@ -184,6 +184,26 @@ fn a_throttled_transfer_arrives_whole() {
 }
 
 #[test]
+fn data_are_held_back_and_let_go() {
+    for behaviour in
+        [Behaviour::default(), Behaviour { bytes_per_second: Some(50_000_000), ..Behaviour::default() }]
+    {
+        let server = start(behaviour);
+        server.hold();
+        let mut client = Client::logged_in(&server);
+        let data = client.data();
+        client.send("REST 19000000\r\nRETR big\r\n");
+        assert_eq!(client.codes(2), ["350", "150"]);
+        let mut other = Client::logged_in(&server);
+        other.send("SIZE /big\r\n");
+        assert_eq!(other.line(), "213 20000000\r\n");
+        assert_eq!(server.stats().payload(), 0);
+        server.let_go();
+        assert!(read_all(data) == big_file().read(19_000_000..20_000_000));
+    }
+}
+
+#[test]
 fn files_change_and_sessions_are_closed_on_demand() {
     let server = start(Behaviour::default());
     let mut client = Client::logged_in(&server);

@@ -34,7 +34,7 @@ pub const USER: &str = "tester";
 pub const PASSWORD: &str = "s3cret word";
 
 /// How long a server may take until it greets, and until it is gone.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// How often a server that died while starting gets another port.
 const ATTEMPTS: usize = 4;

@@ -69,7 +69,12 @@ fn one_alone_has_it(transport: &str, good: &File, bad: &File, bad_at: usize) -> 
     let options = format!("-c 2 --min-segment 64K {} -l the.log", of(good));
     let servers = [0, 1].map(|at| serve(if at == bad_at { bad } else { good }, throttled(2_000_000)));
     let all = [&servers[0], &servers[1]];
-    let done = over(transport, &options, &all).with_file(NAME, "older").run().expect_code(0);
+    let done = over(transport, &options, &all).with_file(NAME, "older").run();
+    if done.code == Some(8) && done.stderr.contains("nothing says which is right") {
+        // The wrong byte was where two transfers met.
+        return false;
+    }
+    let done = done.expect_code(0);
     assert_eq!(done.files(), [NAME, "the.log"]);
     let done = done.expect_content(NAME, good);
     if done.stderr.is_empty() {
@@ -148,7 +153,8 @@ fn stopped_while_one_mirror_is_asked(transport: &str) {
         let sent = || servers.iter().map(|server| server.with_stats(Stats::payload)).sum::<u64>();
         let before = sent();
         let running = over(transport, &options, &[&servers[0], &servers[1]]).start();
-        until("it fetches the file again", || sent() > before + good.size() + MIB / 2);
+        // If the wrong bytes come from nobody, or are where two transfers meet, it ends without that.
+        until("it fetches the file again", || sent() > before + good.size() + MIB / 2 || running.has_ended());
         running.signal(signal);
         let dir = running.wait().dir;
         let done = over(transport, &options, &[&servers[0], &servers[1]]).in_dir(dir).run();

@@ -223,12 +223,11 @@ fn it_is_asked_beside_the_download(transport: &str) {
     let file = file(4 * MIB);
     let behaviour = Behaviour { bytes_per_second: Some(1_000_000), ..Behaviour::pyftpdlib() };
     let server = beside(&file, &[("file.bin.sha256", &file.sha256())], behaviour);
-    let running = auto(transport, "-c 3 --min-segment 64K", &[&server]).start();
     let read = |stats: &Stats| stats.transfers.iter().any(|transfer| transfer.path.ends_with(".sha256"));
-    until("the checksum is read", || server.with_stats(read));
-    let sent = server.with_stats(Stats::payload);
-    assert!(sent < 3 * MIB, "{sent} bytes had been sent by then");
-    let done = running.wait().expect_code(0);
+    // None of the file has been sent by then.
+    let is_read = |_: &Running| server.with_stats(read);
+    let command = auto(transport, "-c 3 --min-segment 64K", &[&server]);
+    let done = run_held(command, &[&server], "the checksum is read", is_read).expect_code(0);
     says_once(&done, "verified: ");
     done.expect_file(NAME, &file);
     one_login_each(&server.stop(), 3);

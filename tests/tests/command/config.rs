@@ -17,7 +17,8 @@ fn comments_ports_and_lines_without_login() {
     let locked = serve(&file, Behaviour { login, ..throttled(1_500_000) });
     let secret = locked.url(PATH).replace("//", "//bob:p%40ss%3Aw%2Frd@");
     let text = format!("# mirrors\n\n  {}\n\t# more\n{secret}\r\n", plain.url(PATH));
-    let done = with_config(&text, "-c 2 --min-segment 64K").run().expect_code(0).expect_silence();
+    let command = with_config(&text, "-c 2 --min-segment 64K");
+    let done = run_at_work(command, &[(&plain, 1), (&locked, 1)]).expect_code(0).expect_silence();
     assert_eq!(done.expect_content(NAME, &file).files(), [NAME, CONF]);
     let (plain, locked) = (plain.stop(), locked.stop());
     assert_eq!((plain.logins(), locked.logins()), (1, 1));
@@ -46,7 +47,8 @@ fn a_server_named_twice_gets_two_connections() {
     let file = file(4 * MIB);
     let (once, twice) = (serve(&file, throttled(1_500_000)), serve(&file, throttled(1_500_000)));
     let text = [once.url(PATH), twice.url(PATH), twice.url(PATH)].join("\n");
-    with_config(&text, "-c 3 --min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
+    let command = with_config(&text, "-c 3 --min-segment 64K");
+    run_at_work(command, &[(&once, 1), (&twice, 2)]).expect_code(0).expect_content(NAME, &file);
     assert_eq!((once.stop().logins(), twice.stop().logins()), (1, 2));
 }
 
@@ -55,7 +57,8 @@ fn a_connection_a_line_at_least() {
     let file = file(4 * MIB);
     let server = serve(&file, throttled(1_500_000));
     let text = format!("{}\n", server.url(PATH)).repeat(6);
-    with_config(&text, "--min-segment 64K").run().expect_code(0).expect_content(NAME, &file);
+    let command = with_config(&text, "--min-segment 64K");
+    run_at_work(command, &[(&server, 6)]).expect_code(0).expect_content(NAME, &file);
     assert!(server.stop().logins() >= 6);
 }
 
@@ -65,7 +68,8 @@ fn directories_may_differ() {
     let a = start(Model::new(Tree::new().with("/a/f", file.clone())).with_behaviour(throttled(3_000_000)));
     let b = start(Model::new(Tree::new().with("/b/c/f", file.clone())).with_behaviour(throttled(3_000_000)));
     let text = format!("{}\n{}\n", a.url("a/f"), b.url("/b/c/f"));
-    with_config(&text, "-c 2 --min-segment 64K").run().expect_code(0).expect_content("f", &file);
+    let command = with_config(&text, "-c 2 --min-segment 64K");
+    run_at_work(command, &[(&a, 1), (&b, 1)]).expect_code(0).expect_content("f", &file);
     assert!(a.stop().payload() > 0 && b.stop().payload() > 0);
 }
 

@@ -59,8 +59,10 @@ fn without_any_size_it_comes_over_one_connection() {
 
 #[test]
 fn without_modification_time() {
-    let (_, stats) = arrives(2 * MIB, Behaviour::default().without("MDTM"), "-c 3 --min-segment 64K");
-    assert!(stats.transfers.len() >= 3);
+    let file = file(2 * MIB);
+    let server = serve(&file, Behaviour::default().without("MDTM"));
+    let command = pftp("-c 3 --min-segment 64K", &[&server]);
+    run_at_work(command, &[(&server, 3)]).expect_code(0).expect_file(NAME, &file);
 }
 
 fn without_rest() -> Behaviour {
@@ -71,9 +73,12 @@ fn without_rest() -> Behaviour {
 fn without_restart_it_comes_from_its_start() {
     let (done, stats) = arrives(2 * MIB, without_rest(), "-c 1");
     assert_eq!((done.stderr.as_str(), stats.payload()), ("", 2 * MIB));
-    // So slow that the others ask for their parts while the first transfer runs.
-    let behaviour = Behaviour { bytes_per_second: Some(2_000_000), ..without_rest() };
-    let (done, stats) = arrives(2 * MIB, behaviour, "-c 4 --min-segment 64K");
+    // The others ask for their parts while the first transfer runs.
+    let file = file(2 * MIB);
+    let server = serve(&file, without_rest());
+    let command = pftp("-c 4 --min-segment 64K", &[&server]);
+    let done = run_when_said(command, &[&server], "the whole").expect_code(0).expect_file(NAME, &file);
+    let stats = server.stop();
     assert!(stats.transfers.iter().all(|transfer| transfer.offset == 0));
     one_login_each(&stats, 4);
     assert_eq!(done.stderr.lines().count(), 1, "one warning: {}", done.stderr);

@@ -9,7 +9,7 @@ const SIZE: u64 = 300_000;
 fn never_a_file(behaviour: &Behaviour, code: i32) {
     for args in ["-c 1", "-c 4 --min-segment 16K", "-c 4"] {
         let server = serve(&file(SIZE), behaviour.clone());
-        let done = pftp(&format!("--retries 1 --timeout 2 {args}"), &[&server]).run().expect_code(code);
+        let done = pftp(&format!("--retries 1 {args}"), &[&server]).run().expect_code(code);
         assert_eq!(done.stderr.lines().count(), 1, "{args}: {}", done.stderr);
         assert!(done.stderr.starts_with(&format!("pftp: {}: ", server.addr())), "{}", done.stderr);
         assert!(!done.files().contains(&NAME.to_owned()), "{args}");
@@ -128,7 +128,7 @@ fn reset_once_in_mid_file() {
         let once = Cut::silent(50_000, Interruption::Reset);
         let odd = Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Cut(once));
         let server = start(Model::new(tree(&file(SIZE))).with_session(0, odd));
-        let done = pftp(&format!("--timeout 1 {args}"), &[&server]).run().expect_code(0);
+        let done = pftp(&format!("--timeout 5 {args}"), &[&server]).run().expect_code(0);
         done.expect_file(NAME, &file(SIZE));
     }
 }

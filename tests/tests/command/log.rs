@@ -67,7 +67,8 @@ fn of_one_connection_in_lock_step() {
 #[test]
 fn of_several_connections() {
     let server = serve(&file(3 * MIB), throttled(1_500_000));
-    let done = pftp("-c 3 --min-segment 64K -l -", &[&server]).run().expect_code(0).expect_silence();
+    let command = pftp("-c 3 --min-segment 64K -l -", &[&server]);
+    let done = run_at_work(command, &[(&server, 3)]).expect_code(0).expect_silence();
     let log = String::from_utf8(done.stdout).expect("a log in UTF-8");
     for thread in 1..=3 {
         let start = format!("Thread {thread}: ");
@@ -85,7 +86,10 @@ fn a_connection_keeps_its_number() {
     let odd = Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Close);
     let model = Model::new(tree(&file(MIB))).with_behaviour(throttled(700_000));
     let model = model.with_session(0, odd.clone()).with_session(1, odd);
-    let done = pftp("-c 2 --min-segment 64K -l -", &[&start(model)]).run().expect_code(0);
+    let server = start(model);
+    let command = pftp("-c 2 --min-segment 64K -l -", &[&server]);
+    let all = |_: &Running| server.with_stats(Stats::logins) == 4;
+    let done = run_held(command, &[&server], "two and two in their place have logged in", all).expect_code(0);
     let log = String::from_utf8(done.stdout).expect("a log in UTF-8");
     assert!(
         log.lines().all(|line| line.starts_with("Thread 1: ") || line.starts_with("Thread 2: ")),

@@ -25,10 +25,10 @@ fn warns(done: &Done, server: &str, says: &str) {
 fn is_left_out(useless: Behaviour, args: &str, says: &str) {
     let file = file(2 * MIB);
     for first in [true, false] {
-        // Slow enough that the failure of the other is noticed meanwhile.
-        let (bad, good) = (serve(&file, useless.clone()), serve(&file, throttled(700_000)));
+        let (bad, good) = (serve(&file, useless.clone()), serve(&file, Behaviour::default()));
         let servers = if first { [&bad, &good] } else { [&good, &bad] };
-        let done = pftp(args, &servers).run().expect_code(0).expect_file(NAME, &file);
+        let done = run_when_said(pftp(args, &servers), &[&good], says).expect_code(0);
+        let done = done.expect_file(NAME, &file);
         warns(&done, &bad.addr().to_string(), says);
         assert!(good.stop().logins() <= 4);
     }
@@ -44,7 +44,8 @@ fn one_that_nobody_listens_at() {
         if !first {
             urls.reverse();
         }
-        let done = Pftp::new(["-q", "-c", "4"]).arg(&urls[0]).arg(&urls[1]).run();
+        let command = Pftp::new(["-q", "-c", "4"]).arg(&urls[0]).arg(&urls[1]);
+        let done = run_when_said(command, &[&good], "connection refused");
         let done = done.expect_code(0).expect_file(NAME, &file);
         warns(&done, &dead, "connection refused");
     }
@@ -55,10 +56,11 @@ fn one_without_the_file() {
     let file = file(2 * MIB);
     for first in [true, false] {
         let empty = start(Model::new(Tree::new().with("pub/data/other", File::bytes(""))));
-        let good = serve(&file, throttled(3_000_000));
+        let good = serve(&file, Behaviour::default());
         let servers = if first { [&empty, &good] } else { [&good, &empty] };
-        let done = pftp("-c 4", &servers).run().expect_code(0).expect_file(NAME, &file);
-        warns(&done, &empty.addr().to_string(), "550 Failed to open file.");
+        let says = "550 Failed to open file.";
+        let done = run_when_said(pftp("-c 4", &servers), &[&good], says).expect_code(0);
+        warns(&done.expect_file(NAME, &file), &empty.addr().to_string(), says);
     }
 }
 
@@ -71,7 +73,15 @@ fn one_with_another_password() {
 #[test]
 fn one_that_stalls_in_mid_file() {
     let stalls = Behaviour::default().cutting_every(Cut::silent(50_000, Interruption::Stall));
-    is_left_out(stalls, "-c 4 --timeout 1 --retries 0 --min-segment 64K", "no data within the time limit");
+    let file = file(2 * MIB);
+    for first in [true, false] {
+        // So slow that the time limit of the other runs out meanwhile.
+        let (bad, good) = (serve(&file, stalls.clone()), serve(&file, throttled(200_000)));
+        let servers = if first { [&bad, &good] } else { [&good, &bad] };
+        let done = pftp("-c 4 --timeout 2 --retries 0 --min-segment 64K", &servers).run().expect_code(0);
+        warns(&done.expect_file(NAME, &file), &bad.addr().to_string(), "no data within the time limit");
+        assert!(good.stop().logins() <= 4);
+    }
 }
 
 #[test]
@@ -98,7 +108,9 @@ fn one_that_breaks_off_now_and_then_is_used_all_the_same() {
     for cut in [Cut::told(50_000), Cut::lying(50_000), Cut::silent(50_000, Interruption::Reset)] {
         let bad = serve(&file, Behaviour::default().cutting_every(cut));
         let good = serve(&file, throttled(1_000_000));
-        let done = pftp("-c 4 --timeout 1 --min-segment 64K", &[&bad, &good]).run();
+        let command = pftp("-c 4 --min-segment 64K", &[&bad, &good]);
+        let some = |_: &Running| bad.with_stats(Stats::payload) > 50_000;
+        let done = run_held(command, &[&good], "it is used", some);
         done.expect_code(0).expect_file(NAME, &file);
         assert!(bad.stop().payload() > 50_000);
     }
@@ -127,12 +139,12 @@ fn all_fail_and_the_most_telling_is_told() {
     run(&[&empty_url, &locked_url, &full_url], 3, &empty);
 }
 
-/// Both are slow enough to be heard before one of them has sent all.
+/// Both are heard before one of them has sent anything.
 #[track_caller]
 fn nobody_knows(one: &File, other: &File, args: &str) {
     let (one, other) = (serve(one, throttled(2_000_000)), serve(other, throttled(2_000_000)));
     for servers in [[&one, &other], [&other, &one]] {
-        let done = pftp(args, &servers).run().expect_code(8);
+        let done = run_held(pftp(args, &servers), &servers, "it has ended", |_| false).expect_code(8);
         assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
         for server in servers {
             assert!(done.stderr.contains(&server.addr().to_string()), "{}", done.stderr);
@@ -160,8 +172,8 @@ fn two_of_three(odd: usize, other: &File, args: &str) {
     let file = file(2 * MIB);
     let servers: Vec<Server> =
         (0..3).map(|at| serve(if at == odd { other } else { &file }, throttled(1_000_000))).collect();
-    let done = pftp(args, &servers.iter().collect::<Vec<_>>()).run().expect_code(0);
-    let done = done.expect_file(NAME, &file);
+    let all: Vec<&Server> = servers.iter().collect();
+    let done = run_when_said(pftp(args, &all), &all, "differs").expect_code(0).expect_file(NAME, &file);
     warns(&done, &servers[odd].addr().to_string(), "differs");
 }
 
@@ -197,7 +209,8 @@ fn a_mirror_that_says_nothing_of_the_file_decides_nothing() {
     let other = file.clone().with_modified("20240301000000");
     let (a, b) = (serve(&file, slow()), serve(&other, slow()));
     let silent = serve(&file, silent);
-    pftp("-c 3 --min-segment 64K", &[&a, &b, &silent]).run().expect_code(8);
+    let all = [&a, &b, &silent];
+    run_held(pftp("-c 3 --min-segment 64K", &all), &all, "it has ended", |_| false).expect_code(8);
 }
 
 #[test]
@@ -205,7 +218,9 @@ fn all_mirrors_work() {
     let file = file(4 * MIB + 1);
     let servers: Vec<Server> = (0..4).map(|_| serve(&file, throttled(700_000))).collect();
     let all: Vec<&Server> = servers.iter().collect();
-    pftp("-c 8 --min-segment 64K", &all).run().expect_code(0).expect_silence().expect_file(NAME, &file);
+    let at_work: Vec<(&Server, usize)> = all.iter().map(|server| (*server, 1)).collect();
+    let done = run_at_work(pftp("-c 8 --min-segment 64K", &all), &at_work).expect_code(0);
+    done.expect_silence().expect_file(NAME, &file);
     for server in servers {
         let stats = server.stop();
         one_login_each(&stats, 2);

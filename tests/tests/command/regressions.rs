@@ -15,7 +15,8 @@ fn the_bytes_of_a_mirror_that_sent_too_many_were_kept() {
     // The second gets the second half, sends the first again, and is found out at the end.
     let good = serve(&file, throttled(1_000_000));
     let bad = serve(&file, Behaviour { ignores_rest: true, ..Behaviour::default() });
-    let done = pftp("-c 2", &[&good, &bad]).run().expect_code(0).expect_file(NAME, &file);
+    let done = run_at_work(pftp("-c 2", &[&good, &bad]), &[(&good, 1), (&bad, 1)]).expect_code(0);
+    let done = done.expect_file(NAME, &file);
     assert!(done.stderr.contains(&bad.addr().to_string()), "{}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
 }
@@ -55,8 +56,8 @@ fn data_of_a_mirror_with_another_file_counted_until_others_had_spoken() {
     let file = file(2 * MIB);
     let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
     let late = Behaviour::default().when(Trigger::every("SIZE"), Reaction::Delay(LATE));
-    let (first, odd) = (serve(&file, throttled(2_000_000)), serve(&other, throttled(400_000)));
-    let third = serve(&file, Behaviour { bytes_per_second: Some(2_000_000), ..late });
+    let (first, odd) = (serve(&file, throttled(700_000)), serve(&other, throttled(400_000)));
+    let third = serve(&file, Behaviour { bytes_per_second: Some(700_000), ..late });
     for servers in [[&first, &odd, &third], [&odd, &first, &third]] {
         let done = pftp("-c 6 --min-segment 64K", &servers).run().expect_code(0);
         let done = done.expect_file(NAME, &file);

@@ -1,10 +1,11 @@
 //! What the modules of these tests share.
 
 use std::fs;
+use std::ops::Range;
 
 use rustix::process::Signal;
 
-pub(crate) use pftp_tests::command::{Done, Pftp, until};
+pub(crate) use pftp_tests::command::{Done, Pftp, Running, until};
 pub(crate) use pftp_tests::loopback::Server;
 pub(crate) use pftp_tests::model::{
     Behaviour, Bursts, Completion, Cut, Dialogue, Ending, File, Interruption, Login, Model, Reaction, Stats,
@@ -94,6 +95,36 @@ pub(crate) fn throttled(bytes_per_second: u64) -> Behaviour {
     Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
 }
 
+/// Runs to its end. Before this is so, these servers send no data: however slow the machine is, it does not come too late.
+#[track_caller]
+pub(crate) fn run_held(
+    command: Pftp,
+    servers: &[&Server],
+    what: &str,
+    mut is_so: impl FnMut(&Running) -> bool,
+) -> Done {
+    servers.iter().for_each(|server| server.hold());
+    let running = command.start();
+    until(what, || is_so(&running) || running.has_ended());
+    servers.iter().for_each(|server| server.let_go());
+    running.wait()
+}
+
+/// The same, before there are so many transfers at each of these servers.
+#[track_caller]
+pub(crate) fn run_at_work(command: Pftp, servers: &[(&Server, usize)]) -> Done {
+    let at_work =
+        |(server, sessions): &(&Server, usize)| server.with_stats(|stats| stats.transfers.len()) >= *sessions;
+    let held: Vec<&Server> = servers.iter().map(|(server, _)| *server).collect();
+    run_held(command, &held, "all are at work", |_| servers.iter().all(at_work))
+}
+
+/// The same, before this is said on standard error.
+#[track_caller]
+pub(crate) fn run_when_said(command: Pftp, servers: &[&Server], words: &str) -> Done {
+    run_held(command, servers, words, |running| running.said().contains(words))
+}
+
 /// Runs until the journal says that so many bytes are there, and is then stopped. Little more comes: however long the disk
 /// takes, the download does not end before.
 #[track_caller]
@@ -120,8 +151,22 @@ pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done
 
 /// How many bytes a journal names.
 pub(crate) fn noted(journal: &[u8]) -> u64 {
+    ranges(journal).iter().map(|range| range.end - range.start).sum()
+}
+
+fn ranges(journal: &[u8]) -> Vec<Range<u64>> {
     let json = journal.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(json) else { return 0 };
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(json) else { return Vec::new() };
     let ranges = json["done"].as_array().expect("ranges");
-    ranges.iter().map(|range| range[1].as_u64().expect("an end") - range[0].as_u64().expect("a start")).sum()
+    let bound = |bound: &serde_json::Value| bound.as_u64().expect("an offset");
+    ranges.iter().map(|range| bound(&range[0])..bound(&range[1])).collect()
+}
+
+/// The file with other bytes in the middle of what the journal of this run says is here. Who fetches it and has the bytes of
+/// the file in the end has not fetched that again, however much a server sends before it sees that a transfer is cut.
+pub(crate) fn changed_where_noted(file: &File, done: &Done) -> Tree {
+    let longest = ranges(&done.read(JOURNAL)).into_iter().max_by_key(|range| range.end - range.start);
+    let longest = longest.expect("something is here");
+    assert!(longest.end - longest.start > 128 * 1024, "{longest:?}: no part of it is compared");
+    tree(&file.clone().with_patch((longest.start + longest.end) / 2, "other bytes"))
 }

@@ -18,7 +18,6 @@ over_each_transport! {
 /// A server whose first session sends slowly and whose others do not.
 fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
     let slow = Behaviour { bytes_per_second: Some(100_000), ..behaviour.clone() };
-    // Slow enough for every session to get its part before the others have done all.
     let behaviour = Behaviour { bytes_per_second: behaviour.bytes_per_second.or(Some(600_000)), ..behaviour };
     start(Model::new(tree(file)).with_behaviour(behaviour).with_session(0, slow))
 }
@@ -28,11 +27,9 @@ fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
 fn the_slow_one_is_helped(transport: &str, behaviour: Behaviour) {
     let file = file(4 * MIB);
     let server = with_one_slow_session(&file, behaviour);
-    over(transport, "-c 4 --min-segment 64K", &[&server])
-        .run()
-        .expect_code(0)
-        .expect_silence()
-        .expect_file(NAME, &file);
+    // Every session has its part before another has done it.
+    let command = over(transport, "-c 4 --min-segment 64K", &[&server]);
+    run_at_work(command, &[(&server, 4)]).expect_code(0).expect_silence().expect_file(NAME, &file);
     let stats = server.stop();
     assert_eq!((stats.logins(), stats.sessions.len()), (4, 4), "a take-over costs no login");
     let slow: Vec<u64> = offsets(&stats, |session| session == 0);
@@ -92,7 +89,8 @@ fn from_a_server_in_lock_step(transport: &str) {
     // The first four sessions end for their burst.
     let slow = Behaviour { bytes_per_second: Some(200_000), ..behaviour.clone() };
     let server = start(Model::new(tree(&file)).with_behaviour(behaviour).with_session(4, slow));
-    over(transport, "-c 4 --min-segment 64K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    let command = over(transport, "-c 4 --min-segment 64K", &[&server]);
+    run_at_work(command, &[(&server, 4)]).expect_code(0).expect_file(NAME, &file);
     let stats = server.stop();
     assert_eq!((stats.logins(), stats.sessions.len()), (4, 8));
     assert!(stats.transfers.len() >= 4);
@@ -116,7 +114,8 @@ fn many_connections_of_all_speeds(transport: &str) {
         model = model.with_session(session, throttled(100_000 << (session % 6)));
     }
     let server = start(model);
-    over(transport, "-c 16 --min-segment 16K", &[&server]).run().expect_code(0).expect_file(NAME, &file);
+    let command = over(transport, "-c 16 --min-segment 16K", &[&server]);
+    run_at_work(command, &[(&server, 16)]).expect_code(0).expect_file(NAME, &file);
     let stats = server.stop();
     one_login_each(&stats, 16);
     assert!(stats.transfers.len() > 16);

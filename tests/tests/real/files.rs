@@ -41,7 +41,8 @@ pub(crate) fn sixteen_connections(setup: Setup) {
 
 fn several_connections(setup: Setup, connections: usize) {
     let bytes = content(24 * MIB);
-    let site = setup.serve_slowly(8 * MIB, NAME, bytes);
+    // One alone would take 8 seconds at least, which leaves the others the time to come.
+    let site = setup.serve_slowly(6 * MIB / connections, NAME, bytes);
     let outcome = site.fetch(NAME).connections(connections).min_segment("256K").run();
     outcome.expect_file(NAME, bytes);
     let threads = outcome.log.threads();

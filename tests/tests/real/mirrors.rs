@@ -8,7 +8,7 @@ use crate::site::{MIB, Setup, content, tree};
 /// Every way to name a source; the server is named twice without a login.
 pub(crate) fn config_file(setup: Setup) {
     let bytes = content(MIB + 17);
-    let site = setup.serve_slowly(MIB / 4, "file.bin", bytes);
+    let site = setup.serve_slowly(MIB / 8, "file.bin", bytes);
     let address = site.address();
     let config = format!(
         "# every way\r\n\n \t \nftp://{address}/file.bin\n  # to name it\n\
@@ -27,7 +27,7 @@ pub(crate) fn config_file(setup: Setup) {
 pub(crate) fn servers_of_every_make(transport: &str) {
     let bytes = content(16 * MIB);
     let tree = tree("file.bin", bytes);
-    let options = Options { rate: Some(1 << 20), ..Options::default() };
+    let options = Options { rate: Some(1 << 19), ..Options::default() };
     let servers = Kind::ALL.map(|kind| RealServer::with(kind, tree.path(), &options));
     let urls = servers.iter().map(|server| format!("ftp://{}/file.bin", server.addr()));
     let outcome = Call::new(transport).args(urls).connections(8).run();

@@ -14,8 +14,8 @@ pub(crate) fn a_connect_that_hangs<T: Subject>() {
     let memory = Arc::new(Memory::default());
     let mut transport = T::with_sink(memory.clone());
     let (hangs, gives_up, fetches) = (SessionId(1), SessionId(2), SessionId(3));
-    transport.open(hangs, port.address, Arc::new(Config::default()));
-    transport.open(fetches, server.addr(), Arc::new(Config::default()));
+    transport.open(hangs, port.address, patient());
+    transport.open(fetches, server.addr(), patient());
     transport.request(fetches, RequestId(1), part(0, SIZE));
     let events = transport.events_until(|event| matches!(event, Event::Finished(..)));
     assert!(events.iter().all(|(id, _)| *id == fetches), "{events:?}");

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::*;
 
@@ -10,7 +11,7 @@ pub(crate) fn a_session_that_is_closed_says_so_once_and_takes_nothing_more<T: Su
     let server = serve(Behaviour::default());
     let mut transport = T::start();
     let id = SessionId(1);
-    transport.open(id, server.addr(), Arc::new(Config::default()));
+    transport.open(id, server.addr(), patient());
     transport.events_until(|event| matches!(event, Event::Ready(_)));
     transport.close(id);
     let events = transport.events_until(|event| matches!(event, Event::Closed(_)));
@@ -27,7 +28,7 @@ pub(crate) fn a_port_where_nobody_listens_is_reported<T: Subject>() {
     let nobody = server.addr();
     drop(server);
     let mut transport = T::start();
-    transport.open(SessionId(1), nobody, Arc::new(Config::default()));
+    transport.open(SessionId(1), nobody, patient());
     let events = transport.events_until(|event| matches!(event, Event::Closed(_)));
     assert!(matches!(events[..], [(SessionId(1), Event::Closed(Error::Connection(..)))]), "{events:?}");
 }
@@ -37,7 +38,7 @@ fn three_end<T: Subject>(by: impl FnOnce(T)) {
     let server = serve(Behaviour::default().when(Trigger::every("RETR"), Reaction::Hang));
     let mut transport = T::start();
     for session in 0..3 {
-        transport.open(SessionId(session), server.addr(), Arc::new(Config::default()));
+        transport.open(SessionId(session), server.addr(), patient());
         transport.request(SessionId(session), RequestId(1), part(0, SIZE));
     }
     for _ in 0..3 {
@@ -82,11 +83,11 @@ fn what_is_abandoned_does_not_wait_for_a_sink_in_another_thread() {
     let mut transport = StdTransport::new(Arc::new(Stuck { asked, go: Mutex::new(go) }));
     // Of two that go when this fails the later goes first, and the transport waits for the sink.
     let let_go = let_go;
-    transport.open(SessionId(1), server.addr(), Arc::new(Config::default()));
+    transport.open(SessionId(1), server.addr(), patient());
     transport.request(SessionId(1), RequestId(1), part(0, SIZE));
     // Lets it begin; it may have come further than that already.
     let _ = transport.wait(Some(transport.now()));
-    is_asked.recv().expect("a write");
+    is_asked.recv_timeout(Duration::from_secs(300)).expect("a write");
     transport.abandon();
     drop(let_go);
 }

@@ -19,7 +19,7 @@ fn others_fetch<T: Subject>(transport: &mut T) -> Vec<Event> {
     let server = serve(Behaviour::default());
     let sinks: Vec<Arc<Memory>> = (0..OTHERS).map(|_| Arc::default()).collect();
     for (number, sink) in (1..).zip(&sinks) {
-        transport.open_to(SessionId(number), server.addr(), Arc::new(Config::default()), sink.clone());
+        transport.open_to(SessionId(number), server.addr(), patient(), sink.clone());
         transport.request(SessionId(number), RequestId(1), part(0, SIZE));
     }
     let (mut whole, mut odd) = (0, Vec::new());
@@ -48,7 +48,7 @@ fn assert_goes_on(odd: &[Event]) {
 
 /// Lets the odd one begin to fetch the file of this server.
 fn begin<T: Subject>(transport: &mut T, server: &Server) {
-    transport.open(ODD, server.addr(), Arc::new(Config::default()));
+    transport.open(ODD, server.addr(), patient());
     transport.request(ODD, RequestId(1), part(0, SIZE));
 }
 
@@ -70,7 +70,8 @@ pub(crate) fn one_hangs_in_a_dialogue<T: Subject>() {
 }
 
 pub(crate) fn one_is_reset<T: Subject>() {
-    let server = serve(Behaviour { bytes_per_second: Some(100_000), ..Behaviour::default() });
+    // It has not sent all by then, however long that takes.
+    let server = serve(Behaviour { bytes_per_second: Some(5000), ..Behaviour::default() });
     let mut transport = T::start();
     begin(&mut transport, &server);
     transport.events_until(|event| matches!(event, Event::Started(_)));
@@ -98,7 +99,7 @@ fn flood(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
 pub(crate) fn one_floods_with_negotiation<T: Subject>() {
     let (address, flooding) = flood(b"\xff\xfb\x01");
     let mut transport = T::start();
-    transport.open(ODD, address, Arc::new(Config::default()));
+    transport.open(ODD, address, patient());
     assert_eq!(transport.event(), (ODD, Event::Connected));
     assert_goes_on(&others_fetch(&mut transport));
     drop(transport);
@@ -108,7 +109,7 @@ pub(crate) fn one_floods_with_negotiation<T: Subject>() {
 pub(crate) fn one_floods_with_replies<T: Subject>() {
     let (address, flooding) = flood(b"120 Wait.\r\n");
     let mut transport = T::start();
-    transport.open(ODD, address, Arc::new(Config::default()));
+    transport.open(ODD, address, patient());
     assert_eq!(transport.event(), (ODD, Event::Connected));
     let mut odd = others_fetch(&mut transport);
     if odd.is_empty() {
@@ -138,7 +139,7 @@ pub(crate) fn one_is_quicker_than_its_sink<T: Subject>() {
     let model = Model::new(Tree::new().with("file", File::generated(1, size)));
     let server = Server::start(model).expect("a port is free");
     let mut transport = T::start();
-    transport.open_to(ODD, server.addr(), Arc::new(Config::default()), Arc::new(Busy));
+    transport.open_to(ODD, server.addr(), patient(), Arc::new(Busy));
     let path = Arg::new("file").expect("an argument");
     let whole = Retrieve { path, offset: 0, until: Until::Size(size) };
     transport.request(ODD, RequestId(1), Request::Retrieve(whole));

@@ -10,7 +10,7 @@ pub(crate) fn parts_side_by_side_and_one_after_the_other<T: Subject>() {
     let server = serve(Behaviour::default());
     let memory = Arc::new(Memory::default());
     let mut transport = T::with_sink(memory.clone());
-    let config = Arc::new(Config::default());
+    let config = patient();
     for session in 0..4 {
         transport.open(SessionId(session), server.addr(), config.clone());
         for round in 0..2 {
@@ -37,7 +37,7 @@ pub(crate) fn sinks_of_their_own<T: Subject>() {
     let sinks = [(); 4].map(|()| Arc::new(Memory::default()));
     let mut transport = T::start();
     for (number, (server, sink)) in (0..).zip(servers.iter().zip(&sinks)) {
-        transport.open_to(SessionId(number), server.addr(), Arc::new(Config::default()), sink.clone());
+        transport.open_to(SessionId(number), server.addr(), patient(), sink.clone());
         let whole = Retrieve { path: Arg::new("file").expect("an argument"), offset: 0, until: Until::Eof };
         transport.request(SessionId(number), RequestId(1), Request::Retrieve(whole));
     }
@@ -51,13 +51,15 @@ pub(crate) fn sinks_of_their_own<T: Subject>() {
 
 pub(crate) fn the_end_of_a_part_can_be_moved<T: Subject>() {
     let server = serve(Behaviour { bytes_per_second: Some(1_000_000), ..Behaviour::default() });
+    server.hold();
     let memory = Arc::new(Memory::default());
     let mut transport = T::with_sink(memory.clone());
     let id = SessionId(1);
-    transport.open(id, server.addr(), Arc::new(Config::default()));
+    transport.open(id, server.addr(), patient());
     transport.request(id, RequestId(1), part(0, SIZE));
     transport.events_until(|event| matches!(event, Event::Started(_)));
     transport.shrink(id, RequestId(1), Until::Offset(200_000));
+    server.let_go();
     let events = transport.events_until(|event| matches!(event, Event::Finished(..)));
     assert_eq!(events.last(), Some(&(id, Event::Finished(RequestId(1), Finish::Cut))));
     memory.expect(&file().read(0..200_000));
@@ -73,7 +75,7 @@ pub(crate) fn ipv6<T: Subject>() {
     let Ok(server) = Server::start_at((Ipv6Addr::LOCALHOST, 0), model) else { return };
     let memory = Arc::new(Memory::default());
     let mut transport = T::with_sink(memory.clone());
-    transport.open(SessionId(1), server.addr(), Arc::new(Config::default()));
+    transport.open(SessionId(1), server.addr(), patient());
     transport.request(SessionId(1), RequestId(1), part(0, SIZE));
     transport.events_until(|event| matches!(event, Event::Finished(_, Finish::Whole { at: SIZE })));
     memory.expect(&file().read(0..SIZE));
@@ -88,9 +90,10 @@ pub(crate) fn a_waker_wakes_from_another_thread<T: Subject>() {
 }
 
 pub(crate) fn a_waker_wakes_a_busy_transport<T: Subject>() {
-    let server = serve(Behaviour { bytes_per_second: Some(100_000), ..Behaviour::default() });
+    // It does not send all meanwhile, however long that takes.
+    let server = serve(Behaviour { bytes_per_second: Some(5000), ..Behaviour::default() });
     let mut transport = T::start();
-    transport.open(SessionId(1), server.addr(), Arc::new(Config::default()));
+    transport.open(SessionId(1), server.addr(), patient());
     transport.request(SessionId(1), RequestId(1), part(0, SIZE));
     transport.events_until(|event| matches!(event, Event::Started(_)));
     let wake = transport.waker();

@@ -110,11 +110,16 @@ pub(crate) fn part(offset: u64, end: u64) -> Request {
     Request::Retrieve(Retrieve { path: Arg::new("file").expect("an argument"), offset, until })
 }
 
-/// The timeouts that last, but for one.
+/// Timeouts that no machine is too busy for, but for one.
 pub(crate) fn config(set: impl FnOnce(&mut Timeouts)) -> Arc<Config> {
-    let mut config = Config::default();
+    let mut config = pftp_tests::patience::patient();
     set(&mut config.timeouts);
     Arc::new(config)
+}
+
+/// Timeouts that no machine is too busy for.
+pub(crate) fn patient() -> Arc<Config> {
+    config(|_| ())
 }
 
 /// A sink that keeps all.
