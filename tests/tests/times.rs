@@ -59,6 +59,17 @@ fn a_connection_logs_in_once() {
     }
 }
 
+/// A cut costs what was under way, and next to nothing is fetched twice.
+#[test]
+fn little_is_sent_in_vain() {
+    for row in rows().filter(|row| row.case.mirrors.iter().all(Mirror::is_well)) {
+        let (name, size) = (&row.case.name, row.case.size);
+        let (sent, most) = (row.sent, row.written + row.in_vain);
+        assert!(sent <= most, "{name}: {sent} bytes were sent, {most} at most for its cuts");
+        assert!(row.written <= size + size / 100, "{name}: {} bytes were written of {size}", row.written);
+    }
+}
+
 #[test]
 fn a_slow_session_is_not_waited_for() {
     assert_near_ideal(&rows_of("one of 4 at 1/40"));

@@ -40,6 +40,7 @@ use stage::Stage;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// More bytes than any simulated file has.
@@ -47,17 +48,25 @@ const LONGEST: usize = 1 << 30;
 
 /// A sink in memory.
 #[derive(Debug, Default)]
-pub struct MemorySink(Mutex<Vec<u8>>);
+pub struct MemorySink {
+    contents: Mutex<Vec<u8>>,
+    written: AtomicU64,
+}
 
 impl MemorySink {
     /// What has been written, gaps as zeros.
     pub fn contents(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many bytes were written in all: those that came twice count twice.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// `len` bytes from `offset` on, if so much has been written.
     pub fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
-        let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         let start = usize::try_from(offset).ok()?;
         contents.get(start..start + len).map(<[u8]>::to_vec)
     }
@@ -70,11 +79,12 @@ impl Sink for MemorySink {
         let start = usize::try_from(offset).expect("a simulated file fits into memory");
         let end = start.saturating_add(bytes.len());
         assert!(end <= LONGEST, "bytes are written at {offset}, where no simulated file is");
-        let mut contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         if contents.len() < end {
             contents.resize(end, 0);
         }
         contents[start..end].copy_from_slice(bytes);
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 }

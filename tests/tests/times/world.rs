@@ -2,14 +2,20 @@
 
 use super::ideal::ideal;
 use ftp_proto::{Cause, Channel, Error, Event, Transport};
-use pftp_tests::model::{Behaviour, Cap, Cut, File, Interruption, Model, Tree, WhenFull};
-use pftp_tests::sim::{MemorySink, Path, SimTransport, run, settings};
+use pftp_tests::model::{Behaviour, Cap, Cut, File, Interruption, Model, Stats, Tree, WhenFull};
+use pftp_tests::sim::{MemorySink, Path, SimTransport, WINDOW, run, settings};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &str = "pub/file";
+
+/// Bytes that a transfer from the middle fetches before the first one that is wanted.
+const LEAD: u64 = 4 * 1024;
+
+/// Bytes that a server has handed to its system beyond that when it learns of a cut.
+const HANDED_OVER: u64 = 16 * 1024;
 
 /// One line of the table.
 #[derive(Clone, Debug)]
@@ -130,6 +136,16 @@ impl Mirror {
         }
     }
 
+    /// The bytes that its path holds.
+    fn bandwidth_delay_product(&self) -> u64 {
+        let held = self.bytes_per_second as f64 * self.round_trip.as_secs_f64();
+        held as u64
+    }
+
+    fn in_vain(&self, stats: &Stats) -> u64 {
+        (self.bandwidth_delay_product().min(WINDOW as u64) + LEAD + HANDED_OVER) * stats.count("RETR") as u64
+    }
+
     fn model(&self, file: &File) -> Model {
         let model = Model::new(Tree::new().with(NAME, file.clone())).with_behaviour(self.behaviour.clone());
         let own = self.slow.iter().map(|(session, _)| *session);
@@ -155,6 +171,11 @@ pub(crate) struct Row {
     pub(crate) took: Duration,
     /// Payload bytes that the servers sent.
     pub(crate) sent: u64,
+    /// Bytes that were written, those that came twice twice.
+    pub(crate) written: u64,
+    /// Bytes that may have been under way in vain: for each transfer, as far as it did not end where the file does, what
+    /// its path holds, its lead, and what waits to be sent.
+    pub(crate) in_vain: u64,
     pub(crate) logins: u32,
     /// Attempts that no login came of, by the server's will.
     pub(crate) refused: usize,
@@ -192,6 +213,8 @@ pub(crate) fn measure(case: Case) -> Row {
         ideal: ideal(&case),
         took: transport.now().0,
         sent: stats().map(|stats| stats.payload()).sum(),
+        written: sink.written(),
+        in_vain: case.mirrors.iter().zip(stats()).map(|(mirror, stats)| mirror.in_vain(stats)).sum(),
         logins: stats().map(|stats| stats.logins()).sum(),
         refused: refused(&transport, &servers),
         case,
