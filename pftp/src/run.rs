@@ -1,31 +1,30 @@
 //! One download, from its options to its end: names, signals, sessions, file, log and progress put together.
 
 mod alone;
+mod here;
 
-use crate::cli;
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
-use crate::file::FileSink;
 use crate::log::Log;
 use crate::options::Options;
-use crate::plan::{Before, MirrorId, Planner, RangeSet, Settings, Source};
+use crate::plan::{Before, Planner, RangeSet, Settings, Source};
 use crate::progress::{Mode, Progress};
-use crate::resume::{self, Notes, Trouble};
-use crate::sources;
-use crate::verify::{Asked, Checksum, Found, Verdict, Verification, compare_finished};
-use ftp_proto::{Config, Event, Facts, Instant, Report, SessionId, Transport};
+use crate::resume::{self, Notes};
+use crate::verify::{Asked, Checksum, Verdict, Verification};
+use crate::{cli, sources};
+use ftp_proto::{Config, Facts, Instant, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
+use here::Here;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// Connections at most when nobody says how many, unless there are more sources.
@@ -313,193 +312,3 @@ fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) ->
 
 /// What wakes the transport.
 type Waker = Arc<dyn Fn() + Send + Sync>;
-
-/// The surroundings of a download on this machine.
-struct Here<'a> {
-    sources: &'a [sources::Source],
-    destination: &'a Destination,
-    waker: Waker,
-    sender: Sender<Input>,
-    inputs: Receiver<Input>,
-    /// The number of each session's connection in the log.
-    threads: BTreeMap<SessionId, usize>,
-    log: Option<Log>,
-    /// The journal, if what is fetched can be of use to a later run.
-    notes: Option<Notes>,
-    /// The checksum, if one is asked for.
-    verification: Option<Verification>,
-    next_look: Instant,
-    /// The size of the file that there was last found to be room for, or not.
-    fitting: Option<u64>,
-    progress: &'a mut Progress,
-}
-
-impl Here<'_> {
-    fn log(&mut self, write: impl FnOnce(&mut Log) -> Result<(), Failure>) {
-        if let Some(Err(failure)) = self.log.as_mut().map(write) {
-            self.progress.warn(&failure.to_string());
-        }
-    }
-
-    /// Ends the download if its file does not fit the disk, as soon as that can be known. Of several mirrors, one with
-    /// an absurd size may be outvoted: then the disk has the last word.
-    fn check_room(&mut self, planner: &Planner) {
-        let size = planner.size().filter(|_| self.sources.len() == 1);
-        if size == self.fitting {
-            return;
-        }
-        self.fitting = size;
-        if let Some(Err(failure)) = size.map(|size| self.destination.check_room(size)) {
-            self.stop(failure);
-        }
-    }
-
-    /// Has the file compared with this from now on.
-    fn take_found(&mut self, found: Option<Found>) {
-        let taken =
-            self.verification.as_mut().map(|verification| verification.found(found, self.destination));
-        if let Some(Err(failure)) = taken {
-            self.stop(failure);
-        }
-    }
-
-    fn flush_log(&mut self) {
-        self.log(Log::flush);
-    }
-
-    /// Ends the download.
-    fn stop(&self, failure: Failure) {
-        // Fails when it is over.
-        let _ = self.sender.send(Input::Stop(failure));
-        (self.waker)();
-    }
-
-    /// Has the journal written, if it is time to. When it is the next time.
-    fn note(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        let notes = self.notes.as_mut()?;
-        match notes.look(planner, now) {
-            Ok(()) => {}
-            Err(Trouble::Journal(message)) => self.progress.warn(&message),
-            Err(Trouble::File(failure)) => self.stop(failure),
-        }
-        self.notes.as_ref().map(Notes::next_look)
-    }
-}
-
-impl Surroundings<io::Error> for Here<'_> {
-    fn resolve(&mut self, id: MirrorId) {
-        let Some(source) = self.sources.get(id.0) else { return };
-        let (host, port) = (source.host.clone(), source.port);
-        let (inputs, waker) = (self.sender.clone(), Arc::clone(&self.waker));
-        let look_up = move || {
-            let found = addresses(&host, port);
-            // Fails when the download is over.
-            let _ = inputs.send(Input::Resolved(id, found));
-            waker();
-        };
-        if let Err(error) = std::thread::Builder::new().name("resolver".to_owned()).spawn(look_up) {
-            let _ = self.sender.send(Input::Resolved(id, Err(error.to_string())));
-            (self.waker)();
-        }
-    }
-
-    fn input(&mut self) -> Option<Input> {
-        self.inputs.try_recv().ok()
-    }
-
-    fn opened(&mut self, id: SessionId, thread: usize) {
-        self.threads.insert(id, thread);
-    }
-
-    fn report(&mut self, report: &Report<io::Error>) -> Result<(), Failure> {
-        match report {
-            Report::Event(id, Event::Wire(line)) => {
-                let thread = self.threads.get(id).copied().unwrap_or_default();
-                self.log(|log| log.line(thread, line));
-                Ok(())
-            }
-            Report::Sink(_, error) => Err(self.destination.failure(error)),
-            Report::Written(_, range) => {
-                if let Some(verification) = &mut self.verification {
-                    verification.written(range);
-                }
-                Ok(())
-            }
-            Report::Event(..) | Report::Lead(..) | Report::Content(..) => Ok(()),
-        }
-    }
-
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        self.destination.holds(offset, bytes)
-    }
-
-    fn warn(&mut self, message: &str) {
-        self.progress.warn(message);
-    }
-
-    fn remark(&mut self, message: &str) {
-        self.progress.note(message);
-    }
-
-    fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {
-        let Some(found) = found else {
-            self.progress.warn("there is nothing to verify the file with: no server that could be asked has a checksum of it");
-            self.take_found(None);
-            return true;
-        };
-        let target = self.destination.resumable().map(FileSink::target).filter(|_| is_here_already);
-        let same = target.is_none_or(|target| match compare_finished(target, &found) {
-            Ok(()) => {
-                self.progress.note(&format!("verified: {found}"));
-                true
-            }
-            Err(why) => {
-                let name = target.display();
-                self.progress.warn(&format!("{name} is here already, but {why}; fetching it again"));
-                false
-            }
-        });
-        self.take_found(Some(found));
-        same
-    }
-
-    fn retract(&mut self, planner: &Planner) {
-        if let Some(verification) = &mut self.verification {
-            verification.start_over();
-        }
-        if let Some(notes) = &mut self.notes {
-            notes.retract(planner);
-        }
-    }
-
-    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        self.check_room(planner);
-        if let Some(verification) = &mut self.verification {
-            verification.look(planner, now);
-        }
-        let noted = self.note(planner, now);
-        let Some(interval) = self.progress.interval() else { return noted };
-        if now >= self.next_look {
-            if let Some(size) = planner.size() {
-                self.progress.total(size);
-            }
-            self.progress.done(planner.done().len());
-            self.progress.connections(planner.active());
-            self.progress.tick(now.0);
-            self.flush_log();
-            self.next_look = now + interval;
-        }
-        [Some(self.next_look), noted].into_iter().flatten().min()
-    }
-}
-
-/// The addresses of a host, in the order in which to try them. An address is its own.
-fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    match (host, port).to_socket_addrs() {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => {
-            let text = error.to_string();
-            Err(text.rsplit(": ").next().unwrap_or(&text).to_owned())
-        }
-    }
-}
