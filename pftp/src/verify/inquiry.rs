@@ -219,15 +219,18 @@ impl Inquiry {
                 let (algorithm, verb) = (*algorithm, *verb);
                 match answer {
                     Answer::Reply(reply) => self.computed(algorithm, verb, reply),
-                    // It is asked once more in another way.
-                    Answer::Refused(_)
-                        if self.commands.last().is_some_and(|(next, _)| *next == algorithm) => {}
+                    Answer::Refused(_) if self.has_another_way(algorithm) => {}
                     Answer::Refused(reply) => self.warn(&format!("{verb} is refused: {reply}")),
                     Answer::Content(_) | Answer::Finished(_) => {}
                 }
             }
             _ => {}
         }
+    }
+
+    /// Whether what was asked to be computed is asked once more in another way.
+    fn has_another_way(&self, algorithm: Algorithm) -> bool {
+        self.commands.last().is_some_and(|(next, _)| *next == algorithm)
     }
 
     /// The requests that were asked last are all answered.
@@ -242,6 +245,7 @@ impl Inquiry {
             Stage::Idle | Stage::Survey => {}
             Stage::Reading(place, _) => self.not_read(place, &LOST, true),
             // That takes the server long, and may be why.
+            Stage::Computing { algorithm, .. } if self.has_another_way(algorithm) => {}
             Stage::Computing { verb, .. } => self.warn(&format!("{verb} is not answered: {LOST}")),
         }
     }
