@@ -78,6 +78,9 @@ impl Segment {
 /// it from each other for ever.
 const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
 
+/// From how much longer than usual on it is late; that, too, doubles.
+const LATE: Duration = Duration::from_millis(50);
+
 /// A session.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -178,7 +181,8 @@ impl Connection {
         let waited = now.since(segment.asked);
         let (times, more) = PATIENCE;
         let patience = usual.saturating_mul(times).saturating_add(more);
-        let patience = patience.saturating_mul(1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX));
+        let again = 1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX);
+        let patience = patience.saturating_mul(again);
         if segment.at > segment.start {
             return Some(Running {
                 left,
@@ -192,7 +196,7 @@ impl Connection {
         // What is measured is still of the transfer before this one.
         let rate = self.rate.established().unwrap_or(guess).max(1);
         // One that is late has lost something on its way, and waits for longer the longer it has waited.
-        let late = waited.saturating_sub(usual).saturating_mul(2);
+        let late = waited.saturating_sub(usual.saturating_add(LATE).saturating_mul(again)).saturating_mul(2);
         Some(Running { left, rate, delay: usual.saturating_sub(waited).max(late) })
     }
 }
@@ -205,12 +209,16 @@ mod tests {
     fn what_is_late_is_expected_later_the_longer_it_is_waited_for() {
         let at = |millis| Instant(Duration::from_millis(millis));
         let address = SocketAddr::from(([127, 0, 0, 1], 21));
-        let mut connection = Connection::new(0, 0, PathForm::Whole, address, at(0));
-        connection.segment = Some(Segment::new(RequestId(1), 0, Until::Offset(1000), at(0)));
-        let usual = Duration::from_millis(300);
-        let delay = |now| connection.running(7, usual, at(now)).map(|running| running.delay.as_millis());
-        assert_eq!([0, 200, 300, 350, 600].map(delay), [300, 100, 0, 100, 600].map(Some));
-        let given_up = connection.running(7, usual, at(1_700)).map(|running| running.rate);
-        assert_eq!(given_up, Some(0));
+        let running = |taken, now| {
+            let mut connection = Connection::new(0, 0, PathForm::Whole, address, at(0));
+            let segment = Segment::new(RequestId(1), 0, Until::Offset(1000), at(0));
+            connection.segment = Some(Segment { taken, ..segment });
+            connection.running(7, Duration::from_millis(300), at(now)).expect("a transfer runs")
+        };
+        let delays = [0, 200, 300, 350, 600].map(|now| running(0, now).delay.as_millis());
+        assert_eq!(delays, [300, 100, 0, 0, 500]);
+        assert_eq!(running(0, 1_700).rate, 0, "it is given up");
+        // Two that take it from each other give each other more time.
+        assert_eq!(running(1, 700).delay, Duration::ZERO);
     }
 }
