@@ -158,7 +158,7 @@ impl World {
             Fault::DataPauses => trouble.delay = Duration::from_millis(random.within(100, 40_000)),
             Fault::RepliesGlued => trouble.delay = Duration::from_millis(random.within(1, 200)),
             Fault::LateCompletion => trouble.delay = Duration::from_millis(random.within(100, 9000)),
-            Fault::IdleTimeout => trouble.delay = Duration::from_millis(random.within(1500, 6000)),
+            Fault::IdleTimeout => trouble.delay = Duration::from_millis(random.within(400, 6000)),
             Fault::Replaced => trouble.delay = wanted.mul_f64(random.within(0, 150) as f64 / 100.0),
             Fault::DataInPieces => trouble.bytes = random.within(size / 200 + 2, 20_000.max(size / 50)),
             Fault::SmallWindow => trouble.bytes = random.within(2000, 40_000),
