@@ -7,7 +7,7 @@ use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
 use crate::exit::Failure;
-use ftp_proto::{Arg, Config, Facts, Instant};
+use ftp_proto::{Arg, Config, Facts, Instant, SessionId};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -98,6 +98,10 @@ pub(super) struct Mirror {
     /// It has said that it takes no more sessions.
     pub(super) full: bool,
     pub(super) facts: Option<Facts>,
+    /// When it last said what it has.
+    pub(super) said_at: Option<Instant>,
+    /// The session that asks whether it still has that, and since when.
+    pub(super) confirming: Option<(SessionId, Instant)>,
     pub(super) verdict: Verdict,
     /// What came from it and counts.
     pub(super) fetched: RangeSet,
@@ -137,6 +141,8 @@ impl Mirror {
             restarts: true,
             full: false,
             facts: None,
+            said_at: None,
+            confirming: None,
             verdict: Verdict::Unknown,
             fetched: RangeSet::new(),
             failed_at: None,

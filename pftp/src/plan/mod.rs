@@ -5,6 +5,7 @@
 //! has ended or finished with it, so that no late write of a broken session can undo a good one.
 
 mod backoff;
+mod confirm;
 mod connection;
 mod dispute;
 mod end;
@@ -175,6 +176,8 @@ pub struct Planner {
     earlier: Earlier,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
+    /// Since when everything is here.
+    complete_since: Option<Instant>,
     /// The vote on a seam that two mirrors have different bytes for.
     dispute: Option<Dispute>,
     /// The search for a checksum, if there is to be one.
@@ -218,6 +221,7 @@ impl Planner {
             last_seam: 0,
             earlier: Earlier::default(),
             end_proven: false,
+            complete_since: None,
             dispute: None,
             directives: VecDeque::new(),
             look_again: None,
@@ -277,7 +281,7 @@ impl Planner {
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
         let due = slots.chain(mirrors).chain(rests).chain(hedges).chain(self.trials_due());
-        due.chain(self.look_again).chain(self.search_due()).min()
+        due.chain(self.look_again).chain(self.search_due()).chain(self.confirmation_due()).min()
     }
 
     /// What has come.
@@ -327,6 +331,7 @@ impl Planner {
         self.look_for_checksum(now);
         self.hand_out(now);
         self.absorb(now);
+        self.confirm(now);
         self.conclude();
     }
 
@@ -358,18 +363,21 @@ impl Planner {
             }
             return;
         }
-        if let Some(size) = self.size
-            && self.done.contains(&(0..size))
-            && self.end_proven
-            && self.is_compared()
-            && !self.may_be_spoiled()
-        {
-            if !self.waits_for_search() {
+        if let Some(size) = self.size.filter(|_| self.is_complete()) {
+            if !self.waits_for_search() && !self.awaits_confirmation() {
                 self.finish(Ok(size));
             }
             return;
         }
         self.fail_without_mirrors();
+    }
+
+    /// Whether everything is here, and nothing of it is in doubt.
+    fn is_complete(&self) -> bool {
+        self.size.is_some_and(|size| self.done.contains(&(0..size)))
+            && self.end_proven
+            && self.is_compared()
+            && !self.may_be_spoiled()
     }
 
     /// Whether nothing that has come is in doubt.

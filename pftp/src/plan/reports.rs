@@ -41,6 +41,9 @@ impl Planner {
             Event::Ready(_) => self.on_ready(id, now),
             Event::Reply(request, _) => self.on_reply(id, *request),
             Event::Facts(_, facts) => {
+                if let Some(known) = self.mirrors.get_mut(mirror) {
+                    (known.said_at, known.confirming) = (Some(now), None);
+                }
                 self.on_facts(mirror, facts);
                 self.believe_end(id);
             }

@@ -85,7 +85,7 @@ impl Planner {
     }
 
     /// The transfers under way of which nobody else is fetching anything, the one that would end last first.
-    fn running(&self, now: Instant) -> Vec<(SessionId, Running)> {
+    pub(super) fn running(&self, now: Instant) -> Vec<(SessionId, Running)> {
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()

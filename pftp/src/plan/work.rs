@@ -197,6 +197,7 @@ impl Planner {
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         if idle(&id) && busy && !Self::is_single(&self.settings) {
             self.look_again = Some(now + WATCH);
+            self.confirm_early(id, now);
         }
     }
 

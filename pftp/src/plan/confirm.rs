@@ -1,0 +1,100 @@
+//! Whether the file is still the one that it was, when all of it has come.
+//!
+//! A file may be replaced or written over while it is fetched. Where old and new agree nothing that overlaps shows it; its
+//! size and time do. So each mirror that has brought something is asked for them once more at the end, unless it has said
+//! so within the last second: times of files are hardly ever finer than that. A session that has nothing to do asks when
+//! the end is near, so that nobody has to wait for the answer.
+
+use super::connection::Connection;
+use super::mirror::Mirror;
+use super::{Planner, Stage};
+use ftp_proto::{Instant, SessionId};
+use std::time::Duration;
+
+/// What a mirror has said so long before the end still holds.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// How long is waited for a session that can be asked. The only one of its mirror may be stuck in a transfer that
+/// another has ended.
+const UNASKED: (u32, Duration) = (4, Duration::from_millis(200));
+
+/// How long is waited for the answer.
+const UNANSWERED: (u32, Duration) = (6, Duration::from_secs(2));
+
+impl Planner {
+    /// Asks the mirrors what they say of the file now that all of it is here.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        if self.finished_before().is_some() || !self.is_complete() {
+            self.complete_since = None;
+            return;
+        }
+        let since = *self.complete_since.get_or_insert(now);
+        for at in 0..self.mirrors.len() {
+            if let Some(id) = self.session_to_confirm(at) {
+                self.ask_again(id, since, now);
+            }
+        }
+    }
+
+    /// Has a session that has nothing to do ask, if the end is near.
+    pub(super) fn confirm_early(&mut self, id: SessionId, now: Instant) {
+        let last = self.running(now).first().map_or(u64::MAX, |(_, running)| running.time_left());
+        let left = Duration::from_millis(last);
+        if left < RECENT / 2 {
+            self.ask_again(id, now + left, now);
+        }
+    }
+
+    /// Asks the session's mirror, if what it said is too old where everything has come at that time, and nobody is asking.
+    fn ask_again(&mut self, id: SessionId, complete: Instant, now: Instant) {
+        let Some(at) = self.connections.get(&id).map(|connection| connection.mirror) else { return };
+        let asking = |(id, _): (SessionId, Instant)| self.connections.contains_key(&id);
+        let asks = |known: &&mut Mirror| known.is_doubtful(complete) && !known.confirming.is_some_and(asking);
+        if let Some(known) = self.mirrors.get_mut(at).filter(asks) {
+            known.confirming = Some((id, now));
+            self.ask_for_facts(id);
+        }
+    }
+
+    /// Whether a mirror has yet to say that its file is the same.
+    pub(super) fn awaits_confirmation(&self) -> bool {
+        self.confirmation_due().is_some()
+    }
+
+    /// Until when that is waited for.
+    pub(super) fn confirmation_due(&self) -> Option<Instant> {
+        let since = self.complete_since?;
+        let due = |(at, known): (usize, &Mirror)| {
+            let ready = |connection: &Connection| connection.mirror == at && connection.is_ready();
+            let may = known.is_doubtful(since) && self.connections.values().any(ready);
+            let due = match known.confirming {
+                Some((_, asked)) => asked + known.span(UNANSWERED),
+                None => since + known.span(UNASKED),
+            };
+            (may && due > self.now).then_some(due)
+        };
+        self.mirrors.iter().enumerate().filter_map(due).max()
+    }
+
+    fn session_to_confirm(&self, mirror: usize) -> Option<SessionId> {
+        let free = |(id, connection): &(&SessionId, &Connection)| {
+            connection.mirror == mirror && connection.is_free() && !self.is_asking(**id)
+        };
+        self.connections.iter().find(free).map(|(id, _)| *id)
+    }
+}
+
+impl Connection {
+    /// Whether its session is logged in and goes on.
+    fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready && !self.closing
+    }
+}
+
+impl Mirror {
+    /// Whether bytes of it count, and what it said of the file was said too long before everything had come.
+    fn is_doubtful(&self, complete_since: Instant) -> bool {
+        let counts = self.is_alive() && self.facts.is_some() && !self.fetched.is_empty();
+        counts && self.said_at.is_none_or(|at| at + RECENT < complete_since)
+    }
+}
