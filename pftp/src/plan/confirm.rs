@@ -1,9 +1,10 @@
 //! Whether the file is still the one that it was, when all of it has come.
 //!
 //! A file may be replaced or written over while it is fetched. Where old and new agree nothing that overlaps shows it; its
-//! size and time do. So each mirror that has brought something is asked for them once more at the end, unless it has said
-//! so within the last second: times of files are hardly ever finer than that. A session that has nothing to do asks when
-//! the end is near, so that nobody has to wait for the answer.
+//! size and time do. So each mirror that has brought something is asked for them once more at the end, unless it has told
+//! them within the last second, and after its last transfer had begun: times of files are hardly ever finer than that, and
+//! what a server has opened is one file. A session that has nothing to do asks when the end is near, so that nobody has to
+//! wait for the answer.
 
 use super::connection::Connection;
 use super::mirror::Mirror;
@@ -49,7 +50,10 @@ impl Planner {
     fn ask_again(&mut self, id: SessionId, complete: Instant, now: Instant) {
         let Some(at) = self.connections.get(&id).map(|connection| connection.mirror) else { return };
         let asking = |(id, _): (SessionId, Instant)| self.connections.contains_key(&id);
-        let asks = |known: &&mut Mirror| known.is_doubtful(complete) && !known.confirming.is_some_and(asking);
+        let one_transfer = self.is_of_one_transfer();
+        let asks = |known: &&mut Mirror| {
+            known.is_doubtful(complete, one_transfer) && !known.confirming.is_some_and(asking)
+        };
         if let Some(known) = self.mirrors.get_mut(at).filter(asks) {
             known.confirming = Some((id, now));
             self.ask_for_facts(id);
@@ -66,7 +70,8 @@ impl Planner {
         let since = self.complete_since?;
         let due = |(at, known): (usize, &Mirror)| {
             let ready = |connection: &Connection| connection.mirror == at && connection.is_ready();
-            let may = known.is_doubtful(since) && self.connections.values().any(ready);
+            let may =
+                known.is_doubtful(since, self.is_of_one_transfer()) && self.connections.values().any(ready);
             let due = match known.confirming {
                 Some((_, asked)) => asked + known.span(UNANSWERED),
                 None => since + known.span(UNASKED),
@@ -74,6 +79,11 @@ impl Planner {
             (may && due > self.now).then_some(due)
         };
         self.mirrors.iter().enumerate().filter_map(due).max()
+    }
+
+    /// Whether all that is here came, or comes, in one.
+    fn is_of_one_transfer(&self) -> bool {
+        self.transfers == 1 && !self.has_earlier()
     }
 
     fn session_to_confirm(&self, mirror: usize) -> Option<SessionId> {
@@ -92,9 +102,11 @@ impl Connection {
 }
 
 impl Mirror {
-    /// Whether bytes of it count, and what it said of the file was said too long before everything had come.
-    fn is_doubtful(&self, complete_since: Instant) -> bool {
+    /// Whether bytes of it count, and what it said of the file was said too long before everything had come, or before it
+    /// opened the file for the last time.
+    fn is_doubtful(&self, complete: Instant, one_transfer: bool) -> bool {
         let counts = self.is_alive() && self.facts.is_some() && !self.fetched.is_empty();
-        counts && self.said_at.is_none_or(|at| at + RECENT < complete_since)
+        let opened_since = |said: Instant| !one_transfer && self.started_at.is_some_and(|at| said <= at);
+        counts && self.said_at.is_none_or(|said| said + RECENT < complete || opened_since(said))
     }
 }

@@ -98,6 +98,8 @@ pub(super) struct Mirror {
     /// It has said that it takes no more sessions.
     pub(super) full: bool,
     pub(super) facts: Option<Facts>,
+    /// When a transfer of it last began.
+    pub(super) started_at: Option<Instant>,
     /// When it last said what it has.
     pub(super) said_at: Option<Instant>,
     /// The session that asks whether it still has that, and since when.
@@ -141,6 +143,7 @@ impl Mirror {
             restarts: true,
             full: false,
             facts: None,
+            started_at: None,
             said_at: None,
             confirming: None,
             verdict: Verdict::Unknown,

@@ -176,6 +176,8 @@ pub struct Planner {
     earlier: Earlier,
     /// Whether a server has ended a transfer where the file ends.
     end_proven: bool,
+    /// How many transfers have begun.
+    transfers: u64,
     /// Since when everything is here.
     complete_since: Option<Instant>,
     /// The vote on a seam that two mirrors have different bytes for.
@@ -221,6 +223,7 @@ impl Planner {
             last_seam: 0,
             earlier: Earlier::default(),
             end_proven: false,
+            transfers: 0,
             complete_since: None,
             dispute: None,
             directives: VecDeque::new(),

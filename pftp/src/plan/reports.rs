@@ -48,8 +48,10 @@ impl Planner {
                 self.believe_end(id);
             }
             Event::Started(_) => {
-                let round_trip =
-                    self.mirrors.get(mirror).map(super::mirror::Mirror::round_trip).unwrap_or_default();
+                self.transfers = self.transfers.saturating_add(1);
+                let Some(known) = self.mirrors.get_mut(mirror) else { return };
+                known.started_at = Some(now);
+                let round_trip = known.round_trip();
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.rate.start(round_trip, now);
                 }

@@ -14,6 +14,7 @@ fn others() -> Vec<(&'static str, File)> {
     vec![
         ("other bytes and time", other_time(8, SIZE)),
         ("other time", other_time(7, SIZE)),
+        ("one other byte, and other time", other_time(7, SIZE).with_patch(SIZE - MIB / 2, "x")),
         ("other bytes", same_time(8, SIZE)),
         ("longer", same_time(8, SIZE + MIB)),
         ("longer by what was appended", same_time(7, SIZE + MIB)),
