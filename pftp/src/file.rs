@@ -243,6 +243,17 @@ fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
     path_beside(target, suffix, room)
 }
 
+/// Whether a file of this name is one that pftp may take for its own: the part or the journal of another target. Case
+/// and dots at the end count for nothing, as they do on some file systems.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_bytes().to_ascii_lowercase();
+    let name = name.iter().rposition(|byte| *byte != b'.').and_then(|last| name.get(..=last));
+    let of_journal = |more: &str| [JOURNAL_SUFFIX.0, more.as_bytes()].concat();
+    let journals = ["", Journal::NEW, Journal::ASIDE].map(of_journal);
+    name.is_some_and(|name| name.ends_with(SUFFIX) || journals.iter().any(|suffix| name.ends_with(suffix)))
+}
+
 /// `target` with this suffix, where names have `room` bytes less than is possible.
 fn path_beside(target: &Path, suffix: &[u8], room: usize) -> Result<PathBuf, Failure> {
     let name = match target.file_name() {

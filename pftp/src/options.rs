@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Mode, Transport, Unshown};
 use crate::exit::{Failure, Kind};
+use crate::file;
 use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
 use crate::verify::Asked;
@@ -199,13 +200,23 @@ fn server_and_file(server: &Unshown, file: &OsStr) -> Result<FtpUrl, Failure> {
     Ok(FtpUrl { server, path, representation: None })
 }
 
+/// Why a name is refused. A server that chose it could bring a file, or a journal, with which a later download goes on.
+const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
+
 /// A relative path is below the directory.
 fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
     let Some(path) = &cli.output else {
         let name = url.local_name().map_err(|error| Failure::new(Kind::Syntax, error.to_string()))?;
+        if file::is_temporary(&name) {
+            let message = format!("{}: {TEMPORARY}; give it another with -o", name.display());
+            return Err(Failure::new(Kind::Syntax, message));
+        }
         return Ok(cli.dir.join(name));
     };
     let target = cli.dir.join(path);
+    if target.file_name().is_some_and(file::is_temporary) {
+        return Err(Failure::new(Kind::Other, format!("-o {}: {TEMPORARY}", path.display())));
+    }
     if target.is_dir() || target.as_os_str().as_bytes().ends_with(b"/") {
         let message =
             format!("-o {}: names a directory; -d takes a directory, -o the name of a file", path.display());

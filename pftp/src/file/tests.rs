@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::Record;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
@@ -170,6 +171,27 @@ fn temporary_names() {
     let bytes = name_with(&OsString::from_vec(vec![0x80; 255]), SUFFIX, 255);
     assert_eq!(bytes.len(), 255);
     assert_eq!(part_path(Path::new("a")).unwrap(), Path::new("a.pftp-part"));
+}
+
+#[test]
+fn names_of_temporary_files_are_told_from_others() {
+    let dir = dir();
+    let target = dir.path().join("n".repeat(255));
+    let journal = journal_path(&target).unwrap();
+    Journal::new(journal.clone()).store(&Record::default()).unwrap();
+    let aside = Journal::new(journal.clone()).set_aside().unwrap();
+    for path in [part_path(&target).unwrap(), journal, aside] {
+        assert!(is_temporary(path.file_name().unwrap()), "{}", path.display());
+    }
+    for name in
+        [".pftp-part", "f.pftp-journal-new", "f.pftp-journal-unusable", "f.PFTP-Part", "f.pftp-part.."]
+    {
+        assert!(is_temporary(OsStr::new(name)), "{name}");
+    }
+    for name in ["f", "pftp-part", "f.pftp-parts", "f.pftp-journal-old", "f.pftp-part.gz", "f-new", "...", ""]
+    {
+        assert!(!is_temporary(OsStr::new(name)), "{name}");
+    }
 }
 
 #[derive(Debug, Default)]
