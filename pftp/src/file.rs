@@ -184,9 +184,13 @@ impl FileSink {
     /// Gives the file, which is what it is to be, its final name.
     ///
     /// # Errors
-    /// A [`Failure`] of kind local. The temporary file stays.
+    /// A [`Failure`] of kind local, also if something else is at the temporary name. What is there stays.
     pub fn publish(&self) -> Result<(), Failure> {
         check_target(&self.target)?;
+        if !self.is_in_place() {
+            let message = format!("{}: is not the file that was written any more", self.part.display());
+            return Err(Failure::new(Kind::Local, message));
+        }
         fs::rename(&self.part, &self.target).map_err(|error| {
             Failure::local(&format!("cannot rename {} to", self.part.display()), &self.target, &error)
         })?;
@@ -197,19 +201,29 @@ impl FileSink {
         Ok(())
     }
 
-    /// Removes the temporary file if nothing was ever written into it.
+    /// The download has failed: removes the temporary file if nothing was ever written into it. If something else is
+    /// there, the journal goes, which does not speak of that.
     pub fn discard(&self) {
-        if !self.written.load(Ordering::Relaxed) {
+        if !self.written.load(Ordering::Relaxed) || !self.is_in_place() {
             self.remove();
         }
     }
 
-    /// Removes the temporary file with what is in it: nobody needs that any more.
+    /// Removes the temporary file with what is in it, and its journal: nobody needs that any more. What somebody else has
+    /// put there stays.
     pub fn remove(&self) {
         if !self.released.swap(true, Ordering::Relaxed) {
             self.journal.remove();
-            let _stays_then = fs::remove_file(&self.part);
+            if self.is_in_place() {
+                let _stays_then = fs::remove_file(&self.part);
+            }
         }
+    }
+
+    /// Whether the temporary name is still that of the file.
+    fn is_in_place(&self) -> bool {
+        let ours = self.file.metadata();
+        ours.is_ok_and(|ours| is_at(&ours, &self.part))
     }
 }
 
@@ -355,12 +369,16 @@ fn open_locked(part: &Path) -> Result<File, Failure> {
         if locked == Err(rustix::io::Errno::WOULDBLOCK) {
             return Err(busy());
         }
-        let there = fs::symlink_metadata(part);
-        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+        if is_at(&ours, part) {
             return Ok(file);
         }
     }
     Err(busy())
+}
+
+/// Whether the file with these facts is what is at `path`, and not behind a link there.
+fn is_at(ours: &fs::Metadata, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
 }
 
 /// Puts a rename on disk. Some file systems cannot, and a directory that may be written but not read

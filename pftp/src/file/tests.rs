@@ -113,6 +113,29 @@ fn links_are_not_followed() {
 }
 
 #[test]
+fn what_is_put_in_the_place_of_the_part_is_not_published() {
+    let dir = dir();
+    let (target, other) = (dir.path().join("a"), dir.path().join("other"));
+    fs::write(&target, "an older file").unwrap();
+    for linked in [true, false] {
+        fs::write(&other, "theirs").unwrap();
+        let sink = FileSink::create(&target).unwrap();
+        sink.write_at(0, b"mine").unwrap();
+        sink.journal().store(&Record::default()).unwrap();
+        fs::remove_file(sink.part()).unwrap();
+        if linked { symlink(&other, sink.part()) } else { fs::rename(&other, sink.part()) }.unwrap();
+        let failure = finish(&sink, 4).unwrap_err();
+        assert_eq!(failure.kind(), Kind::Local);
+        assert!(failure.to_string().ends_with("a.pftp-part: is not the file that was written any more"));
+        assert_eq!(fs::read(&target).unwrap(), b"an older file");
+        sink.discard();
+        assert_eq!(fs::read(sink.part()).unwrap(), b"theirs");
+        assert_eq!(sink.journal().load().unwrap(), None, "it does not speak of that file");
+        fs::remove_file(sink.part()).unwrap();
+    }
+}
+
+#[test]
 fn targets_that_cannot_be() {
     let dir = dir();
     let base = dir.path();
