@@ -252,7 +252,7 @@ pub fn part_path(target: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The name of the journal for `target`, made in the same way.
-fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
     let (suffix, room) = JOURNAL_SUFFIX;
     path_beside(target, suffix, room)
 }

@@ -9,10 +9,11 @@ use crate::verify::Asked;
 use ftp_proto::{Arg, ArgError, Secret, Type};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub enum LogTarget {
 
 impl Options {
     /// Makes the best of a command line and the environment variable `PFTP_PASSWORD`. Reads the config file and the
-    /// password file, if there are any; touches nothing else.
+    /// password file, if there are any, and looks where files are to go; touches nothing.
     ///
     /// # Errors
     /// A [`Failure`] of kind syntax for what is malformed, of kind local for files here, of kind other for
@@ -105,6 +106,9 @@ impl Options {
         }
         let first = urls.first().ok_or_else(|| Failure::usage("no file to fetch"))?;
         let output = if to_stdout { Output::Stdout } else { Output::File(target(cli, first)?) };
+        if let Some(LogTarget::File(path)) = &log {
+            check_log(path, &output)?;
+        }
         let mut warnings = Vec::new();
         let connections = connections(cli, &output, representation, &mut warnings);
         Ok(Self {
@@ -223,6 +227,37 @@ fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
         return Err(Failure::new(Kind::Local, message));
     }
     Ok(target)
+}
+
+/// Refuses a log that would be written over the file, or over what of this or another one is here.
+fn check_log(log: &Path, output: &Output) -> Result<(), Failure> {
+    let refuse = |why: &str| Err(Failure::new(Kind::Other, format!("-l {}: {why}", log.display())));
+    let of_log = place(log);
+    if of_log.file_name().is_some_and(file::is_temporary) {
+        return refuse(TEMPORARY);
+    }
+    let Output::File(target) = output else { return Ok(()) };
+    let identity = |path: &Path| fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
+    let is_log = |path: &Path| identity(path).is_some_and(|there| identity(log) == Some(there));
+    let beside = [file::part_path(target), file::journal_path(target)];
+    if of_log == place(target) || is_log(target) || beside.iter().flatten().any(|path| is_log(path)) {
+        return refuse("is where the file goes; give the log another name");
+    }
+    Ok(())
+}
+
+/// Where a file written at `path` is, links followed; also if there is none yet.
+fn place(path: &Path) -> PathBuf {
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = file::directory(&path).join(link);
+    }
+    match (fs::canonicalize(file::directory(&path)), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path,
+    }
 }
 
 /// One connection where bytes have to come in order.
