@@ -184,9 +184,13 @@ impl FileSink {
     /// Gives the file, which is what it is to be, its final name.
     ///
     /// # Errors
-    /// A [`Failure`] of kind local. The temporary file stays.
+    /// A [`Failure`] of kind local, also if something else is at the temporary name. What is there stays.
     pub fn publish(&self) -> Result<(), Failure> {
         check_target(&self.target)?;
+        if !self.is_in_place() {
+            let message = format!("{}: is not the file that was written any more", self.part.display());
+            return Err(Failure::new(Kind::Local, message));
+        }
         fs::rename(&self.part, &self.target).map_err(|error| {
             Failure::local(&format!("cannot rename {} to", self.part.display()), &self.target, &error)
         })?;
@@ -197,19 +201,29 @@ impl FileSink {
         Ok(())
     }
 
-    /// Removes the temporary file if nothing was ever written into it.
+    /// The download has failed: removes the temporary file if nothing was ever written into it. If something else is
+    /// there, the journal goes, which does not speak of that.
     pub fn discard(&self) {
-        if !self.written.load(Ordering::Relaxed) {
+        if !self.written.load(Ordering::Relaxed) || !self.is_in_place() {
             self.remove();
         }
     }
 
-    /// Removes the temporary file with what is in it: nobody needs that any more.
+    /// Removes the temporary file with what is in it, and its journal: nobody needs that any more. What somebody else has
+    /// put there stays.
     pub fn remove(&self) {
         if !self.released.swap(true, Ordering::Relaxed) {
             self.journal.remove();
-            let _stays_then = fs::remove_file(&self.part);
+            if self.is_in_place() {
+                let _stays_then = fs::remove_file(&self.part);
+            }
         }
+    }
+
+    /// Whether the temporary name is still that of the file.
+    fn is_in_place(&self) -> bool {
+        let ours = self.file.metadata();
+        ours.is_ok_and(|ours| is_at(&ours, &self.part))
     }
 }
 
@@ -238,9 +252,20 @@ pub fn part_path(target: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The name of the journal for `target`, made in the same way.
-fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn journal_path(target: &Path) -> Result<PathBuf, Failure> {
     let (suffix, room) = JOURNAL_SUFFIX;
     path_beside(target, suffix, room)
+}
+
+/// Whether a file of this name is one that pftp may take for its own: the part or the journal of another target. Case
+/// and dots at the end count for nothing, as they do on some file systems.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_bytes().to_ascii_lowercase();
+    let name = name.iter().rposition(|byte| *byte != b'.').and_then(|last| name.get(..=last));
+    let of_journal = |more: &str| [JOURNAL_SUFFIX.0, more.as_bytes()].concat();
+    let journals = ["", Journal::NEW, Journal::ASIDE].map(of_journal);
+    name.is_some_and(|name| name.ends_with(SUFFIX) || journals.iter().any(|suffix| name.ends_with(suffix)))
 }
 
 /// `target` with this suffix, where names have `room` bytes less than is possible.
@@ -344,12 +369,16 @@ fn open_locked(part: &Path) -> Result<File, Failure> {
         if locked == Err(rustix::io::Errno::WOULDBLOCK) {
             return Err(busy());
         }
-        let there = fs::symlink_metadata(part);
-        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+        if is_at(&ours, part) {
             return Ok(file);
         }
     }
     Err(busy())
+}
+
+/// Whether the file with these facts is what is at `path`, and not behind a link there.
+fn is_at(ours: &fs::Metadata, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
 }
 
 /// Puts a rename on disk. Some file systems cannot, and a directory that may be written but not read

@@ -133,6 +133,12 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// What the name of the next journal ends in until it takes the place of this one.
+    pub(crate) const NEW: &str = "-new";
+
+    /// What the name of one that is set aside ends in.
+    pub(crate) const ASIDE: &str = "-unusable";
+
     /// The journal of this name.
     #[must_use]
     pub const fn new(path: PathBuf) -> Self {
@@ -169,7 +175,7 @@ impl Journal {
     /// # Errors
     /// If it cannot be written; it says what it said before then.
     pub fn store(&self, record: &Record) -> io::Result<()> {
-        let new = self.beside("-new");
+        let new = self.beside(Self::NEW);
         // Of a run that was killed; or a link that somebody has put there.
         let _there_may_be_none = fs::remove_file(&new);
         let mut file = File::create_new(&new)?;
@@ -184,7 +190,7 @@ impl Journal {
 
     /// Removes it, so that this is on disk.
     pub fn remove(&self) {
-        let _there_may_be_none = fs::remove_file(self.beside("-new"));
+        let _there_may_be_none = fs::remove_file(self.beside(Self::NEW));
         if fs::remove_file(&self.path).is_ok() {
             crate::file::sync_directory(crate::file::directory(&self.path));
         }
@@ -195,7 +201,7 @@ impl Journal {
     /// # Errors
     /// A [`Failure`] of kind local.
     pub fn set_aside(&self) -> Result<PathBuf, Failure> {
-        let aside = self.beside("-unusable");
+        let aside = self.beside(Self::ASIDE);
         fs::rename(&self.path, &aside)
             .map_err(|error| Failure::local("cannot rename", &self.path, &error))?;
         Ok(aside)

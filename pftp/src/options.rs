@@ -2,16 +2,18 @@
 
 use crate::cli::{Cli, Mode, Transport, Unshown};
 use crate::exit::{Failure, Kind};
+use crate::file;
 use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
 use crate::verify::Asked;
 use ftp_proto::{Arg, ArgError, Secret, Type};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,7 +73,7 @@ pub enum LogTarget {
 
 impl Options {
     /// Makes the best of a command line and the environment variable `PFTP_PASSWORD`. Reads the config file and the
-    /// password file, if there are any; touches nothing else.
+    /// password file, if there are any, and looks where files are to go; touches nothing.
     ///
     /// # Errors
     /// A [`Failure`] of kind syntax for what is malformed, of kind local for files here, of kind other for
@@ -104,6 +106,9 @@ impl Options {
         }
         let first = urls.first().ok_or_else(|| Failure::usage("no file to fetch"))?;
         let output = if to_stdout { Output::Stdout } else { Output::File(target(cli, first)?) };
+        if let Some(LogTarget::File(path)) = &log {
+            check_log(path, &output)?;
+        }
         let mut warnings = Vec::new();
         let connections = connections(cli, &output, representation, &mut warnings);
         Ok(Self {
@@ -199,19 +204,60 @@ fn server_and_file(server: &Unshown, file: &OsStr) -> Result<FtpUrl, Failure> {
     Ok(FtpUrl { server, path, representation: None })
 }
 
+/// Why a name is refused. A server that chose it could bring a file, or a journal, with which a later download goes on.
+const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
+
 /// A relative path is below the directory.
 fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
     let Some(path) = &cli.output else {
         let name = url.local_name().map_err(|error| Failure::new(Kind::Syntax, error.to_string()))?;
+        if file::is_temporary(&name) {
+            let message = format!("{}: {TEMPORARY}; give it another with -o", name.display());
+            return Err(Failure::new(Kind::Syntax, message));
+        }
         return Ok(cli.dir.join(name));
     };
     let target = cli.dir.join(path);
+    if target.file_name().is_some_and(file::is_temporary) {
+        return Err(Failure::new(Kind::Other, format!("-o {}: {TEMPORARY}", path.display())));
+    }
     if target.is_dir() || target.as_os_str().as_bytes().ends_with(b"/") {
         let message =
             format!("-o {}: names a directory; -d takes a directory, -o the name of a file", path.display());
         return Err(Failure::new(Kind::Local, message));
     }
     Ok(target)
+}
+
+/// Refuses a log that would be written over the file, or over what of this or another one is here.
+fn check_log(log: &Path, output: &Output) -> Result<(), Failure> {
+    let refuse = |why: &str| Err(Failure::new(Kind::Other, format!("-l {}: {why}", log.display())));
+    let of_log = place(log);
+    if of_log.file_name().is_some_and(file::is_temporary) {
+        return refuse(TEMPORARY);
+    }
+    let Output::File(target) = output else { return Ok(()) };
+    let identity = |path: &Path| fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
+    let is_log = |path: &Path| identity(path).is_some_and(|there| identity(log) == Some(there));
+    let beside = [file::part_path(target), file::journal_path(target)];
+    if of_log == place(target) || is_log(target) || beside.iter().flatten().any(|path| is_log(path)) {
+        return refuse("is where the file goes; give the log another name");
+    }
+    Ok(())
+}
+
+/// Where a file written at `path` is, links followed; also if there is none yet.
+fn place(path: &Path) -> PathBuf {
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = file::directory(&path).join(link);
+    }
+    match (fs::canonicalize(file::directory(&path)), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path,
+    }
 }
 
 /// One connection where bytes have to come in order.

@@ -219,7 +219,10 @@ fn make_whole(
         Some(notes) => notes.end(),
         None => {}
     }
-    named?;
+    if let Err(failure) = named {
+        destination.discard();
+        return Err(failure);
+    }
     Ok(None)
 }
 

@@ -113,12 +113,19 @@ pub fn representation(urls: &[FtpUrl]) -> Result<Option<Type>, Failure> {
     Ok(first)
 }
 
-/// Parses the URLs of a command line, which are mirrors of one file.
+/// URLs at most: far more than a file has mirrors. Planning takes time that grows with their number, and each server's name
+/// a thread.
+pub const MOST: usize = 256;
+
+/// Parses the URLs of a command line, which are mirrors of one file: [`MOST`] of them, no more.
 ///
 /// # Errors
 /// A [`Failure`] says which of them is wrong and why.
 pub fn parse_urls<'a>(urls: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Vec<FtpUrl>, Failure> {
     let count = urls.len();
+    if count > MOST {
+        return Err(Failure::new(Kind::Syntax, format!("{count} URLs: no more than {MOST} may be given")));
+    }
     let parse = |(at, text): (usize, &[u8])| {
         FtpUrl::parse(text).map_err(|error| {
             let which = if count == 1 { "the URL".to_owned() } else { format!("URL {} of {count}", at + 1) };
@@ -169,12 +176,18 @@ pub enum ConfigError {
         /// The file name there, safe to show.
         first_name: String,
     },
+    /// A line has one URL more than there may be.
+    #[error("line {line}: is one more URL than the {MOST} that may be given")]
+    Many {
+        /// Number of the line, from 1.
+        line: usize,
+    },
     /// There is no URL in it.
     #[error("names no server")]
     Empty,
 }
 
-/// Parses the text of a config file: a URL a line; blank lines and lines that begin with `#` are
+/// Parses the text of a config file: a URL a line, at most [`MOST`] of them; blank lines and lines that begin with `#` are
 /// skipped, and so is white space around a URL.
 ///
 /// # Errors
@@ -187,6 +200,9 @@ pub fn parse_config(text: &[u8]) -> Result<Vec<FtpUrl>, ConfigError> {
         let text = text.trim_ascii();
         if text.is_empty() || text.starts_with(b"#") {
             continue;
+        }
+        if urls.len() == MOST {
+            return Err(ConfigError::Many { line });
         }
         let url = FtpUrl::parse(text).map_err(|error| ConfigError::Url { line, error })?;
         match urls.first() {
@@ -308,6 +324,19 @@ mod tests {
             "URL 2 of 2: is not a URL: it does not begin with ftp://"
         );
         assert_eq!(fail(&["x"]).kind(), Kind::Syntax);
+    }
+
+    #[test]
+    fn urls_have_an_end() {
+        let text = "# x\n".to_owned() + &"ftp://a/f\n\n".repeat(MOST);
+        assert_eq!(parse_config(text.as_bytes()).unwrap().len(), MOST);
+        let says = "line 514: is one more URL than the 256 that may be given";
+        assert_eq!(refusal(&format!("{text}ftp://b/f\nhttp://c/f\n")), says);
+        let url = "ftp://a/f".as_bytes();
+        assert_eq!(parse_urls(vec![url; MOST].into_iter()).unwrap().len(), MOST);
+        let failure = parse_urls(vec![url; MOST + 1].into_iter()).unwrap_err();
+        assert_eq!(failure.kind(), Kind::Syntax);
+        assert_eq!(failure.to_string(), "257 URLs: no more than 256 may be given");
     }
 
     #[test]

@@ -28,6 +28,8 @@ mod lock_step;
 mod log;
 #[path = "command/mirrors.rs"]
 mod mirrors;
+#[path = "command/names.rs"]
+mod names;
 #[path = "command/progress.rs"]
 mod progress;
 #[path = "command/regressions.rs"]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::Record;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
@@ -112,6 +113,29 @@ fn links_are_not_followed() {
 }
 
 #[test]
+fn what_is_put_in_the_place_of_the_part_is_not_published() {
+    let dir = dir();
+    let (target, other) = (dir.path().join("a"), dir.path().join("other"));
+    fs::write(&target, "an older file").unwrap();
+    for linked in [true, false] {
+        fs::write(&other, "theirs").unwrap();
+        let sink = FileSink::create(&target).unwrap();
+        sink.write_at(0, b"mine").unwrap();
+        sink.journal().store(&Record::default()).unwrap();
+        fs::remove_file(sink.part()).unwrap();
+        if linked { symlink(&other, sink.part()) } else { fs::rename(&other, sink.part()) }.unwrap();
+        let failure = finish(&sink, 4).unwrap_err();
+        assert_eq!(failure.kind(), Kind::Local);
+        assert!(failure.to_string().ends_with("a.pftp-part: is not the file that was written any more"));
+        assert_eq!(fs::read(&target).unwrap(), b"an older file");
+        sink.discard();
+        assert_eq!(fs::read(sink.part()).unwrap(), b"theirs");
+        assert_eq!(sink.journal().load().unwrap(), None, "it does not speak of that file");
+        fs::remove_file(sink.part()).unwrap();
+    }
+}
+
+#[test]
 fn targets_that_cannot_be() {
     let dir = dir();
     let base = dir.path();
@@ -170,6 +194,27 @@ fn temporary_names() {
     let bytes = name_with(&OsString::from_vec(vec![0x80; 255]), SUFFIX, 255);
     assert_eq!(bytes.len(), 255);
     assert_eq!(part_path(Path::new("a")).unwrap(), Path::new("a.pftp-part"));
+}
+
+#[test]
+fn names_of_temporary_files_are_told_from_others() {
+    let dir = dir();
+    let target = dir.path().join("n".repeat(255));
+    let journal = journal_path(&target).unwrap();
+    Journal::new(journal.clone()).store(&Record::default()).unwrap();
+    let aside = Journal::new(journal.clone()).set_aside().unwrap();
+    for path in [part_path(&target).unwrap(), journal, aside] {
+        assert!(is_temporary(path.file_name().unwrap()), "{}", path.display());
+    }
+    for name in
+        [".pftp-part", "f.pftp-journal-new", "f.pftp-journal-unusable", "f.PFTP-Part", "f.pftp-part.."]
+    {
+        assert!(is_temporary(OsStr::new(name)), "{name}");
+    }
+    for name in ["f", "pftp-part", "f.pftp-parts", "f.pftp-journal-old", "f.pftp-part.gz", "f-new", "...", ""]
+    {
+        assert!(!is_temporary(OsStr::new(name)), "{name}");
+    }
 }
 
 #[derive(Debug, Default)]

@@ -115,6 +115,23 @@ fn a_config_file() {
 }
 
 #[test]
+fn no_file_gets_the_name_of_an_unfinished_one() {
+    let says = "pftp keeps its unfinished files under such names";
+    for name in
+        ["f.pftp-part", "f.pftp-journal", "f.pftp-journal-new", "f.pftp-journal-unusable", "F.PFTP-PART"]
+    {
+        let url = format!("ftp://host/dir/{name}");
+        refused(&[&url], Kind::Syntax, &format!("{name}: {says}; give it another with -o"));
+        refused(&["-s", "host", "-f", name], Kind::Syntax, says);
+        refused(&["-o", name, URL], Kind::Other, &format!("-o {name}: {says}"));
+        refused(&["-o", &format!("/tmp/{name}/."), URL], Kind::Other, says);
+        assert_eq!(options(&["-o", "f", &url]).output, Output::File("./f".into()));
+        assert_eq!(options(&["-o", "-", &url]).output, Output::Stdout);
+    }
+    refused(&["ftp://host/f%2epftp-part"], Kind::Syntax, says);
+}
+
+#[test]
 fn where_the_file_goes() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().to_str().unwrap();

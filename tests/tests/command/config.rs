@@ -33,6 +33,30 @@ fn a_config_that_has_no_end() {
     assert_eq!(done.stderr, "pftp: /dev/zero: is larger than a config file may be: 1048576 bytes\n");
 }
 
+/// Each costs a thread for its name, and planning the more the more there are.
+#[test]
+fn a_config_and_a_command_line_with_more_mirrors_than_any_file_has() {
+    let server = serve(&file(1000), Behaviour::default());
+    let mirrors = |count: usize| (1..=count).map(|at| server.url(&format!("{at}/{NAME}")));
+    let done = with_config(&mirrors(20_000).collect::<Vec<_>>().join("\n"), "").run().expect_code(4);
+    let says = "line 257: is one more URL than the 256 that may be given";
+    assert_eq!(done.stderr, format!("pftp: {CONF}: {says}\n"));
+    assert_eq!(done.files(), [CONF]);
+    let done = Pftp::new(mirrors(257)).run().expect_code(4);
+    assert_eq!(done.stderr, "pftp: 257 URLs: no more than 256 may be given\n");
+    assert!(server.stop().sessions.is_empty());
+}
+
+#[test]
+fn as_many_mirrors_as_there_may_be_fail_in_order() {
+    // The listener keeps the port, and nobody listens at the other address.
+    let listener = std::net::TcpListener::bind("127.0.0.5:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let text: String = (1..=256).map(|at| format!("ftp://127.0.0.6:{port}/{at}/{NAME}\n")).collect();
+    let done = with_config(&text, "--retries 0").run().expect_code(1);
+    assert_eq!(done.files(), [CONF]);
+}
+
 #[test]
 fn a_port_that_no_line_names() {
     let file = file(1000);

@@ -194,6 +194,35 @@ fn a_name_that_is_taken_meanwhile() {
     }
 }
 
+/// While the download runs, somebody puts something else in the place of its part.
+#[test]
+fn what_takes_the_place_of_the_part_meanwhile_does_not_get_the_name() {
+    let (theirs, mine) = (vec![b'x'; 300_000], file(SIZE));
+    for (transport, linked) in [("std", true), ("mio", true), ("std", false), ("mio", false)] {
+        let server = serve(&mine, Behaviour::default());
+        server.hold();
+        let running = over(transport, "-c 1", &[&server]).with_file(NAME, OLDER).start();
+        let (part, other) = (running.path(PART), running.path("other"));
+        fs::write(&other, &theirs).expect("a file");
+        until("it has begun", || server.with_stats(|stats| !stats.transfers.is_empty()));
+        if linked {
+            fs::remove_file(&part).and_then(|()| symlink("other", &part)).expect("a link");
+        } else {
+            fs::rename(&other, &part).expect("another file");
+        }
+        server.let_go();
+        let done = told(running.wait(), "file.bin.pftp-part: is not the file that was written any more");
+        assert_eq!(done.read(NAME), OLDER.as_bytes());
+        assert_eq!(done.read(PART), theirs, "it is not ours to touch");
+        assert!(!done.files().contains(&JOURNAL.to_owned()), "{:?}", done.files());
+        if !linked {
+            // The next run does not take it for its own.
+            let done = over(transport, "", &[&server]).in_dir(done.dir).run().expect_code(0);
+            done.expect_content(NAME, &mine);
+        }
+    }
+}
+
 #[test]
 fn a_name_that_is_no_regular_file_is_not_replaced() {
     let link = |command: &Pftp| symlink("elsewhere", command.path("out")).expect("a link");

@@ -1,5 +1,8 @@
 //! The log: what was said, to whom, and nothing else.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use crate::support::*;
 
 /// The log with the ports of data connections masked.
@@ -131,4 +134,40 @@ fn lines_of_a_long_reply_one_by_one_and_without_control_characters() {
     let done = pftp("-c 1 -l -", &[&server]).run().expect_code(0);
     let log = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(log.starts_with("S->C: 220-one\nS->C: 220- two \\u{1b}[2J\nS->C: 220 three\nC->S: "), "{log}");
+}
+
+/// Before any of them is touched, and any server is called.
+#[test]
+fn is_not_written_over_the_file_nor_over_what_belongs_to_it() {
+    const OLDER: &str = "an older file";
+    const TARGET: &str = "is where the file goes; give the log another name";
+    const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
+    let server = serve(&file(1000), Behaviour::default());
+    for (args, log, says) in [
+        ("", NAME, TARGET),
+        ("-m ascii", NAME, TARGET),
+        ("-o other.name", "other.name", TARGET),
+        ("", "./here/./file.bin", TARGET),
+        ("-d here", "to-file", TARGET),
+        ("", "to-part", TEMPORARY),
+        ("", PART, TEMPORARY),
+        ("", JOURNAL, TEMPORARY),
+        ("-o -", "another.pftp-part", TEMPORARY),
+    ] {
+        let command = pftp(&format!("{args} -l {log}"), &[&server]);
+        for (link, to) in [("here", "."), ("to-file", "here/file.bin"), ("to-part", PART)] {
+            symlink(to, command.path(link)).expect("a link");
+        }
+        let done = command.run().expect_code(7);
+        assert_eq!(done.stderr, format!("pftp: -l {log}: {says}\n"), "{args}");
+        assert_eq!(done.files(), ["here", "to-file", "to-part"]);
+    }
+    for name in [NAME, PART, JOURNAL] {
+        let command = pftp("-l the.log", &[&server]).with_file(name, OLDER);
+        fs::hard_link(command.path(name), command.path("the.log")).expect("a link");
+        let done = command.run().expect_code(7);
+        assert_eq!(done.stderr, format!("pftp: -l the.log: {TARGET}\n"));
+        assert_eq!(done.read(name), OLDER.as_bytes());
+    }
+    assert!(server.stop().sessions.is_empty());
 }
