@@ -2,10 +2,9 @@
 
 use crate::verify::{Algorithm, Checksum, Hasher};
 use ftp_proto::Sink;
-use rustix::fs::{FileType, OFlags};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 /// A stream as a sink: standard output. Writes have to come in order.
@@ -26,24 +25,10 @@ struct State<W> {
 /// Standard output, without the buffer of [`io::stdout`], which would look for line ends.
 ///
 /// # Errors
-/// If standard output was closed when the program began.
+/// That there are no descriptors left. One that was closed before the program began is none: Rust's runtime has opened
+/// `/dev/null` in its place, as others do who want no output.
 pub fn stdout() -> io::Result<File> {
-    let stdout = io::stdout();
-    if is_stand_in(stdout.as_fd())? {
-        return Err(io::Error::other("it is closed, or is /dev/null open for reading and writing"));
-    }
-    Ok(File::from(stdout.as_fd().try_clone_to_owned()?))
-}
-
-/// Whether this is what the runtime puts in the place of a closed standard stream before `main`: the null device, open for
-/// reading too. A shell's `>/dev/null` is open for writing only.
-fn is_stand_in(stream: BorrowedFd<'_>) -> io::Result<bool> {
-    /// Of Linux, on every machine.
-    const NULL: (u32, u32) = (1, 3);
-    let facts = rustix::fs::fstat(stream)?;
-    let is_null = FileType::from_raw_mode(facts.st_mode) == FileType::CharacterDevice
-        && (rustix::fs::major(facts.st_rdev), rustix::fs::minor(facts.st_rdev)) == NULL;
-    Ok(is_null && rustix::fs::fcntl_getfl(stream)? & OFlags::RWMODE == OFlags::RDWR)
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// What is written, hashed on the way in every way that may be asked for: what has gone cannot be read again.

@@ -1,7 +1,6 @@
 //! Standard output gets the file, or the log, and nothing else; and the end of line ends in ASCII mode.
 
 use std::io::Read;
-use std::process::Stdio;
 
 use crate::support::*;
 
@@ -70,38 +69,6 @@ fn a_reader_that_leaves_is_no_error_to_talk_about() {
     assert!(start[..] == file(8 * MIB).read(0..1000));
     drop(reader);
     running.wait().expect_code(9).expect_silence();
-}
-
-/// What is opened in its place takes all and keeps nothing.
-#[test]
-fn a_standard_output_that_is_closed_is_no_place_for_the_file() {
-    let server = serve(&file(1000), Behaviour::default());
-    for args in ["-o -", "-o - -m ascii"] {
-        let done = pftp(args, &[&server]).under(["sh", "-c", "exec \"$@\" >&-", "sh"]).run().expect_code(9);
-        let says = "cannot write standard output: it is closed, or is /dev/null open for reading and writing";
-        assert_eq!(done.stderr, format!("pftp: {says}\n"));
-    }
-    assert!(server.stop().sessions.is_empty());
-}
-
-#[test]
-fn the_null_device_is_a_place_for_the_file_if_the_user_says_so() {
-    let server = serve(&file(1000), Behaviour::default());
-    for redirection in [">/dev/null", ">>/dev/null", "</dev/null >/dev/null"] {
-        let script = format!("exec \"$@\" {redirection}");
-        let done = pftp("-o -", &[&server]).under(["sh", "-c", &script, "sh"]).run().expect_code(0);
-        assert!(done.expect_silence().stdout.is_empty(), "{redirection}");
-    }
-    pftp("-o -", &[&server]).with_stdout(Stdio::null()).run().expect_code(0).expect_silence();
-    assert_eq!(server.stop().payload(), 4 * 1000);
-}
-
-/// The file does not go there.
-#[test]
-fn a_file_can_be_had_without_a_standard_output() {
-    let server = serve(&file(1000), Behaviour::default());
-    let done = pftp("", &[&server]).under(["sh", "-c", "exec \"$@\" >&-", "sh"]).run().expect_code(0);
-    done.expect_silence().expect_file(NAME, &file(1000));
 }
 
 #[test]
