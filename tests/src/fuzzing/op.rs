@@ -74,8 +74,8 @@ impl Setup {
     }
 }
 
-/// What no line may show.
-pub const PASSWORD: &[u8] = b"hunter2-hunter2";
+/// What no line may show; it begins like a reply.
+pub const PASSWORD: &[u8] = b"22612345";
 /// Likewise.
 pub const ACCOUNT: &[u8] = b"blue-or-green";
 
