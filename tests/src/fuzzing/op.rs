@@ -68,7 +68,9 @@ impl Setup {
             config.representation = Type::Ascii;
         }
         if is(Self::LIMITS) {
-            (config.limits.reply_bytes, config.limits.preliminary_replies) = (64, 4);
+            (config.limits.reply_bytes, config.limits.reply_lines) = (64, 6);
+            (config.limits.feat_lines, config.limits.mlst_lines) = (3, 3);
+            (config.limits.preliminary_replies, config.limits.unowed_replies) = (4, 2);
         }
         config
     }
