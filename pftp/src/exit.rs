@@ -1,6 +1,7 @@
 //! Failures: what the user reads, and the exit code that a script sees.
 
 use ftp_proto::{Arg, Cause, Channel, Error, Escaped, PeerFault, Reply, Timer, Verb};
+use rustix::io::Errno;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -144,6 +145,11 @@ impl Failure {
                 let message = format!("{server}: {}: {error}", attempt(kind));
                 Self::with_advice(kind, &message, Some("wait longer with --timeout, or try later"))
             }
+            Error::Connection(_, cause) if is_short_of_sockets(error) => {
+                // What the server did so far does not matter, and no other server would help.
+                let text = io::Error::from_raw_os_error(number_of(*cause));
+                Self::new(Kind::Local, format!("{server}: connecting: {text}; {FEWER}"))
+            }
             Error::Connection(Channel::Control, cause) => {
                 let nobody = matches!(cause, Cause::Refused | Cause::Unreachable);
                 let advice = nobody.then_some("check the server's name and port");
@@ -219,6 +225,22 @@ impl From<&Failure> for ExitCode {
 pub(crate) const MAKE_ROOM: &str = "; make room and run the same command again";
 
 const FULL: &str = "the server is busy: try later, or with fewer connections (-c)";
+
+const FEWER: &str = "this machine or process has no more descriptors or buffers for connections: \
+                     allow more (ulimit -n), or use fewer connections (-c)";
+
+/// Whether no connection could be opened for lack of something here: descriptors of this process or of all, or buffers.
+#[must_use]
+pub fn is_short_of_sockets(error: &Error) -> bool {
+    const SHORT: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
+    let Error::Connection(_, cause) = error else { return false };
+    SHORT.iter().any(|errno| errno.raw_os_error() == number_of(*cause))
+}
+
+/// The number that the operating system gives to it; 0 if none is kept.
+const fn number_of(cause: Cause) -> i32 {
+    if let Cause::Other(number) = cause { number } else { 0 }
+}
 
 const fn attempt(kind: Kind) -> &'static str {
     if matches!(kind, Kind::Connect) { "connecting" } else { "fetching" }
@@ -363,6 +385,21 @@ mod tests {
             assert_eq!(failure.kind(), kind, "{error:?}");
             assert!(failure.to_string().starts_with("ftp.example: "), "{failure}");
         }
+    }
+
+    #[test]
+    fn no_more_descriptors_are_a_fault_here() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS] {
+            for channel in [Channel::Control, Channel::Data] {
+                let cause = Cause::from(io::Error::from(errno));
+                let failure = Failure::session("ftp.example", &Error::Connection(channel, cause));
+                assert_eq!((failure.kind(), failure.kind().code()), (Kind::Local, 9), "{errno}");
+                let shown = failure.to_string();
+                assert!(shown.contains(" has no more descriptors or buffers"), "{shown}");
+            }
+        }
+        let other = Error::Connection(Channel::Control, Cause::from(io::Error::from(Errno::ACCESS)));
+        assert_eq!(Failure::session("ftp.example", &other).kind(), Kind::Connect);
     }
 
     #[test]

@@ -191,6 +191,8 @@ dialogs! {
     secret_echoed
     secret_echoed_in_no_reply
     secret_echoed_too_short
+    secret_of_digits_echoed
+    secret_of_digits_echoed_in_no_reply
     short
     short_of_the_range
     shrink_after_end

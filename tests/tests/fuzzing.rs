@@ -4,6 +4,10 @@
 use pftp_tests::fuzzing::{TARGETS, corpus, meaning, planner, reply};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn every_corpus_is_replayed() {
@@ -15,6 +19,42 @@ fn every_corpus_is_replayed() {
             check(&input);
         }
     }
+}
+
+/// The targets are stood in for by scripts that end at once, all at the same time, which is when a shell loses one.
+#[test]
+fn a_finding_is_told_if_all_targets_end_at_once() {
+    let version = Command::new("rustc").arg("-vV").output().expect("rustc").stdout;
+    let version = String::from_utf8(version).expect("text");
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+    let built = tempfile::tempdir().expect("a directory");
+    let programs = built.path().join("fuzz").join(host).join("release");
+    fs::create_dir_all(&programs).expect("a directory");
+    let names = TARGETS.map(|(name, _)| name);
+    for name in names {
+        stand_in(&programs.join(name), 0);
+    }
+    assert!(fuzz_run(built.path()), "nothing was found");
+    for name in names {
+        stand_in(&programs.join(name), 1);
+        for _ in 0..3 {
+            assert!(!fuzz_run(built.path()), "the finding of {name} is lost");
+        }
+        stand_in(&programs.join(name), 0);
+    }
+}
+
+fn stand_in(program: &Path, code: i32) {
+    fs::write(program, format!("#!/bin/sh\necho cov: 1\nexit {code}\n")).expect("a file");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o700)).expect("permissions");
+}
+
+/// Whether all targets end well, run at the same time.
+fn fuzz_run(built: &Path) -> bool {
+    let mut run = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/run"));
+    // What nproc says comes from there.
+    run.args(["fuzz", "1"]).env("CARGO_TARGET_DIR", built).env("OMP_NUM_THREADS", "8");
+    run.output().expect("fuzz/run").status.success()
 }
 
 proptest! {

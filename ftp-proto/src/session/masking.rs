@@ -3,7 +3,7 @@
 use super::Session;
 use crate::arg::Secret;
 use crate::error::{Error, PeerFault};
-use crate::event::{Event, Finish, Line};
+use crate::event::{Event, Finish};
 use crate::parser::ReplyError;
 use crate::reply::Reply;
 use alloc::boxed::Box;
@@ -25,14 +25,14 @@ impl Session {
             return event;
         }
         match event {
-            Event::Wire(Line::Received(line)) => Event::Wire(Line::Received(self.masked_line(&line))),
             Event::Reply(id, reply) => Event::Reply(id, self.masked_reply(&reply)),
             Event::Refused(id, verb, reply) => Event::Refused(id, verb, self.masked_reply(&reply)),
             Event::Finished(id, Finish::Short { at, reply }) => {
                 Event::Finished(id, Finish::Short { at, reply: self.masked_reply(&reply) })
             }
             Event::Closed(error) => Event::Closed(self.masked_error(error)),
-            Event::Wire(Line::Sent(_))
+            // What was received is masked as a reply, before it is taken apart: see `masked_reply`.
+            Event::Wire(_)
             | Event::Finished(_, Finish::Whole { .. } | Finish::Cut)
             | Event::Connected
             | Event::Ready(_)
@@ -61,26 +61,27 @@ impl Session {
         })
     }
 
-    fn masked_reply(&self, reply: &Reply) -> Reply {
-        let mut secrets = self.secrets();
-        if secrets.all(|secret| memmem::find(reply.raw(), secret).is_none()) {
+    /// The reply with `***` for each secret that has been sent.
+    pub(super) fn masked_reply(&self, reply: &Reply) -> Reply {
+        if !self.secret_told || self.secrets().all(|secret| memmem::find(reply.raw(), secret).is_none()) {
             return reply.clone();
         }
-        let lines: Vec<Bytes> = reply.raw_lines().map(|line| self.masked_line(line)).collect();
+        let last = reply.raw_lines().count().saturating_sub(1);
+        let line = |(at, line)| {
+            let masked = self.masked_line(line);
+            if at == 0 || at == last { with_code(line, masked) } else { masked }
+        };
+        let lines: Vec<Vec<u8>> = reply.raw_lines().enumerate().map(line).collect();
         reply.with_lines(lines.join(&b"\r\n"[..]).into())
     }
 
-    /// A line of a reply: what may be a code, at its start, stays.
-    fn masked_line(&self, line: &[u8]) -> Bytes {
-        let code = line.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit));
-        let (code, text) = line.split_at(if code { line.len().min(4) } else { 0 });
-        let text = self.secrets().fold(text.to_vec(), |text, secret| without(&text, secret));
-        [code, &text].concat().into()
+    fn masked_line(&self, line: &[u8]) -> Vec<u8> {
+        self.secrets().fold(line.to_vec(), |line, secret| without(&line, secret))
     }
 
     /// The start of a line that may have been cut off in the middle of a secret.
     fn masked_start(&self, line: &[u8]) -> Bytes {
-        let mut line = self.masked_line(line).to_vec();
+        let mut line = self.masked_line(line);
         for secret in self.secrets() {
             let is_cut = |length: &usize| secret.get(..*length).is_some_and(|start| line.ends_with(start));
             if let Some(length) = (SHORTEST..secret.len()).rev().find(is_cut) {
@@ -98,6 +99,17 @@ impl Session {
         secrets.sort_by_key(|secret| Reverse(secret.len()));
         secrets.into_iter().filter(|secret| secret.len() >= SHORTEST)
     }
+}
+
+/// `masked` with the code of `line` and what separates it from the text, in which the mask may have begun. They are those
+/// of the reply: what it means hangs on them, and they tell nothing that it does not.
+fn with_code(line: &[u8], masked: Vec<u8>) -> Vec<u8> {
+    let head = line.get(..4).unwrap_or(line);
+    if masked.starts_with(head) {
+        return masked;
+    }
+    let mask = memmem::find(&masked, MASK).unwrap_or_default();
+    [head, masked.get(mask..).unwrap_or_default()].concat()
 }
 
 /// `text` with the mask for every `secret`.

@@ -166,8 +166,8 @@ impl Session {
             match self.replies.next() {
                 Ok(Some(reply)) => {
                     self.marks.control = now;
-                    for line in reply.raw_lines() {
-                        if self.config.trace {
+                    if self.config.trace {
+                        for line in self.masked_reply(&reply).raw_lines() {
                             self.event(Event::Wire(Line::Received(Bytes::copy_from_slice(line))));
                         }
                     }

@@ -3,7 +3,7 @@
 use super::connection::{Connection, Stage};
 use super::mirror::{Access, Mirror, PathForm, Verdict};
 use super::{ADDRESS_HEAD_START, Directive, Planner, Slot};
-use crate::exit::{Failure, is_full};
+use crate::exit::{Failure, is_full, is_short_of_sockets};
 use ftp_proto::{Cause, Channel, Command, Error, Instant, PeerFault, Request, SessionId, Timer, Verb};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -265,6 +265,8 @@ impl Planner {
         match error {
             // Neither of these two counts as a failure, and neither can happen twice to a slot.
             Error::OutOfStep(_) => mirror.set_lock_step(),
+            // No other way to connect would do better.
+            _ if is_short_of_sockets(error) => self.on_failed(connection, failure, now),
             Error::Connection(Channel::Data, _) | Error::Timeout(Timer::DataConnect) if connection.epsv => {
                 mirror.set_plain_passive();
             }

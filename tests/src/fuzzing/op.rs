@@ -68,14 +68,16 @@ impl Setup {
             config.representation = Type::Ascii;
         }
         if is(Self::LIMITS) {
-            (config.limits.reply_bytes, config.limits.preliminary_replies) = (64, 4);
+            (config.limits.reply_bytes, config.limits.reply_lines) = (64, 6);
+            (config.limits.feat_lines, config.limits.mlst_lines) = (3, 3);
+            (config.limits.preliminary_replies, config.limits.unowed_replies) = (4, 2);
         }
         config
     }
 }
 
-/// What no line may show.
-pub const PASSWORD: &[u8] = b"hunter2-hunter2";
+/// What no line may show; it begins like a reply.
+pub const PASSWORD: &[u8] = b"22612345";
 /// Likewise.
 pub const ACCOUNT: &[u8] = b"blue-or-green";
 

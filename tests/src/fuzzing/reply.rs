@@ -1,6 +1,6 @@
 //! Framing: the same bytes give the same replies, however they are divided, and memory is bounded.
 //!
-//! The input is the limit of a reply in two bytes (little endian, 0 for the default), how many portions there are to be
+//! The input is the limit of a reply in two bytes (little endian, 0 for the defaults; its lines are limited too), how many portions there are to be
 //! in turn, the length of each of them, and then the bytes of the server.
 
 use ftp_proto::{Config, Reply, ReplyError, ReplyParser};
@@ -13,9 +13,10 @@ pub fn check(input: &[u8]) {
     let Some((limit, input)) = input.split_first_chunk::<2>() else { return };
     let Some((count, input)) = input.split_first() else { return };
     let (portions, bytes) = input.split_at(usize::from(count % 16).min(input.len()));
+    let defaults = Config::default().limits;
     let limit = match u16::from_le_bytes(*limit) {
-        0 => Config::default().limits.reply_bytes,
-        limit => usize::from(limit),
+        0 => Limit { bytes: defaults.reply_bytes, lines: defaults.reply_lines },
+        limit => Limit { bytes: usize::from(limit), lines: 1 + usize::from(limit % 8) },
     };
     let whole = parse(limit, bytes, &[usize::MAX]);
     assert_eq!(parse(limit, bytes, &[1]), whole, "byte by byte");
@@ -28,9 +29,16 @@ pub fn check(input: &[u8]) {
     }
 }
 
+/// What one reply may have.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    lines: usize,
+}
+
 /// The replies in `bytes`, and the error behind them.
-fn parse(limit: usize, bytes: &[u8], portions: &[usize]) -> (Vec<Reply>, Option<ReplyError>) {
-    let mut parser = ReplyParser::new(limit);
+fn parse(limit: Limit, bytes: &[u8], portions: &[usize]) -> (Vec<Reply>, Option<ReplyError>) {
+    let mut parser = ReplyParser::new(limit.bytes).with_max_lines(limit.lines);
     let (mut replies, mut error, mut rest) = (Vec::new(), None, bytes);
     for portion in portions.iter().cycle() {
         let (part, after) = rest.split_at((*portion).min(rest.len()));
@@ -49,7 +57,11 @@ fn parse(limit: usize, bytes: &[u8], portions: &[usize]) -> (Vec<Reply>, Option<
         }
         // Two bytes may be the beginning of a Telnet sequence.
         let held = parser.remainder().len();
-        assert!(held <= if error.is_some() { 0 } else { limit + 2 }, "{held} bytes held of {limit}");
+        assert!(
+            held <= if error.is_some() { 0 } else { limit.bytes + 2 },
+            "{held} bytes held of {}",
+            limit.bytes
+        );
         if rest.is_empty() {
             break;
         }
@@ -57,16 +69,17 @@ fn parse(limit: usize, bytes: &[u8], portions: &[usize]) -> (Vec<Reply>, Option<
     (replies, error)
 }
 
-fn check_reply(reply: &Reply, limit: usize) {
+fn check_reply(reply: &Reply, limit: Limit) {
     assert!((100..600).contains(&reply.code().get()));
     let lines: Vec<&[u8]> = reply.raw_lines().collect();
     assert_eq!(reply.lines().count(), lines.len());
-    assert!(lines.iter().map(|line| line.len() + 1).sum::<usize>() <= limit, "longer than the limit");
+    assert!(lines.iter().map(|line| line.len() + 1).sum::<usize>() <= limit.bytes, "longer than the limit");
+    assert!(lines.len() <= limit.lines, "more lines than the limit");
     let code = reply.code().to_string();
     assert!(lines.iter().all(|line| !line.contains(&b'\n')));
     assert!(lines[0].starts_with(code.as_bytes()) && lines[lines.len() - 1].starts_with(code.as_bytes()));
     let again = [&print(&lines.join(&b"\r\n"[..]))[..], b"\r\n"].concat();
-    let (replies, error) = parse(again.len(), &again, &[usize::MAX]);
+    let (replies, error) = parse(Limit { bytes: again.len(), lines: lines.len() }, &again, &[usize::MAX]);
     assert!(error.is_none() && replies.len() == 1, "{reply} is not a reply");
     assert!(replies[0].raw_lines().eq(lines), "{reply} is read differently");
     check_shown(&reply.to_string());
@@ -80,6 +93,23 @@ pub(super) fn print(text: &[u8]) -> Vec<u8> {
 
 /// What reaches a terminal or a log is one line and speaks to nobody.
 pub(super) fn check_shown(text: &str) {
-    let speaks = |c: &char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    let speaks = |c: &char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+    };
     assert_eq!(text.chars().find(speaks), None, "{text:?} is not safe to show");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_turn_text_around_are_not_safe_to_show() {
+        for mark in ['\u{61c}', '\u{200f}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{1b}', '\n'] {
+            let shown = std::panic::catch_unwind(|| check_shown(&format!("a{mark}b")));
+            assert!(shown.is_err(), "{mark:?}");
+        }
+        check_shown("a b");
+    }
 }

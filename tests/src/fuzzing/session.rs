@@ -144,6 +144,8 @@ pub struct Watched<M> {
     requests: u64,
     count: Count,
     connected: bool,
+    /// A secret was sent: from then on the server may repeat it.
+    told: bool,
     ready: bool,
     closed: bool,
     data: bool,
@@ -178,6 +180,7 @@ impl<M: Machine> Watched<M> {
             requests: 0,
             count: Count::default(),
             connected: false,
+            told: false,
             ready: false,
             closed: false,
             data: false,
@@ -394,8 +397,13 @@ impl<M: Machine> Watched<M> {
             Event::Wire(line) => {
                 check_shown(&line.to_string());
                 self.count.lines += 1;
-                if let Line::Sent(sent) = line {
-                    check_secrets(sent);
+                match line {
+                    Line::Sent(sent) => {
+                        self.told |= sent.starts_with(b"PASS") || sent.starts_with(b"ACCT");
+                        check_secrets(sent);
+                    }
+                    Line::Received(line) if self.told => check_secrets(line),
+                    Line::Received(_) => {}
                 }
             }
             Event::Closed(error) => {
