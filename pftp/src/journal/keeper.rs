@@ -2,7 +2,6 @@
 
 use super::{Journal, Record};
 use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -30,8 +29,11 @@ enum Job {
     Retract(Record, SyncSender<()>),
     /// Somebody waits until what came before is done.
     Rest(SyncSender<()>),
-    /// The download has ended.
-    Last(Record),
+    /// The download has failed.
+    Last {
+        record: Record,
+        is_new: bool,
+    },
 }
 
 /// Bytes of the file that are given up where there is no room for the journal otherwise.
@@ -52,8 +54,15 @@ impl Keeper {
         let (jobs, inbox) = channel();
         let (sender, troubles) = channel();
         let busy = Arc::new(AtomicBool::new(false));
-        let desk =
-            Desk { file, journal, busy: Arc::clone(&busy), troubles: sender, lost: false, reserved: false };
+        let desk = Desk {
+            file,
+            journal,
+            busy: Arc::clone(&busy),
+            troubles: sender,
+            lost: false,
+            reserved: 0,
+            refused: false,
+        };
         let thread =
             std::thread::Builder::new().name("journal".to_owned()).spawn(move || desk.run(&inbox))?;
         Ok(Self { jobs, troubles, busy, thread })
@@ -93,12 +102,16 @@ impl Keeper {
         self.troubles.try_recv().ok()
     }
 
-    /// Notes `record`, if there is one, as the last, and ends when everything is noted. Nobody writes to the file any more.
-    pub(crate) fn stop(self, record: Option<Record>) {
-        if let Some(record) = record {
-            // The thread ends when this does.
-            let _ = self.jobs.send(Job::Last(record));
-        }
+    /// The download has failed, and nobody counts on what is still being written to the file: notes `record` as the last, if
+    /// it `is_new`, and ends when everything is noted.
+    pub(crate) fn close(self, record: Record, is_new: bool) {
+        // The thread ends when this does.
+        let _ = self.jobs.send(Job::Last { record, is_new });
+        self.end();
+    }
+
+    /// Ends when everything is noted.
+    pub(crate) fn end(self) {
         drop(self.jobs);
         let _panicked = self.thread.join();
     }
@@ -112,8 +125,10 @@ struct Desk {
     troubles: Sender<Trouble>,
     /// Whether bytes of the file may be lost.
     lost: bool,
-    /// Whether room has been asked for.
-    reserved: bool,
+    /// Up to there room has been asked for.
+    reserved: u64,
+    /// Whether it was refused.
+    refused: bool,
 }
 
 impl Desk {
@@ -121,7 +136,9 @@ impl Desk {
         while let Ok(job) = inbox.recv() {
             match job {
                 Job::Note(record) => {
-                    self.keep(&record);
+                    if self.keep(&record) {
+                        self.reserve(&record);
+                    }
                 }
                 Job::Retract(record, told) => {
                     if !self.keep(&record) {
@@ -132,8 +149,9 @@ impl Desk {
                 Job::Rest(told) => {
                     let _nobody_waits = told.send(());
                 }
-                Job::Last(mut record) => {
-                    if !self.keep(&record) && self.make_room(&mut record) {
+                Job::Last { mut record, is_new } => {
+                    self.give_back();
+                    if is_new && !self.keep(&record) && self.make_room(&mut record) {
                         self.keep(&record);
                     }
                 }
@@ -154,18 +172,33 @@ impl Desk {
         rustix::fs::fallocate(&self.file, hole, given_up, end.saturating_sub(given_up)).is_ok()
     }
 
-    /// Sees, once, that there is room for the rest of the file. By now some of it has come: nothing is reserved for a size
-    /// that is only talked about.
-    fn reserve(&mut self, record: &Record) -> io::Result<()> {
-        let Some(size) = record.size.filter(|_| !record.done.is_empty() && !self.reserved) else {
-            return Ok(());
-        };
-        self.reserved = true;
+    /// Sees to it that there is room for as many bytes again as have come. A size that is only talked about reserves
+    /// nothing, and may be wrong: whether the disk is too small for the file shows when it is full.
+    fn reserve(&mut self, record: &Record) {
+        let came = record.ranges().len();
+        let until = record.size.unwrap_or(0).min(came.saturating_mul(2));
+        let more = until.saturating_sub(self.reserved);
+        if more == 0 || self.refused || !self.is_spare(more) {
+            return;
+        }
         // The length of the file stays: it says how far the file has been written.
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, size) {
-            Err(Errno::NOSPC) => Err(Errno::NOSPC.into()),
-            // Many file systems cannot.
-            Err(_) | Ok(()) => Ok(()),
+        let result = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.reserved, more);
+        // Many file systems cannot.
+        self.refused = result.is_err();
+        self.reserved = until;
+    }
+
+    /// Whether as much is free beside it: without some room, the journal cannot be written.
+    fn is_spare(&self, bytes: u64) -> bool {
+        rustix::fs::fstatvfs(&self.file)
+            .is_ok_and(|facts| facts.f_bavail.saturating_mul(facts.f_frsize) / 2 >= bytes)
+    }
+
+    /// Frees what is reserved behind the end of the file. What is being written there at this moment may go, and is named
+    /// nowhere.
+    fn give_back(&self) {
+        if self.reserved > 0 {
+            let _stays_then = self.file.metadata().and_then(|facts| self.file.set_len(facts.len()));
         }
     }
 
@@ -174,7 +207,7 @@ impl Desk {
         if self.lost {
             return false;
         }
-        if let Err(error) = self.reserve(record).and_then(|()| self.file.sync_data()) {
+        if let Err(error) = self.file.sync_data() {
             // The kernel says so once, and calls the same pages clean the next time.
             self.lost = true;
             let _ = self.troubles.send(Trouble::File(error));

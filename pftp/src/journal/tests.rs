@@ -106,7 +106,7 @@ fn the_keeper_notes_in_order() {
     keeper.note_now(record());
     assert_eq!(journal.load().unwrap().unwrap(), record());
     keeper.note(Record { size: Some(2), ..Record::default() });
-    keeper.stop(None);
+    keeper.end();
     assert_eq!(journal.load().unwrap().unwrap().size, Some(2));
 }
 
@@ -119,5 +119,36 @@ fn what_cannot_be_taken_back_is_not_left_there() {
     keeper.note_now(Record::default());
     assert!(matches!(keeper.trouble(), Some(Trouble::Journal(_))));
     assert!(journal.load().unwrap().is_none());
-    keeper.stop(None);
+    keeper.end();
+}
+
+/// Bytes of the disk that a file has.
+fn taken(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+#[test]
+fn what_is_reserved_goes_by_what_has_come() {
+    // What a file system takes beside the bytes of a file.
+    const SLACK: u64 = 64 * 1024;
+    let (dir, journal) = journal();
+    let path = dir.path().join("f");
+    let content = vec![1; 300_000];
+    let came = content.len() as u64;
+    fs::write(&path, &content).unwrap();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let keeper = Keeper::start(file, journal.clone()).unwrap();
+    let told = |size| Record { size: Some(size), done: vec![(0, came)], ..Record::default() };
+    keeper.note(told(2 << 30));
+    keeper.rest();
+    assert!((2 * came..2 * came + SLACK).contains(&taken(&path)), "{}", taken(&path));
+    // No disk has room for this. Another server may say something else.
+    keeper.note(told(1 << 43));
+    keeper.rest();
+    assert!(keeper.trouble().is_none());
+    assert_eq!(journal.load().unwrap().unwrap(), told(1 << 43));
+    keeper.close(told(1 << 43), false);
+    assert!(taken(&path) < came + SLACK, "{}", taken(&path));
+    assert_eq!(fs::read(&path).unwrap(), content);
 }
