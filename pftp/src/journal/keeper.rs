@@ -4,6 +4,7 @@ use super::{Journal, Record};
 use rustix::fs::FallocateFlags;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -60,6 +61,7 @@ impl Keeper {
             busy: Arc::clone(&busy),
             troubles: sender,
             lost: false,
+            behind: None,
             reserved: 0,
             refused: false,
         };
@@ -103,7 +105,7 @@ impl Keeper {
     }
 
     /// The download has failed, and nobody counts on what is still being written to the file: notes `record` as the last, if
-    /// it `is_new`, and ends when everything is noted.
+    /// it `is_new` or the one before could not be noted, and ends when everything is noted.
     pub(crate) fn close(self, record: Record, is_new: bool) {
         // The thread ends when this does.
         let _ = self.jobs.send(Job::Last { record, is_new });
@@ -117,6 +119,14 @@ impl Keeper {
     }
 }
 
+/// Why a record is not stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Behind {
+    /// The disk is full.
+    NoRoom,
+    Other,
+}
+
 /// What the thread has.
 struct Desk {
     file: File,
@@ -125,6 +135,8 @@ struct Desk {
     troubles: Sender<Trouble>,
     /// Whether bytes of the file may be lost.
     lost: bool,
+    /// Why the journal does not say what it was told last, if it does not.
+    behind: Option<Behind>,
     /// Up to there room has been asked for.
     reserved: u64,
     /// Whether it was refused.
@@ -151,7 +163,8 @@ impl Desk {
                 }
                 Job::Last { mut record, is_new } => {
                     self.give_back();
-                    if is_new && !self.keep(&record) && self.make_room(&mut record) {
+                    if (is_new || self.behind.is_some()) && !self.keep(&record) && self.make_room(&mut record)
+                    {
                         self.keep(&record);
                     }
                 }
@@ -161,15 +174,26 @@ impl Desk {
     }
 
     /// On a full disk: gives up some bytes of the file, without which the journal that names the others cannot be
-    /// written. Whether it could.
+    /// written. Whether it could. Those that the journal names already are not given up: it may stay as it is.
     fn make_room(&self, record: &mut Record) -> bool {
-        let Some((start, end)) = record.done.pop() else { return false };
-        let given_up = start.max(end.saturating_sub(ROOM));
-        if given_up > start {
-            record.done.push((start, given_up));
+        if self.behind != Some(Behind::NoRoom) {
+            return false;
         }
+        let Ok(named) = self.journal.load().map(|named| named.unwrap_or_default().ranges()) else {
+            return false;
+        };
+        let mut done = record.ranges();
+        let unnamed = done.iter().flat_map(|range| named.gaps(range).iter().collect::<Vec<_>>());
+        let Some(Range { start, end }) = unnamed.max_by_key(|range| range.end.saturating_sub(range.start))
+        else {
+            return false;
+        };
+        let given_up = start.max(end.saturating_sub(ROOM))..end;
+        done.remove(given_up.clone());
+        record.done = done.iter().map(|range| (range.start, range.end)).collect();
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        rustix::fs::fallocate(&self.file, hole, given_up, end.saturating_sub(given_up)).is_ok()
+        let length = given_up.end.saturating_sub(given_up.start);
+        rustix::fs::fallocate(&self.file, hole, given_up.start, length).is_ok()
     }
 
     /// Sees to it that there is room for as many bytes again as have come. A size that is only talked about reserves
@@ -204,6 +228,7 @@ impl Desk {
 
     /// Whether the journal says this now.
     fn keep(&mut self, record: &Record) -> bool {
+        self.behind = Some(Behind::Other);
         if self.lost {
             return false;
         }
@@ -213,11 +238,11 @@ impl Desk {
             let _ = self.troubles.send(Trouble::File(error));
             return false;
         }
-        let stored = self.journal.store(record);
-        let is_stored = stored.is_ok();
-        if let Err(error) = stored {
+        self.behind = self.journal.store(record).err().map(|error| {
+            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let _ = self.troubles.send(Trouble::Journal(error));
-        }
-        is_stored
+            if full { Behind::NoRoom } else { Behind::Other }
+        });
+        self.behind.is_none()
     }
 }

@@ -152,3 +152,32 @@ fn what_is_reserved_goes_by_what_has_come() {
     assert!(taken(&path) < came + SLACK, "{}", taken(&path));
     assert_eq!(fs::read(&path).unwrap(), content);
 }
+
+#[test]
+fn what_could_not_be_noted_is_noted_at_the_end() {
+    let (dir, journal) = journal();
+    let in_the_way = dir.path().join("f.pftp-journal-new");
+    fs::create_dir(&in_the_way).unwrap();
+    let keeper = Keeper::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
+    keeper.note(record());
+    keeper.rest();
+    assert!(journal.load().unwrap().is_none());
+    fs::remove_dir(&in_the_way).unwrap();
+    keeper.close(record(), false);
+    assert_eq!(journal.load().unwrap().unwrap(), record());
+}
+
+#[test]
+fn bytes_are_given_up_for_want_of_room_alone() {
+    let (dir, journal) = journal();
+    let named = Record { done: vec![(0, 100_000)], ..Record::default() };
+    journal.store(&named).unwrap();
+    fs::create_dir(dir.path().join("f.pftp-journal-new")).unwrap();
+    let content = vec![1; 300_000];
+    fs::write(dir.path().join("f"), &content).unwrap();
+    let file = File::options().write(true).open(dir.path().join("f")).unwrap();
+    let keeper = Keeper::start(file, journal.clone()).unwrap();
+    keeper.close(Record { done: vec![(0, 300_000)], ..Record::default() }, true);
+    assert_eq!(journal.load().unwrap().unwrap(), named);
+    assert_eq!(fs::read(dir.path().join("f")).unwrap(), content);
+}
