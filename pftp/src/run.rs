@@ -209,10 +209,12 @@ fn make_whole(
     if let Some(Verdict { result, wanted, note }) = verdict {
         if let Err(failure) = result {
             let Some(notes) = notes else { return Err(failure) };
-            notes.condemn(planner, &wanted);
             if failure.kind() != Kind::Integrity {
+                // It could not be read, and may be what it is to be.
+                notes.close(planner);
                 return Err(failure);
             }
+            notes.condemn(planner, &wanted);
             let (identity, brought) = (planner.identity().clone(), planner.brought());
             return Ok(Some(Wrong { failure, wanted, identity, brought }));
         }
@@ -323,3 +325,6 @@ fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) ->
 
 /// What wakes the transport.
 type Waker = Arc<dyn Fn() + Send + Sync>;
+
+#[cfg(test)]
+mod tests;
