@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file in the making: beside its final name, under a temporary one.
 ///
-/// A part of a file stays when it is dropped; a file into which nothing was ever written goes.
+/// A part of a file stays when it is dropped, be it of this run or of an earlier one; a file into which nothing was written
+/// since it was empty goes.
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
@@ -67,7 +68,9 @@ impl FileSink {
         let journal = Journal::new(journal_path(target)?);
         check_target(target)?;
         let file = open_locked(&part)?;
-        let (written, released) = (AtomicBool::new(false), AtomicBool::new(false));
+        let is_noted = journal.path().symlink_metadata().is_ok();
+        let is_left = is_noted || file.metadata().map_or(true, |facts| facts.len() > 0);
+        let (written, released) = (AtomicBool::new(is_left), AtomicBool::new(false));
         Ok(Self { file, part, journal, target: target.to_owned(), written, released })
     }
 
@@ -77,7 +80,9 @@ impl FileSink {
     /// A [`Failure`] of kind local.
     pub fn clear(&self) -> Result<(), Failure> {
         self.journal.remove();
-        self.file.set_len(0).map_err(|error| Failure::local("cannot truncate", &self.part, &error))
+        self.file.set_len(0).map_err(|error| Failure::local("cannot truncate", &self.part, &error))?;
+        self.written.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The journal of this file.

@@ -198,20 +198,20 @@ impl Notes {
     /// Notes what is settled at the end of a download that has failed.
     pub(crate) fn close(self, planner: &Planner) {
         let settled = planner.settled();
-        let last = (settled != self.noted).then(|| self.record(planner, &settled));
-        self.keeper.stop(last);
+        let (record, is_new) = (self.record(planner, &settled), settled != self.noted);
+        self.keeper.close(record, is_new);
     }
 
     /// Notes that the whole file does not have this checksum.
     pub(crate) fn condemn(self, planner: &Planner, checksum: &Checksum) {
         let mut record = self.record(planner, &planner.settled());
         record.not = Some(checksum.to_string());
-        self.keeper.stop(Some(record));
+        self.keeper.close(record, true);
     }
 
     /// Ends: the file is whole.
     pub(crate) fn end(self) {
-        self.keeper.stop(None);
+        self.keeper.end();
     }
 
     fn record(&self, planner: &Planner, settled: &RangeSet) -> Record {

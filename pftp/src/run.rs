@@ -122,11 +122,7 @@ impl Job<'_> {
         };
         let (sender, inputs) = channel();
         let waker = transport.waker();
-        let last_word = if self.destination.resumable().is_some() {
-            "stopped; run the same command again to go on"
-        } else {
-            "stopped"
-        };
+        let last_word = if self.destination.resumable().is_some() { STOPPED_ON_THE_WAY } else { STOPPED };
         watch_signals(last_word, sender.clone(), Arc::clone(&waker))
             .map_err(|error| Failure::new(Kind::Other, format!("cannot watch for signals: {error}")))?;
         let mut planner = Planner::new(self.settings, transport.now());
@@ -161,7 +157,7 @@ impl Job<'_> {
                 }
                 // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
                 self.destination.discard();
-                return Err(failure);
+                return Err(in_the_end(failure, self.destination));
             }
         };
         // No session may write any more when the file is made whole.
@@ -186,6 +182,21 @@ impl Job<'_> {
     }
 }
 
+/// What a stopped download says last.
+const STOPPED: &str = "stopped";
+
+/// The same if there is something to go on with.
+const STOPPED_ON_THE_WAY: &str = "stopped; run the same command again to go on";
+
+/// Why a download has failed, now that it is known what is left of it: one that was stopped promises nothing else.
+fn in_the_end(failure: Failure, destination: &Destination) -> Failure {
+    let can_go_on = destination.resumable().is_some_and(|sink| sink.journal().path().exists());
+    match failure.kind() {
+        kind @ Kind::Interrupted(_) if !can_go_on => Failure::new(kind, STOPPED),
+        _ => failure,
+    }
+}
+
 /// All `size` bytes are here: verifies them, and gives the file its name.
 fn make_whole(
     destination: &Destination,
@@ -198,10 +209,12 @@ fn make_whole(
     if let Some(Verdict { result, wanted, note }) = verdict {
         if let Err(failure) = result {
             let Some(notes) = notes else { return Err(failure) };
-            notes.condemn(planner, &wanted);
             if failure.kind() != Kind::Integrity {
+                // It could not be read, and may be what it is to be.
+                notes.close(planner);
                 return Err(failure);
             }
+            notes.condemn(planner, &wanted);
             let (identity, brought) = (planner.identity().clone(), planner.brought());
             return Ok(Some(Wrong { failure, wanted, identity, brought }));
         }
@@ -315,3 +328,6 @@ fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) ->
 
 /// What wakes the transport.
 type Waker = Arc<dyn Fn() + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

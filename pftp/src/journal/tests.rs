@@ -106,7 +106,7 @@ fn the_keeper_notes_in_order() {
     keeper.note_now(record());
     assert_eq!(journal.load().unwrap().unwrap(), record());
     keeper.note(Record { size: Some(2), ..Record::default() });
-    keeper.stop(None);
+    keeper.end();
     assert_eq!(journal.load().unwrap().unwrap().size, Some(2));
 }
 
@@ -119,5 +119,65 @@ fn what_cannot_be_taken_back_is_not_left_there() {
     keeper.note_now(Record::default());
     assert!(matches!(keeper.trouble(), Some(Trouble::Journal(_))));
     assert!(journal.load().unwrap().is_none());
-    keeper.stop(None);
+    keeper.end();
+}
+
+/// Bytes of the disk that a file has.
+fn taken(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+#[test]
+fn what_is_reserved_goes_by_what_has_come() {
+    // What a file system takes beside the bytes of a file.
+    const SLACK: u64 = 64 * 1024;
+    let (dir, journal) = journal();
+    let path = dir.path().join("f");
+    let content = vec![1; 300_000];
+    let came = content.len() as u64;
+    fs::write(&path, &content).unwrap();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let keeper = Keeper::start(file, journal.clone()).unwrap();
+    let told = |size| Record { size: Some(size), done: vec![(0, came)], ..Record::default() };
+    keeper.note(told(2 << 30));
+    keeper.rest();
+    assert!((2 * came..2 * came + SLACK).contains(&taken(&path)), "{}", taken(&path));
+    // No disk has room for this. Another server may say something else.
+    keeper.note(told(1 << 43));
+    keeper.rest();
+    assert!(keeper.trouble().is_none());
+    assert_eq!(journal.load().unwrap().unwrap(), told(1 << 43));
+    keeper.close(told(1 << 43), false);
+    assert!(taken(&path) < came + SLACK, "{}", taken(&path));
+    assert_eq!(fs::read(&path).unwrap(), content);
+}
+
+#[test]
+fn what_could_not_be_noted_is_noted_at_the_end() {
+    let (dir, journal) = journal();
+    let in_the_way = dir.path().join("f.pftp-journal-new");
+    fs::create_dir(&in_the_way).unwrap();
+    let keeper = Keeper::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
+    keeper.note(record());
+    keeper.rest();
+    assert!(journal.load().unwrap().is_none());
+    fs::remove_dir(&in_the_way).unwrap();
+    keeper.close(record(), false);
+    assert_eq!(journal.load().unwrap().unwrap(), record());
+}
+
+#[test]
+fn bytes_are_given_up_for_want_of_room_alone() {
+    let (dir, journal) = journal();
+    let named = Record { done: vec![(0, 100_000)], ..Record::default() };
+    journal.store(&named).unwrap();
+    fs::create_dir(dir.path().join("f.pftp-journal-new")).unwrap();
+    let content = vec![1; 300_000];
+    fs::write(dir.path().join("f"), &content).unwrap();
+    let file = File::options().write(true).open(dir.path().join("f")).unwrap();
+    let keeper = Keeper::start(file, journal.clone()).unwrap();
+    keeper.close(Record { done: vec![(0, 300_000)], ..Record::default() }, true);
+    assert_eq!(journal.load().unwrap().unwrap(), named);
+    assert_eq!(fs::read(dir.path().join("f")).unwrap(), content);
 }

@@ -82,6 +82,20 @@ fn a_journal_that_is_of_no_use() {
     }
 }
 
+/// Whatever goes wrong before anything is fetched takes nothing away.
+#[test]
+fn what_is_there_outlives_a_failure() {
+    let server = serve(&file(SIZE), Behaviour::default());
+    let aside = format!("{JOURNAL}-unusable");
+    let command = pftp("", &[&server]).with_file(PART, "what came").with_file(JOURNAL, "my diary\n");
+    fs::create_dir(command.path(&aside)).expect("a directory");
+    let done = command.run().expect_code(9);
+    assert!(done.stderr.contains("cannot rename ./file.bin.pftp-journal: "), "{}", done.stderr);
+    assert_eq!(done.files(), [JOURNAL.to_owned(), aside, PART.to_owned()]);
+    assert_eq!((done.read(PART), done.read(JOURNAL)), (b"what came".to_vec(), b"my diary\n".to_vec()));
+    assert!(server.stop().sessions.is_empty());
+}
+
 #[test]
 fn a_temporary_file_that_was_cut_short() {
     let server = serve(&file(SIZE), throttled(1_600_000));

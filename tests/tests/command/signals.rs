@@ -53,6 +53,7 @@ fn before_a_byte_has_come() {
         running.signal(signal);
         let done = running.wait().expect_code(code);
         assert!(done.files().is_empty(), "{:?}", done.files());
+        assert_eq!(done.stderr, "pftp: stopped\n", "there is nothing to go on with");
     }
 }
 

@@ -17,15 +17,25 @@ fn a_file_for_which_there_is_no_room() {
     assert_eq!(done.read(NAME), b"older");
 }
 
-/// Runs a script in a file system of 3 MiB, which is `$1`, with the command as `$2` and the URL as `$3`.
+#[test]
+fn a_size_that_is_a_lie_takes_no_room() {
+    use std::os::unix::fs::MetadataExt;
+    let lies = Behaviour { size_error: 1 << 28, ..Behaviour::default() };
+    let server = serve(&file(300_000), lies);
+    let done = stopped_after("-c 1", &[&server], 150_000);
+    let facts = std::fs::metadata(done.dir.path().join(PART)).expect("the part");
+    assert!(facts.blocks() * 512 < 400_000, "{} blocks for {} bytes", facts.blocks(), facts.len());
+}
+
+/// Runs a script in a file system of 3 MiB, which is `$1`, with the command as `$2` and the URLs as the rest.
 #[track_caller]
-fn in_small_file_system(script: &str, url: &str) -> Output {
+fn in_small_file_system(script: &str, urls: &[String]) -> Output {
     let dir = tempfile::tempdir().expect("a directory");
     let run = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--map-root-user", "sh", "-euc"]);
         let script = format!("mount -t tmpfs -o size=3m tmpfs \"$1\"; cd \"$1\"; {script}");
-        command.arg(script).arg("sh").arg(dir.path()).arg::<&Path>(binary::pftp()).arg(url);
+        command.arg(script).arg("sh").arg(dir.path()).arg::<&Path>(binary::pftp()).args(urls);
         command.output().expect("this test needs the command unshare (util-linux)")
     };
     let tried = run("true");
@@ -46,7 +56,7 @@ fn a_disk_that_gets_full_on_the_way() {
     let script = "printf older >file.bin; code=0; \"$2\" -q \"$3\" || code=$?; test $code = 9; \
         test \"$(cat file.bin)\" = older; ls >&2; mount -o remount,size=30m tmpfs \"$1\"; \"$2\" -q \"$3\"; \
         sha256sum file.bin | cut -c 1-64; ls | wc -l";
-    let output = in_small_file_system(script, &server.url(PATH));
+    let output = in_small_file_system(script, &[server.url(PATH)]);
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{complained}");
@@ -55,4 +65,20 @@ fn a_disk_that_gets_full_on_the_way() {
     assert_eq!(said, format!("{}\n1\n", file.sha256()), "{complained}");
     let offsets: Vec<u64> = server.stop().transfers.iter().map(|transfer| transfer.offset).collect();
     assert!(matches!(offsets[..], [0, further] if further > 2 * MIB), "it did not go on: {offsets:?}");
+}
+
+#[test]
+fn a_disk_that_gets_full_while_several_mirrors_send() {
+    let file = file(8 * MIB);
+    let servers = [(); 2].map(|()| serve(&file, throttled(4_000_000)));
+    let script = "code=0; \"$2\" -q \"$3\" \"$4\" || code=$?; test $code = 9; ls; \
+        mount -o remount,size=30m tmpfs \"$1\"; \"$2\" -q \"$3\" \"$4\"; sha256sum file.bin | cut -c 1-64; ls";
+    let urls = servers.each_ref().map(|server| server.url(PATH));
+    let output = in_small_file_system(script, &urls);
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{complained}");
+    assert_eq!(said, format!("{JOURNAL}\n{PART}\n{}\n{NAME}\n", file.sha256()), "{complained}");
+    let sent: u64 = servers.map(|server| server.stop().payload()).iter().sum();
+    assert!(sent < 10 * MIB, "{sent} bytes: it did not go on");
 }
