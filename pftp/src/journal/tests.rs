@@ -110,6 +110,22 @@ fn the_keeper_notes_in_order() {
     assert_eq!(journal.load().unwrap().unwrap().size, Some(2));
 }
 
+/// Before a record there is `fdatasync`: where that fails, as it does for a device without a disk, there is no record.
+#[test]
+fn what_is_not_on_disk_is_not_noted() {
+    let (dir, journal) = journal();
+    let device = File::options().write(true).open("/dev/null").unwrap();
+    assert!(device.sync_data().is_err(), "this system syncs what has no disk");
+    let keeper = Keeper::start(device, journal.clone()).unwrap();
+    keeper.note(record());
+    keeper.rest();
+    assert!(matches!(keeper.trouble(), Some(Trouble::File(_))));
+    assert_eq!(names(&dir), Vec::<String>::new());
+    // Nor is anything after that, as what was lost may be in it.
+    keeper.close(record(), true);
+    assert_eq!(names(&dir), Vec::<String>::new());
+}
+
 #[test]
 fn what_cannot_be_taken_back_is_not_left_there() {
     let (dir, journal) = journal();
