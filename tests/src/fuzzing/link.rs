@@ -40,7 +40,7 @@ pub fn run(case: &Case) {
         failed: false,
         now: Instant::ZERO,
     };
-    let recorded = Watched::new(recorded, case.setup.lead).run(&case.ops);
+    let recorded = Watched::new(recorded, &case.setup).run(&case.ops);
     assert!(recorded.unreported.is_empty(), "a write that nobody hears of");
 }
 

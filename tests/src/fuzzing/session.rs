@@ -1,6 +1,6 @@
 //! Any sequence of calls to a session: what it never does, and what it does in the end.
 
-use super::op::{ACCOUNT, Case, Op, PASSWORD, REFUSALS, REPLIES, Said};
+use super::op::{ACCOUNT, Case, Op, PASSWORD, REFUSALS, REPLIES, Said, Setup};
 use super::reply::check_shown;
 use super::trace;
 use ftp_proto::{
@@ -29,7 +29,7 @@ pub fn check(input: &[u8]) {
 /// If something does not hold.
 pub fn run(case: &Case) {
     let session = Session::new(Arc::new(case.setup.config()), PEER, Instant::ZERO);
-    Watched::new(session, case.setup.lead).run(&case.ops);
+    Watched::new(session, &case.setup).run(&case.ops);
 }
 
 /// A session, or what has one inside.
@@ -144,6 +144,8 @@ pub struct Watched<M> {
     requests: u64,
     count: Count,
     connected: bool,
+    /// What is to be shown nowhere.
+    secrets: Vec<&'static [u8]>,
     /// A secret was sent: from then on the server may repeat it.
     told: bool,
     ready: bool,
@@ -164,10 +166,13 @@ struct Count {
 
 impl<M: Machine> Watched<M> {
     /// A session at its start.
-    pub fn new(machine: M, lead: u64) -> Self {
+    pub fn new(machine: M, setup: &Setup) -> Self {
+        // Of an account that it was not told the session knows nothing.
+        let account = setup.config().account.map(|_| ACCOUNT);
         Self {
             machine,
-            lead,
+            lead: setup.lead,
+            secrets: [PASSWORD].into_iter().chain(account).collect(),
             now: Instant::ZERO,
             begun: Vec::new(),
             unanswered: Vec::new(),
@@ -199,7 +204,7 @@ impl<M: Machine> Watched<M> {
         assert!(self.closed, "it cannot be ended");
         assert_eq!(self.count.closes, 1, "the control connection is closed once");
         let shown = format!("{:?}", self.machine.session()).into_bytes();
-        check_secrets(&shown);
+        self.check_secrets(&shown);
         self.machine
     }
 
@@ -400,9 +405,9 @@ impl<M: Machine> Watched<M> {
                 match line {
                     Line::Sent(sent) => {
                         self.told |= sent.starts_with(b"PASS") || sent.starts_with(b"ACCT");
-                        check_secrets(sent);
+                        self.check_secrets(sent);
                     }
-                    Line::Received(line) if self.told => check_secrets(line),
+                    Line::Received(line) if self.told => self.check_secrets(line),
                     Line::Received(_) => {}
                 }
             }
@@ -486,11 +491,11 @@ impl<M: Machine> Watched<M> {
         assert!(closes <= 1);
         assert!(lines <= heard + 6 + 6 * self.requests);
     }
-}
 
-/// No secret is in what a log may show.
-fn check_secrets(shown: &[u8]) {
-    for secret in [PASSWORD, ACCOUNT] {
-        assert!(!shown.windows(secret.len()).any(|part| part == secret), "a secret is shown");
+    /// No secret is in what a log may show.
+    fn check_secrets(&self, shown: &[u8]) {
+        for secret in &self.secrets {
+            assert!(!shown.windows(secret.len()).any(|part| part == *secret), "a secret is shown");
+        }
     }
 }
