@@ -6,9 +6,9 @@
 //! what a server has opened is one file. A session that has nothing to do asks when the end is near, so that nobody has to
 //! wait for the answer.
 
+use super::Planner;
 use super::connection::Connection;
 use super::mirror::Mirror;
-use super::{Planner, Stage};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
 
@@ -91,13 +91,6 @@ impl Planner {
             connection.mirror == mirror && connection.is_free() && !self.is_asking(**id)
         };
         self.connections.iter().find(free).map(|(id, _)| *id)
-    }
-}
-
-impl Connection {
-    /// Whether its session is logged in and goes on.
-    fn is_ready(&self) -> bool {
-        self.stage == Stage::Ready && !self.closing
     }
 }
 

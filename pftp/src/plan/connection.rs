@@ -146,13 +146,17 @@ impl Connection {
         RequestId(self.last_request)
     }
 
+    /// Whether its session is logged in and goes on.
+    pub(super) fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready && !self.closing
+    }
+
     /// Whether it could take work now.
     pub(super) fn is_free(&self) -> bool {
-        self.stage == Stage::Ready
+        self.is_ready()
             && self.placed
             && self.segment.is_none()
             && self.checking.is_none()
-            && !self.closing
             && self.rest_until.is_none()
     }
 

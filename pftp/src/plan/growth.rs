@@ -337,12 +337,10 @@ impl Planner {
         let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else {
             return false;
         };
-        !self.connections.iter().any(|(other, connection)| {
-            *other != id
-                && connection.mirror == mirror
-                && connection.stage == Stage::Ready
-                && !connection.closing
-        })
+        !self
+            .connections
+            .iter()
+            .any(|(other, connection)| *other != id && connection.mirror == mirror && connection.is_ready())
     }
 }
 

@@ -5,7 +5,6 @@
 //! byte. The start of an old range is not counted as done: whoever fetches what is missing before it goes on for so far, and
 //! what comes is compared with what was there, which is kept in memory for that.
 
-use super::connection::Stage;
 use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
 use super::{Directive, Planner, RangeSet, SeamId};
@@ -209,7 +208,7 @@ impl Planner {
         let ready: Vec<SessionId> = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.stage == Stage::Ready && !connection.closing)
+            .filter(|(_, connection)| connection.is_ready())
             .map(|(id, _)| *id)
             .collect();
         for id in ready {

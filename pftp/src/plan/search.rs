@@ -4,7 +4,7 @@
 //! connections fetch, one that is about to get a part asks first, which takes about five round trips of that one; where only
 //! one does, it asks when everything has come. The first mirror that works is asked, and the next one if that has nothing.
 
-use super::connection::{Connection, Stage};
+use super::connection::Connection;
 use super::mirror::{Mirror, PathForm, Verdict};
 use super::{Directive, Planner, Slot};
 use crate::verify::{Answer, Found, Inquiry, Remark};
@@ -118,9 +118,7 @@ impl Planner {
     /// The first mirror that works and was not heard.
     fn mirror_to_ask(&self) -> Option<usize> {
         let works = |at: &usize| {
-            self.connections.values().any(|connection| {
-                connection.mirror == *at && connection.stage == Stage::Ready && !connection.closing
-            })
+            self.connections.values().any(|connection| connection.mirror == *at && connection.is_ready())
         };
         self.unheard()
             .filter(|at| self.mirrors.get(*at).is_some_and(|known| self.has_shown_path(known)))
