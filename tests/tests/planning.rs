@@ -1,17 +1,13 @@
 //! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
 
-use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
-};
-use pftp::exit::{Failure, Kind};
-use pftp::plan::{Directive, MirrorId, Planner, Settings};
+use ftp_proto::{Event, Instant};
+use pftp::exit::Kind;
+use pftp::plan::Settings;
 use pftp_tests::model::{
     Behaviour, Bursts, Cap, Cut, File, Interruption, Model, Reaction, Tree, Trigger, WhenFull,
 };
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -365,124 +361,4 @@ fn a_connection_that_has_fallen_silent_gets_work_again_even_if_noop_is_refused()
     let lines = world.transport.stats(server).lines_of(0);
     let asked = lines.iter().position(|line| *line == "NOOP").expect("it was asked for a sign of life");
     assert!(lines[asked..].iter().any(|line| line.starts_with("RETR")), "{lines:?}");
-}
-
-/// A planner that has dialled `connections` sessions with a server, and what it wants done so far.
-fn dialled(connections: usize) -> (Planner, Vec<Directive>) {
-    let server = "192.0.2.1:21".parse().expect("an address");
-    let mut planner = Planner::new(settings(&[server], NAME, connections), Instant::ZERO);
-    planner.resolved(MirrorId(0), Ok(vec![server]), Instant::ZERO);
-    let directives = wanted(&mut planner);
-    (planner, directives)
-}
-
-fn wanted(planner: &mut Planner) -> Vec<Directive> {
-    std::iter::from_fn(|| planner.poll()).collect()
-}
-
-/// The planner hears this of the session with this number.
-fn hear(planner: &mut Planner, id: u64, event: Event) {
-    planner.handle(&Report::<Infallible>::Event(SessionId(id), event), Instant::ZERO);
-}
-
-fn facts(size: u64) -> Event {
-    Event::Facts(RequestId(1), Facts { size: Some(size), ..Facts::default() })
-}
-
-/// A transfer that was to end earlier had brought the whole file by then, and nobody looked at whether more would come.
-#[test]
-fn the_end_is_asked_for_where_the_first_transfer_outran_its_new_end() {
-    let (mut planner, _) = dialled(2);
-    for id in 1..=2 {
-        hear(&mut planner, id, Event::Connected);
-        hear(&mut planner, id, Event::Ready(Features::default()));
-    }
-    hear(&mut planner, 1, facts(SIZE));
-    planner.handle(&Report::<Infallible>::Written(SessionId(1), 0..SIZE), Instant::ZERO);
-    hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Cut));
-    let all = wanted(&mut planner);
-    let for_end = all.iter().find_map(|directive| match directive {
-        Directive::Request(id, _, Request::Retrieve(part)) if part.offset == SIZE => Some((*id, part.until)),
-        _ => None,
-    });
-    let Some((id, until)) = for_end else { panic!("nobody is asked for the end: {all:?}") };
-    assert_eq!(until, Until::Size(SIZE));
-    assert!(!all.iter().any(|directive| matches!(directive, Directive::Finish(_))), "{all:?}");
-    hear(&mut planner, id.0, Event::Closed(Error::Peer(PeerFault::Overrun { size: SIZE })));
-    let last = wanted(&mut planner).pop();
-    assert!(
-        matches!(&last, Some(Directive::Finish(Err(failure))) if failure.kind() == Kind::Integrity),
-        "{last:?}"
-    );
-}
-
-#[test]
-fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing() {
-    let (mut planner, _) = dialled(1);
-    hear(&mut planner, 1, facts(3000));
-    let written = |range| Report::<Infallible>::Written(SessionId(1), range);
-    planner.handle(&written(0..1000), Instant::ZERO);
-    planner.stop(Failure::new(Kind::Other, "enough"));
-    let last = wanted(&mut planner).pop();
-    assert!(matches!(last, Some(Directive::Finish(Err(_)))), "{last:?}");
-    planner.handle(&written(1000..3000), Instant::ZERO);
-    let settled = planner.settled();
-    assert!(settled.contains(&(0..3000)) && settled.len() == 3000, "{settled:?}");
-    // More than the file has: nothing of its mirror counts, and that would be told if it were not too late.
-    planner.handle(&written(3000..4000), Instant::ZERO);
-    assert!(planner.settled().is_empty(), "{:?}", planner.settled());
-    let more = planner.poll();
-    assert!(more.is_none(), "{more:?}");
-}
-
-/// A connection on trial took the tail of a transfer that had no end, from the middle of 2^64 bytes on, or of its own.
-#[test]
-fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_any_more() {
-    let servers = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|host| SocketAddr::from((host, 21)));
-    let begin_with = NonZeroUsize::new(2).expect("two");
-    let settings = Settings { begin_with, ..settings(&servers, NAME, 8) };
-    let mut planner = Planner::new(settings, Instant::ZERO);
-    for (at, server) in servers.into_iter().enumerate() {
-        planner.resolved(MirrorId(at), Ok(vec![server]), Instant::ZERO);
-    }
-    for id in 1..=2 {
-        hear(&mut planner, id, Event::Connected);
-    }
-    // The first says how long the file is; the second does not, and is the one that brings something.
-    hear(&mut planner, 1, facts(1 << 30));
-    hear(&mut planner, 2, Event::Facts(RequestId(1), Facts::default()));
-    hear(&mut planner, 2, Event::Ready(Features::default()));
-    let part = wanted(&mut planner).into_iter().find_map(|directive| match directive {
-        Directive::Request(SessionId(2), _, Request::Retrieve(part)) => Some(part.offset),
-        _ => None,
-    });
-    let mut at = part.expect("a part for the second");
-    let mut now = Instant::ZERO;
-    let added = loop {
-        now = now + Duration::from_millis(10);
-        assert!(now.0 < Duration::from_secs(5), "no connection is added");
-        planner.handle(&Report::<Infallible>::Written(SessionId(2), at..at + 1000), now);
-        at += 1000;
-        let opened = wanted(&mut planner).into_iter().find_map(|directive| match directive {
-            Directive::Open { id, .. } => Some(id),
-            _ => None,
-        });
-        if let Some(id) = opened {
-            break id;
-        }
-    };
-    // The first has more than it said: that was the only one who knew the size.
-    let closed = |id, error| Report::<Infallible>::Event(id, Event::Closed(error));
-    planner.handle(&closed(SessionId(1), Error::Peer(PeerFault::Overrun { size: 1 << 30 })), now);
-    assert_eq!(planner.size(), None);
-    planner.handle(&closed(added, Error::Quit), now);
-    planner.handle(&closed(SessionId(2), Error::Quit), now);
-    let asked: Vec<_> = wanted(&mut planner)
-        .into_iter()
-        .filter_map(|directive| match directive {
-            Directive::Request(id, _, Request::Retrieve(part)) => Some((id, part.offset, part.until)),
-            _ => None,
-        })
-        .collect();
-    assert!(matches!(asked[..], [(_, 0, Until::Eof)]), "{asked:?}");
 }
