@@ -4,7 +4,7 @@ use ftp_proto::{
     Error, Event, Facts, Features, Finish, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
 };
 use pftp::exit::{Failure, Kind};
-use pftp::plan::{Directive, MirrorId, Planner, Settings};
+use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
 use pftp_tests::sim::settings;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -143,4 +143,45 @@ fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_an
         })
         .collect();
     assert!(matches!(asked[..], [(_, 0, Until::Eof)]), "{asked:?}");
+}
+
+/// The comparisons that are wanted: their names and where they begin.
+fn comparisons(wanted: &[Directive]) -> Vec<(SeamId, u64)> {
+    let of = |directive: &Directive| match directive {
+        Directive::Compare(id, at, _) => Some((*id, *at)),
+        _ => None,
+    };
+    wanted.iter().filter_map(of).collect()
+}
+
+/// The second answer found nobody but one to have written there, and that one was said to differ from itself.
+#[test]
+fn an_answer_about_bytes_that_were_taken_back_since_accuses_nobody() {
+    let servers = [server(1), server(2)];
+    let mut planner = resolved(settings(&servers, NAME, 4), &servers);
+    // The first two are with one mirror. Its first transfer outruns its new end, where the other has begun.
+    hear(&mut planner, 1, facts(SIZE));
+    for id in [3, 2] {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    let met = SIZE / 4;
+    write(&mut planner, 1, 0..met + 8192);
+    write(&mut planner, 3, met..met + 8192);
+    for (offset, len) in [(met, 4096), (met + 1000, 2000)] {
+        let lead = Report::<Infallible>::Lead(SessionId(2), offset, vec![7; len].into());
+        planner.handle(&lead, Instant::ZERO);
+    }
+    let asked = comparisons(&wanted(&mut planner));
+    assert_eq!(asked.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [met, met + 1000]);
+    for (id, _) in asked {
+        planner.compared(id, false, Instant::ZERO);
+    }
+    let all = wanted(&mut planner);
+    assert!(!all.iter().any(|it| matches!(it, Directive::Warn(_) | Directive::Finish(_))), "{all:?}");
+    assert_eq!(comparisons(&all), []);
+    assert!(!planner.done().contains(&(met..met + 4096)), "{:?}", planner.done());
+    // Both are compared with what takes their place.
+    write(&mut planner, 3, met..met + 8192);
+    assert_eq!(comparisons(&wanted(&mut planner)).len(), 2);
 }

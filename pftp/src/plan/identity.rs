@@ -72,11 +72,11 @@ impl Planner {
 
     /// What came from a mirror is to be fetched again. What its sessions are still at is, when they have ended.
     pub(super) fn disown(&mut self, mirror: usize) {
-        self.renew_seams(mirror);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let mut wrong = std::mem::take(&mut known.fetched);
         for range in wrong.iter() {
             self.spoil_under_way(&range);
+            self.renew_seams(&range);
             self.done.remove(range);
         }
         let fetches = |connection: &Connection| connection.mirror == mirror && connection.segment.is_some();

@@ -203,9 +203,6 @@ impl Planner {
             } else if self.owners(&range) > 1 {
                 // It cannot be told whose bytes differ: others are to take their place, and to be compared.
                 self.fetch_again(&range);
-                if let Some(seam) = self.seams.remove(&id) {
-                    self.add_seam(seam.renewed());
-                }
             }
         }
     }
@@ -229,10 +226,13 @@ impl Planner {
         self.seams.retain(|_, seam| seam.mirror != mirror);
     }
 
-    /// What the mirror has fetched does not count any more: whoever was compared with it is to be compared with what takes
+    /// What is there in this range does not count any more: whoever was compared with it is to be compared with what takes
     /// its place.
-    pub(super) fn renew_seams(&mut self, owner: usize) {
-        self.renew_seams_where(|seam| seam.owner == Some(owner));
+    pub(super) fn renew_seams(&mut self, taken_back: &Range<u64>) {
+        self.renew_seams_where(|seam| {
+            let range = seam.range();
+            seam.part != Comparison::Wanted && range.start < taken_back.end && taken_back.start < range.end
+        });
     }
 
     /// The same for what nobody in this run has fetched.

@@ -149,6 +149,7 @@ impl Planner {
             return;
         }
         self.done.remove(range.clone());
+        self.renew_seams(range);
         self.retract(range);
         self.most_done = self.done.len();
         for mirror in &mut self.mirrors {
