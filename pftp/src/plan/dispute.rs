@@ -18,16 +18,35 @@ pub(super) struct Dispute {
     accusers: Vec<usize>,
     /// Those who have what it differs from.
     owners: Vec<usize>,
-    /// Those who have something else.
-    neither: Vec<usize>,
+    /// Those who have something else: what that is, and who.
+    others: Vec<(Bytes, Vec<usize>)>,
     /// Those who were asked, and the votes that are to be compared with what is there.
     asked: Vec<usize>,
-    comparing: Vec<(SeamId, usize)>,
+    comparing: Vec<(SeamId, usize, Bytes)>,
 }
 
 impl Dispute {
+    fn sides(&self) -> impl Iterator<Item = &Vec<usize>> {
+        [&self.accusers, &self.owners].into_iter().chain(self.others.iter().map(|(_, side)| side))
+    }
+
     fn has_heard(&self, mirror: usize) -> bool {
-        [&self.accusers, &self.owners, &self.neither, &self.asked].iter().any(|side| side.contains(&mirror))
+        self.sides().chain([&self.asked]).any(|side| side.contains(&mirror))
+    }
+
+    /// A mirror has bytes that are neither those of the seam nor those that the seam differs from.
+    fn add_other(&mut self, mirror: usize, bytes: Bytes) {
+        match self.others.iter_mut().find(|(known, _)| *known == bytes) {
+            Some((_, side)) => side.push(mirror),
+            None => self.others.push((bytes, vec![mirror])),
+        }
+    }
+
+    /// Those who are wrong, if one side has a majority that `silent` votes, which may yet come, cannot turn.
+    fn losers(&self, silent: usize) -> Option<Vec<usize>> {
+        let all = self.sides().map(Vec::len).sum::<usize>().saturating_add(silent);
+        let winner = self.sides().find(|side| side.len().saturating_mul(2) > all)?;
+        Some(self.sides().filter(|side| *side != winner).flatten().copied().collect())
     }
 }
 
@@ -55,7 +74,7 @@ impl Planner {
                 seam: id,
                 accusers,
                 owners,
-                neither: Vec::new(),
+                others: Vec::new(),
                 asked: Vec::new(),
                 comparing: Vec::new(),
             });
@@ -73,7 +92,7 @@ impl Planner {
         let voting = self.connections.values().filter(|connection| votes(connection));
         let voting: Vec<usize> = voting.map(|connection| connection.mirror).collect();
         let comparing = &dispute.comparing;
-        dispute.asked.retain(|at| voting.contains(at) || comparing.iter().any(|(_, of)| of == at));
+        dispute.asked.retain(|at| voting.contains(at) || comparing.iter().any(|(_, of, _)| of == at));
     }
 
     fn count_votes(&mut self) {
@@ -86,21 +105,14 @@ impl Planner {
         };
         let open = (0..self.mirrors.len()).filter(can_vote).count();
         let silent = open.saturating_add(self.votes_under_way());
-        let [ours, theirs, others] =
-            [&dispute.accusers, &dispute.owners, &dispute.neither].map(|side| side.len());
-        let all = ours.saturating_add(theirs).saturating_add(others).saturating_add(silent);
-        let beats = |a: usize, b: usize| a > b.saturating_add(silent) && a.saturating_mul(2) > all;
-        let loser = if beats(ours, theirs.max(others)) {
-            [dispute.owners.as_slice(), &dispute.neither].concat()
-        } else if beats(theirs, ours.max(others)) {
-            [dispute.accusers.as_slice(), &dispute.neither].concat()
-        } else if silent > 0 {
-            return self.ask_for_votes();
-        } else {
-            return self.leave_undecided();
-        };
-        self.dispute = None;
-        self.unmask_other_bytes(&loser);
+        match dispute.losers(silent) {
+            Some(losers) => {
+                self.dispute = None;
+                self.unmask_other_bytes(&losers);
+            }
+            None if silent > 0 => self.ask_for_votes(),
+            None => self.leave_undecided(),
+        }
     }
 
     /// Votes that may still come.
@@ -160,7 +172,7 @@ impl Planner {
             let at = seam.offset;
             let id = self.next_seam();
             if let Some(dispute) = &mut self.dispute {
-                dispute.comparing.push((id, mirror));
+                dispute.comparing.push((id, mirror, part.clone()));
             }
             self.directives.push_back(Directive::Compare(id, at, part));
         }
@@ -169,14 +181,14 @@ impl Planner {
     /// Whether the comparison was that of a vote.
     pub(super) fn on_vote_compared(&mut self, id: SeamId, same: bool) -> bool {
         let Some(dispute) = &mut self.dispute else { return false };
-        let Some(at) = dispute.comparing.iter().position(|(comparing, _)| *comparing == id) else {
+        let Some(at) = dispute.comparing.iter().position(|(comparing, ..)| *comparing == id) else {
             return false;
         };
-        let (_, mirror) = dispute.comparing.swap_remove(at);
+        let (_, mirror, bytes) = dispute.comparing.swap_remove(at);
         if same {
             dispute.owners.push(mirror)
         } else {
-            dispute.neither.push(mirror)
+            dispute.add_other(mirror, bytes)
         }
         true
     }
@@ -203,5 +215,42 @@ impl Planner {
             };
             self.unmask(*at, Failure::new(Kind::Integrity, format!("{server}: {message}")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dispute(accusers: &[usize], owners: &[usize]) -> Dispute {
+        Dispute {
+            seam: SeamId(1),
+            accusers: accusers.to_vec(),
+            owners: owners.to_vec(),
+            others: Vec::new(),
+            asked: Vec::new(),
+            comparing: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_majority_that_no_vote_can_turn_is_right() {
+        assert_eq!(dispute(&[0], &[1, 2]).losers(0), Some(vec![0]));
+        assert_eq!(dispute(&[0, 3], &[1, 2]).losers(0), None);
+        assert_eq!(dispute(&[0], &[1, 2]).losers(1), None, "the last may say what the first does");
+        assert_eq!(dispute(&[0], &[1, 2, 3]).losers(1), Some(vec![0]));
+    }
+
+    /// They had no side of their own: three that agreed were in dispute, where two others had something else each.
+    #[test]
+    fn a_majority_may_have_what_neither_of_the_first_two_has() {
+        let mut dispute = dispute(&[0], &[1]);
+        for mirror in [2, 3, 4] {
+            assert_eq!(dispute.losers(5 - mirror), None);
+            dispute.add_other(mirror, Bytes::from_static(b"right"));
+        }
+        assert_eq!(dispute.losers(0), Some(vec![0, 1]));
+        dispute.add_other(5, Bytes::from_static(b"wrong"));
+        assert_eq!(dispute.losers(0), None);
     }
 }
