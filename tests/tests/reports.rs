@@ -1,7 +1,8 @@
 //! What the planner makes of single reports, told it one by one.
 
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
+    Error, Event, Facts, Features, Finish, Instant, PeerFault, ReplyParser, Report, Request, RequestId,
+    SessionId, TimeVal, Until,
 };
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
@@ -184,4 +185,26 @@ fn an_answer_about_bytes_that_were_taken_back_since_accuses_nobody() {
     // Both are compared with what takes their place.
     write(&mut planner, 3, met..met + 8192);
     assert_eq!(comparisons(&wanted(&mut planner)).len(), 2);
+}
+
+/// The first transfer of a session was ended there, and called complete.
+fn called_complete(at: u64) -> Event {
+    let mut parser = ReplyParser::new(100);
+    parser.push(b"226 Transfer complete.\r\n");
+    let reply = parser.next().expect("a reply").expect("all of it");
+    Event::Finished(RequestId(2), Finish::Short { at, reply })
+}
+
+/// The size that another session had told was forgotten, and the transfer that broke off told another.
+#[test]
+fn what_one_session_cannot_say_another_has_said() {
+    let mut planner = dialled(2);
+    let modify = TimeVal::parse(b"20240229123456");
+    let say = |size| Event::Facts(RequestId(1), Facts { size, modify, ..Facts::default() });
+    hear(&mut planner, 2, say(Some(SIZE)));
+    hear(&mut planner, 1, say(None));
+    write(&mut planner, 1, 0..1000);
+    hear(&mut planner, 1, called_complete(1000));
+    assert_eq!(planner.size(), Some(SIZE));
+    assert!(planner.done().contains(&(0..1000)), "{:?}", planner.done());
 }

@@ -41,10 +41,14 @@ impl Planner {
             Event::Ready(_) => self.on_ready(id, now),
             Event::Reply(request, _) => self.on_reply(id, *request),
             Event::Facts(_, facts) => {
+                let mut facts = facts.clone();
                 if let Some(known) = self.mirrors.get_mut(mirror) {
                     (known.said_at, known.confirming) = (Some(now), None);
+                    // One session may not be told what another was.
+                    known.told_size = facts.size.or(known.told_size);
+                    facts.size = known.told_size;
                 }
-                self.on_facts(mirror, facts);
+                self.on_facts(mirror, &facts);
                 self.believe_end(id);
             }
             Event::Started(_) => {
