@@ -138,6 +138,19 @@ fn a_refused_address_gives_way_to_the_next() {
     assert_eq!(world.run(settings).result, Ok(SIZE));
 }
 
+/// It was passed over for good as soon as it took no second session, and the silent one dialled in vain from then on.
+#[test]
+fn an_address_that_takes_no_more_sessions_is_not_given_up_for_a_silent_one() {
+    let mut world = World::new();
+    let full = || throttled(1 << 20).with_cap(1, WhenFull::Refuse);
+    let lost = Reaction::Cut(Cut::silent(100_000, Interruption::Die));
+    let server = model(full()).with_session(0, full().when(Trigger::nth("RETR", 1), lost));
+    let (hole, server) = (world.transport.black_hole(), world.add(server));
+    let mut settings = settings(&[server], NAME, 2);
+    settings.sources[0].server = format!("{hole},{server}");
+    assert_eq!(world.run(settings).result, Ok(SIZE));
+}
+
 fn other_size() -> Model {
     Model::new(Tree::new().with(NAME, File::generated(4, SIZE + 1)))
 }

@@ -237,6 +237,7 @@ impl Planner {
             slot.sessions.retain(|session| *session != id);
             !slot.sessions.is_empty()
         });
+        let reachable = self.is_reached_at(connection.address);
         let Some(mirror) = self.mirrors.get_mut(connection.mirror).filter(|mirror| mirror.is_alive()) else {
             return;
         };
@@ -252,10 +253,17 @@ impl Planner {
             }
             return;
         }
-        if is_unreachable(error) && !mirror.greeted && mirror.passes_over(connection.address) || replaced {
+        let another = is_unreachable(error) && !mirror.greeted && !reachable;
+        if another && mirror.passes_over(connection.address) || replaced {
             return;
         }
         self.on_broken(&connection, error, now);
+    }
+
+    /// Whether a session has got through to this address: whoever does not is one too many for the server.
+    fn is_reached_at(&self, address: SocketAddr) -> bool {
+        let reached = |it: &Connection| it.address == address && it.stage > Stage::Dialling && !it.closing;
+        self.connections.values().any(reached)
     }
 
     /// A session broke that nothing stands in for.
