@@ -67,8 +67,11 @@ impl<'w> Oracle<'w> {
         let tells_late = mirror.has_any(&[Fault::NoSize, Fault::NoSizeAtAll]);
         let unknown_end = tells_late && mirror.has(Fault::NoCompletion);
         let lies = natures().any(|nature| nature == Nature::Lying) || tells_size_by_ending(mirror);
+        // Nothing at all is not an answer: that the file is empty nobody says but SIZE.
+        let is_empty = self.world.versions[mirror.version].size() == 0;
+        let mute = is_empty && mirror.has(Fault::NoMark) && mirror.has(Fault::NoCompletion);
         let enough = failures(mirror) <= u64::from(self.world.retries);
-        if enough && !lies && !unknown_end { Worth::Sound } else { Worth::Shaky }
+        if enough && !lies && !unknown_end && !mute { Worth::Sound } else { Worth::Shaky }
     }
 
     fn is_sound(&self, at: usize) -> bool {
