@@ -156,6 +156,9 @@ impl<'w> Oracle<'w> {
             versions.iter().any(|version| &*self.contents[*version] == bytes)
         };
         let have: Vec<usize> = self.candidates().filter(whole).collect();
+        if have.is_empty() && self.do_lies_agree(bytes) {
+            return Ok(Verdict::Undecidable);
+        }
         if have.is_empty() {
             return self.judge_mixture(bytes);
         }
@@ -179,6 +182,18 @@ impl<'w> Oracle<'w> {
             Verdict::File
         } else {
             Verdict::Undecidable
+        })
+    }
+
+    /// Whether a mirror says that its file is as long as these bytes, and calls complete a transfer that ends behind them:
+    /// to any client that is the whole file.
+    fn do_lies_agree(&self, bytes: &[u8]) -> bool {
+        let length = Some(bytes.len() as u64);
+        self.candidates().any(|at| {
+            let mirror = &self.world.mirrors[at];
+            let ends = mirror.trouble(Fault::DataClaimedWhole).map(|trouble| trouble.bytes);
+            let begins = self.contents[mirror.version].starts_with(bytes);
+            begins && ends == length && self.claim(at).0 == length
         })
     }
 
