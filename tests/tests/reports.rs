@@ -208,3 +208,20 @@ fn what_one_session_cannot_say_another_has_said() {
     assert_eq!(planner.size(), Some(SIZE));
     assert!(planner.done().contains(&(0..1000)), "{:?}", planner.done());
 }
+
+/// Where a transfer was to begin was taken for the end of a file that ends long before: of the size that another mirror told
+/// it was said to be a change.
+#[test]
+fn a_transfer_that_brings_nothing_does_not_show_where_the_file_ends() {
+    let servers = [server(1), server(2)];
+    let mut planner = resolved(settings(&servers, NAME, 2), &servers);
+    hear(&mut planner, 1, facts(SIZE));
+    let modify = TimeVal::parse(b"20240229123456");
+    hear(&mut planner, 2, Event::Facts(RequestId(1), Facts { modify, ..Facts::default() }));
+    hear(&mut planner, 2, Event::Connected);
+    hear(&mut planner, 2, Event::Ready(Features::default()));
+    hear(&mut planner, 2, called_complete(SIZE / 2 - 4096));
+    let all = wanted(&mut planner);
+    assert!(!all.iter().any(|it| matches!(it, Directive::Warn(_) | Directive::Finish(_))), "{all:?}");
+    assert_eq!(planner.size(), Some(SIZE));
+}

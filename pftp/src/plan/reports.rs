@@ -177,10 +177,12 @@ impl Planner {
                     self.ended_at(*at);
                 }
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
+                // Where nothing came the file ends there or anywhere before.
+                let came = *at == 0 || *at > segment.start.saturating_sub(LEAD);
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);
                 self.on_transfer_failed(id, failure, now);
-                if lied {
+                if lied && came {
                     self.on_end_of_file(mirror, *at);
                 }
             }
