@@ -1,6 +1,7 @@
 //! The transport of the simulation.
 
 mod payload;
+mod segments;
 mod servers;
 
 use super::MemorySink;
@@ -8,7 +9,8 @@ use super::client::{Client, ClientData};
 use super::pipes::Pipes;
 use super::record::Record;
 use super::server::{Seen, Served, Server};
-use crate::model::{DataChange, Host, Model, Stats, Tree};
+use super::tcp::{Packet, Stream};
+use crate::model::{Host, Model, Stats, Tree};
 use ftp_proto::{
     Action, Cause, Change, Channel, Config, End, Event, Instant, Link, LinkOutput, Report, Request,
     RequestId, SessionId, Transport, Until,
@@ -46,11 +48,15 @@ enum Happening {
     ToClient(SessionId, Vec<u8>),
     ControlEnded(SessionId, End),
     ClientGone(SessionId),
+    DataDialled(SessionId, u64),
     DataConnected(SessionId, u64),
     DataRefused(SessionId, u64),
     DataAccepted(SessionId, u64),
     Payload(SessionId, u64, Vec<u8>),
     Turn(usize),
+    Arrived(u64, Packet),
+    Acknowledged(u64, Packet),
+    TimedOut(u64, u64),
     DataEnded(SessionId, u64, End),
     DataClosed(SessionId, u64),
     Read(SessionId, u64, usize),
@@ -66,6 +72,8 @@ pub struct SimTransport {
     servers: Vec<Server>,
     clients: BTreeMap<SessionId, Client>,
     served: BTreeMap<SessionId, Served>,
+    /// Data connections with congestion control.
+    streams: BTreeMap<u64, Stream>,
     /// What is to come, in order of time and then of being planned.
     agenda: BTreeMap<(Duration, u64), Happening>,
     serial: u64,
@@ -88,6 +96,7 @@ impl SimTransport {
             servers: Vec::new(),
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
+            streams: BTreeMap::new(),
             agenda: BTreeMap::new(),
             serial: 0,
             reports: VecDeque::new(),
@@ -244,6 +253,7 @@ impl SimTransport {
                 client.link.change(Channel::Control, Change::Ended(end), now);
             }),
             Happening::ClientGone(id) => {
+                self.streams.retain(|_, stream| stream.session != id);
                 self.with_served(id, |served, now| served.session.handle_control_closed(now));
                 if let Some(served) = self.served.remove(&id) {
                     self.servers[served.server].host.closed(served.index);
@@ -262,18 +272,18 @@ impl SimTransport {
                     client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
                 }
             }),
+            Happening::DataDialled(id, serial) => self.data_dialled(id, serial),
             Happening::DataAccepted(id, serial) => self.data_accepted(id, serial),
             Happening::Payload(id, serial, bytes) => {
                 self.first_payload.entry(id).or_insert(now);
                 self.with_client(id, |client| client.arrived(serial, bytes));
             }
             Happening::Turn(server) => self.take_turn(server),
+            Happening::Arrived(serial, packet) => self.arrived(serial, packet),
+            Happening::Acknowledged(serial, packet) => self.acknowledged(serial, packet),
+            Happening::TimedOut(serial, sent) => self.timed_out(serial, sent),
             Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
-            Happening::DataClosed(id, serial) => self.with_served(id, |served, now| {
-                if served.data.take_if(|data| data.serial == serial).is_some() {
-                    served.session.handle_data(DataChange::Closed, now);
-                }
-            }),
+            Happening::DataClosed(id, serial) => self.data_closed(id, serial),
             Happening::Read(id, serial, len) => self.with_served(id, |served, _| {
                 if let Some(data) = served.data.as_mut().filter(|data| data.serial == serial) {
                     data.in_flight = data.in_flight.saturating_sub(len);
@@ -380,8 +390,7 @@ impl SimTransport {
             self.recording().violation(format!("{id:?} has two data connections"));
         }
         if listens {
-            self.plan(latency * 2, Happening::DataConnected(id, serial));
-            self.plan(latency * 3, Happening::DataAccepted(id, serial));
+            self.plan(latency, Happening::DataDialled(id, serial));
         } else {
             self.plan(latency * 2, Happening::DataRefused(id, serial));
         }
