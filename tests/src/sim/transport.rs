@@ -200,8 +200,8 @@ impl SimTransport {
     /// The next time at which something happens.
     fn next(&self) -> Option<Duration> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
-        let clients = self.clients.values().filter_map(|client| client.link.poll_timeout()).map(|due| due.0);
-        let served = self.served.values().filter_map(Served::deadline);
+        let clients = self.clients.values().filter_map(|client| client.due).map(|due| due.0);
+        let served = self.served.values().filter_map(|served| served.due);
         agenda.into_iter().chain(clients).chain(served).min()
     }
 
@@ -214,15 +214,14 @@ impl SimTransport {
             return self.happen(happening);
         }
         let late = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        let client =
-            self.clients.iter().find(|(_, client)| late(client.link.poll_timeout())).map(|(id, _)| *id);
+        let client = self.clients.iter().find(|(_, client)| late(client.due)).map(|(id, _)| *id);
         if let Some(id) = client {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.link.handle_timeout(now);
             }
             return self.settle_client(id);
         }
-        let due = |served: &Served| served.deadline().is_some_and(|due| due <= now.0);
+        let due = |served: &Served| served.due.is_some_and(|due| due <= now.0);
         let server = self.served.iter().find(|(_, served)| due(served)).map(|(id, _)| *id);
         if let Some(id) = server {
             self.with_served(id, |served, now| served.session.handle_timeout(now));
@@ -323,7 +322,8 @@ impl Transport for SimTransport {
         let server = self.servers.iter().position(|server| server.address == peer);
         let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
         let at = server.unwrap_or_default();
-        let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
+        let due = link.poll_timeout();
+        let client = Client { link, server: at, connected: false, data: None, last_up: 0, due };
         self.clients.insert(id, client);
         let latency = self.latency(id);
         if let Some(server) = server {

@@ -10,28 +10,35 @@ use std::time::Duration;
 impl SimTransport {
     /// Carries out what a link wants, until it wants nothing more.
     pub(super) fn settle_client(&mut self, id: SessionId) {
-        loop {
-            let now = Instant(self.now);
-            let latency = self.latency(id);
-            let Some(client) = self.clients.get_mut(&id) else { return };
-            if let Some(output) = client.link.poll() {
-                self.client_output(id, output);
-                continue;
-            }
-            let bytes = client.link.write_buf(Channel::Control).to_vec();
-            if client.connected && !bytes.is_empty() {
-                client.link.wrote(Channel::Control, bytes.len(), now);
-                self.plan(latency, Happening::ToServer(id, bytes));
-                continue;
-            }
-            let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
-            match client.read(now) {
-                // The end: the client closes its side, too.
-                Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
-                Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
-                None => return,
-            }
+        while self.carry_out(id) {}
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.due = client.link.poll_timeout();
         }
+    }
+
+    /// Carries out one thing that a link wants; whether there was one.
+    fn carry_out(&mut self, id: SessionId) -> bool {
+        let now = Instant(self.now);
+        let latency = self.latency(id);
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        if let Some(output) = client.link.poll() {
+            self.client_output(id, output);
+            return true;
+        }
+        let bytes = client.link.write_buf(Channel::Control).to_vec();
+        if client.connected && !bytes.is_empty() {
+            client.link.wrote(Channel::Control, bytes.len(), now);
+            self.plan(latency, Happening::ToServer(id, bytes));
+            return true;
+        }
+        let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
+        match client.read(now) {
+            // The end: the client closes its side, too.
+            Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
+            Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
+            None => return false,
+        }
+        true
     }
 
     fn client_output(&mut self, id: SessionId, output: LinkOutput<Infallible>) {

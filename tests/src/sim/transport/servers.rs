@@ -101,32 +101,38 @@ impl SimTransport {
             return;
         }
         let (index, session) = listener.host.accept(self.now);
-        self.served.insert(id, Served { server, index, session, data: None, held: Vec::new() });
+        self.served.insert(id, Served { server, index, session, data: None, held: Vec::new(), due: None });
         self.settle_served(id);
     }
 
     /// Carries out what a server's session wants, until it wants nothing more.
     pub(super) fn settle_served(&mut self, id: SessionId) {
-        loop {
-            let now = self.now;
-            let Some(served) = self.served.get_mut(&id) else { return };
-            // What is sent before an action goes before it.
-            let bytes = served.session.transmit().to_vec();
-            if !bytes.is_empty() {
-                served.session.transmitted(bytes.len(), now);
-                self.say(id, bytes);
-                continue;
-            }
-            match served.session.poll_output() {
-                Some(ServerOutput::Event(event)) => {
-                    let (server, index) = (served.server, served.index);
-                    self.servers[server].host.record(index, event);
-                }
-                Some(ServerOutput::Action(action)) => self.server_action(id, action),
-                None if self.send_payload(id) => {}
-                None => return,
-            }
+        while self.serve(id) {}
+        if let Some(served) = self.served.get_mut(&id) {
+            served.due = served.deadline();
         }
+    }
+
+    /// Carries out one thing that a server's session wants; whether there was one.
+    fn serve(&mut self, id: SessionId) -> bool {
+        let now = self.now;
+        let Some(served) = self.served.get_mut(&id) else { return false };
+        // What is sent before an action goes before it.
+        let bytes = served.session.transmit().to_vec();
+        if !bytes.is_empty() {
+            served.session.transmitted(bytes.len(), now);
+            self.say(id, bytes);
+            return true;
+        }
+        match served.session.poll_output() {
+            Some(ServerOutput::Event(event)) => {
+                let (server, index) = (served.server, served.index);
+                self.servers[server].host.record(index, event);
+            }
+            Some(ServerOutput::Action(action)) => self.server_action(id, action),
+            None => return self.send_payload(id),
+        }
+        true
     }
 
     fn server_action(&mut self, id: SessionId, action: ServerAction) {
