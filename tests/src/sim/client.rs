@@ -14,8 +14,6 @@ pub(super) struct Client {
     pub(super) data: Option<ClientData>,
     /// The last data connection that came up.
     pub(super) last_up: u64,
-    /// What the link is to be called for next, as of when it was settled.
-    pub(super) due: Option<Instant>,
 }
 
 /// The client's end of a data connection.

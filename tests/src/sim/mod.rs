@@ -5,6 +5,7 @@
 
 mod campaign;
 mod client;
+mod deadlines;
 mod disk;
 mod fault;
 mod oracle;

@@ -127,8 +127,6 @@ pub(super) struct Served {
     pub(super) data: Option<ServedData>,
     /// Replies that wait to be sent together.
     pub(super) held: Vec<u8>,
-    /// Its deadline as of when it was settled.
-    pub(super) due: Option<Duration>,
 }
 
 impl Served {

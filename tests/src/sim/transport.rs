@@ -7,6 +7,7 @@ mod servers;
 
 use super::MemorySink;
 use super::client::Client;
+use super::deadlines::{Deadlines, Party};
 use super::pipes::Pipes;
 use super::record::Record;
 use super::server::{Seen, Served, Server};
@@ -75,6 +76,7 @@ pub struct SimTransport {
     served: BTreeMap<SessionId, Served>,
     /// Data connections with congestion control.
     streams: BTreeMap<u64, Stream>,
+    deadlines: Deadlines,
     /// What is to come, in order of time and then of being planned.
     agenda: BTreeMap<(Duration, u64), Happening>,
     serial: u64,
@@ -98,6 +100,7 @@ impl SimTransport {
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
             streams: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             agenda: BTreeMap::new(),
             serial: 0,
             reports: VecDeque::new(),
@@ -200,9 +203,7 @@ impl SimTransport {
     /// The next time at which something happens.
     fn next(&self) -> Option<Duration> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
-        let clients = self.clients.values().filter_map(|client| client.due).map(|due| due.0);
-        let served = self.served.values().filter_map(|served| served.due);
-        agenda.into_iter().chain(clients).chain(served).min()
+        agenda.into_iter().chain(self.deadlines.first().map(|(due, _)| due)).min()
     }
 
     /// Lets happen what is due.
@@ -213,18 +214,12 @@ impl SimTransport {
         {
             return self.happen(happening);
         }
-        let late = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        let client = self.clients.iter().find(|(_, client)| late(client.due)).map(|(id, _)| *id);
-        if let Some(id) = client {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.link.handle_timeout(now);
+        match self.deadlines.first().filter(|(due, _)| *due <= self.now) {
+            Some((_, Party::Client(id))) => self.with_client(id, |client| client.link.handle_timeout(now)),
+            Some((_, Party::Server(id))) => {
+                self.with_served(id, |served, now| served.session.handle_timeout(now));
             }
-            return self.settle_client(id);
-        }
-        let due = |served: &Served| served.due.is_some_and(|due| due <= now.0);
-        let server = self.served.iter().find(|(_, served)| due(served)).map(|(id, _)| *id);
-        if let Some(id) = server {
-            self.with_served(id, |served, now| served.session.handle_timeout(now));
+            None => {}
         }
     }
 
@@ -258,6 +253,7 @@ impl SimTransport {
                 if let Some(served) = self.served.remove(&id) {
                     self.servers[served.server].host.closed(served.index);
                 }
+                self.deadlines.set(Party::Server(id), None);
             }
             Happening::DataConnected(id, serial) => self.with_client(id, |client| {
                 if let Some(data) = client.data(serial) {
@@ -322,8 +318,8 @@ impl Transport for SimTransport {
         let server = self.servers.iter().position(|server| server.address == peer);
         let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
         let at = server.unwrap_or_default();
-        let due = link.poll_timeout();
-        let client = Client { link, server: at, connected: false, data: None, last_up: 0, due };
+        self.deadlines.set(Party::Client(id), link.poll_timeout().map(|due| due.0));
+        let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
         self.clients.insert(id, client);
         let latency = self.latency(id);
         if let Some(server) = server {

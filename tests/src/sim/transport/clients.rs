@@ -2,6 +2,7 @@
 
 use super::{Happening, SimTransport};
 use crate::sim::client::ClientData;
+use crate::sim::deadlines::Party;
 use ftp_proto::{Action, Channel, Event, Instant, LinkOutput, Report, SessionId, Transport};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,9 +12,8 @@ impl SimTransport {
     /// Carries out what a link wants, until it wants nothing more.
     pub(super) fn settle_client(&mut self, id: SessionId) {
         while self.carry_out(id) {}
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.due = client.link.poll_timeout();
-        }
+        let due = self.clients.get(&id).and_then(|client| client.link.poll_timeout());
+        self.deadlines.set(Party::Client(id), due.map(|due| due.0));
     }
 
     /// Carries out one thing that a link wants; whether there was one.

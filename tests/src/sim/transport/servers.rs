@@ -2,6 +2,7 @@
 
 use super::{Happening, SimTransport};
 use crate::model::{Action as ServerAction, DataChange, Ending, Output as ServerOutput, Tree};
+use crate::sim::deadlines::Party;
 use crate::sim::pipes::Replies;
 use crate::sim::server::{Served, ServedData};
 use crate::sim::tcp::Stream;
@@ -101,16 +102,14 @@ impl SimTransport {
             return;
         }
         let (index, session) = listener.host.accept(self.now);
-        self.served.insert(id, Served { server, index, session, data: None, held: Vec::new(), due: None });
+        self.served.insert(id, Served { server, index, session, data: None, held: Vec::new() });
         self.settle_served(id);
     }
 
     /// Carries out what a server's session wants, until it wants nothing more.
     pub(super) fn settle_served(&mut self, id: SessionId) {
         while self.serve(id) {}
-        if let Some(served) = self.served.get_mut(&id) {
-            served.due = served.deadline();
-        }
+        self.deadlines.set(Party::Server(id), self.served.get(&id).and_then(Served::deadline));
     }
 
     /// Carries out one thing that a server's session wants; whether there was one.
