@@ -6,7 +6,7 @@
 //! packets lost of a million; `--size MIB`; `--throttle KIB`, per second and session; `--connections N` once or several
 //! times, 0 for as many as the planner chooses. `--trace SEED` prints everything that happens with that seed instead.
 //!
-//! The times are virtual seconds. The logins are the mean of a download; what is sent, in per cent of the file.
+//! The times are virtual seconds, and the seed is that of the longest. The logins are the mean of a download; what is sent, in per cent of the file.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use pftp_tests::model::{Behaviour, File, Model, Tree};
@@ -50,6 +50,7 @@ struct Line {
 /// What came of a download.
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
+    seed: u64,
     seconds: f64,
     logins: u32,
     sent: u64,
@@ -81,7 +82,10 @@ fn main() -> Result<()> {
         return cases.iter().try_for_each(|case| download(case, seed, true).map(drop));
     }
     let seeds = options.seeds.unwrap_or(10);
-    println!("{:<58}{:>8}{:>8}{:>8}{:>8}{:>8}", "", "mean/s", "least", "most", "logins", "sent/%");
+    println!(
+        "{:<58}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "", "mean/s", "least", "most", "seed", "logins", "sent/%"
+    );
     let started = Instant::now();
     for case in &cases {
         let outcomes = with_seeds(case, options.from..options.from.saturating_add(seeds))?;
@@ -186,7 +190,7 @@ fn with_seeds(case: &Case, seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>> 
                 return Ok(());
             }
             let outcome = download(case, seed, false).with_context(|| format!("{case}, seed {seed}"))?;
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((seed, outcome));
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
         }
     };
     std::thread::scope(|scope| {
@@ -195,8 +199,8 @@ fn with_seeds(case: &Case, seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>> 
         threads.into_iter().try_for_each(|thread| thread.join().expect("no download panics"))
     })?;
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|(seed, _)| *seed);
-    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    outcomes.sort_by_key(|outcome| outcome.seed);
+    Ok(outcomes)
 }
 
 fn download(case: &Case, seed: u64, trace: bool) -> Result<Outcome> {
@@ -233,6 +237,7 @@ fn download(case: &Case, seed: u64, trace: bool) -> Result<Outcome> {
     ensure!(sink.holds(&file), "the bytes are wrong");
     let stats = || servers.iter().map(|server| transport.stats(*server));
     Ok(Outcome {
+        seed,
         seconds: ftp_proto::Transport::now(&transport).0.as_secs_f64(),
         logins: stats().map(|stats| stats.logins()).sum(),
         sent: stats().map(|stats| stats.payload()).sum(),
@@ -243,9 +248,11 @@ fn print_row(case: &Case, outcomes: &[Outcome]) {
     let count = outcomes.len() as f64;
     let seconds = || outcomes.iter().map(|outcome| outcome.seconds);
     let mean = seconds().sum::<f64>() / count;
-    let (least, most) = (seconds().fold(f64::INFINITY, f64::min), seconds().fold(0.0, f64::max));
+    let least = seconds().fold(f64::INFINITY, f64::min);
+    let slowest = outcomes.iter().max_by(|one, other| one.seconds.total_cmp(&other.seconds));
+    let (most, seed) = slowest.map_or((0.0, 0), |slowest| (slowest.seconds, slowest.seed));
     let logins = outcomes.iter().map(|outcome| f64::from(outcome.logins)).sum::<f64>() / count;
     let sent = outcomes.iter().map(|outcome| outcome.sent as f64).sum::<f64>() / count;
     let sent = sent / case.size as f64 * 100.0;
-    println!("{:<58}{mean:>8.2}{least:>8.2}{most:>8.2}{logins:>8.1}{sent:>8.1}", case.to_string());
+    println!("{:<58}{mean:>8.2}{least:>8.2}{most:>8.2}{seed:>8}{logins:>8.1}{sent:>8.1}", case.to_string());
 }
