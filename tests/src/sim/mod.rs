@@ -5,6 +5,7 @@
 
 mod campaign;
 mod client;
+mod deadlines;
 mod disk;
 mod fault;
 mod oracle;
@@ -15,6 +16,7 @@ mod record;
 mod server;
 mod stage;
 mod staging;
+mod tcp;
 mod transport;
 mod watch;
 mod world;
@@ -28,10 +30,12 @@ pub use pipes::{Pipes, Replies, WINDOW};
 pub use random::Random;
 pub use record::Record;
 pub use server::Seen;
+pub use tcp::Congestion;
 pub use transport::{Path, SimTransport};
 pub use watch::Course;
 pub use world::{Mirror, SEARCHING, Trouble, World};
 
+use crate::model::File;
 use ftp_proto::{Arg, Config, Instant, Sink, Type};
 use pftp::drive::drive;
 use pftp::exit::Failure;
@@ -62,6 +66,18 @@ impl MemorySink {
     /// How many bytes were written in all: those that came twice count twice.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether what has been written is this file, no more and no less.
+    pub fn holds(&self, file: &File) -> bool {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = vec![0; 1 << 16];
+        let mut pieces = contents.chunks(wanted.len()).zip((0..).step_by(wanted.len()));
+        let same = |(piece, at): (&[u8], u64)| {
+            let len = file.fill(at, &mut wanted);
+            wanted[..len] == *piece
+        };
+        contents.len() as u64 == file.size() && pieces.all(same)
     }
 
     /// `len` bytes from `offset` on, if so much has been written.

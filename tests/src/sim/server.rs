@@ -1,6 +1,7 @@
 //! A model server at the other end of simulated pipes.
 
 use super::pipes::{PORTION, Pipes};
+use super::tcp::HEADERS;
 use super::transport::Path;
 use crate::model::{Host, ServerSession};
 use ftp_proto::SessionId;
@@ -67,12 +68,32 @@ impl Server {
 
     /// When `len` bytes that are sent at `now` arrive.
     pub(super) fn arrival(&mut self, len: usize, now: Duration) -> Duration {
-        let takes = self
-            .path
-            .bytes_per_second
-            .map_or(Duration::ZERO, |rate| Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1)));
-        self.free_at = self.free_at.max(now) + takes;
+        self.free_at = self.free_at.max(now) + self.takes(len);
         self.free_at + self.path.latency
+    }
+
+    /// How long the path is busy with so many bytes.
+    fn takes(&self, len: usize) -> Duration {
+        self.path
+            .bytes_per_second
+            .map_or(Duration::ZERO, |rate| Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1)))
+    }
+
+    /// When a reply that is sent at `now` arrives: where payload queues, it waits behind that.
+    pub(super) fn reply_arrival(&mut self, now: Duration) -> Duration {
+        if self.pipes.congestion.is_some() { self.arrival(0, now) } else { now + self.path.latency }
+    }
+
+    /// When a packet with so many bytes of payload arrives, if it is not lost.
+    pub(super) fn packet_arrival(&mut self, payload: usize, now: Duration) -> Option<Duration> {
+        let len = payload + HEADERS;
+        let waits = self.free_at.saturating_sub(now) + self.takes(len);
+        let round_trip = self.path.latency * 2;
+        let congestion = self.pipes.congestion.as_mut()?;
+        if congestion.loses() || waits > congestion.queue(round_trip) {
+            return None;
+        }
+        Some(self.arrival(len, now))
     }
 
     /// When the next session in the queue is to send, if that has not been planned yet. So much is under way on the
@@ -114,6 +135,12 @@ impl Served {
     pub(super) fn deadline(&self) -> Option<Duration> {
         let full = self.data.as_ref().is_some_and(|data| data.in_flight >= data.window);
         if full { None } else { self.session.poll_timeout() }
+    }
+
+    /// Bytes of payload that it has and that the client would take.
+    pub(super) fn room(&mut self, now: Duration) -> usize {
+        let Some(data) = self.data.as_ref().filter(|data| !data.finished) else { return 0 };
+        self.session.data_window(now).min(data.window.saturating_sub(data.in_flight))
     }
 }
 

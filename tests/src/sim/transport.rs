@@ -1,17 +1,21 @@
 //! The transport of the simulation.
 
+mod clients;
 mod payload;
+mod segments;
 mod servers;
 
 use super::MemorySink;
-use super::client::{Client, ClientData};
+use super::client::Client;
+use super::deadlines::{Deadlines, Party};
 use super::pipes::Pipes;
 use super::record::Record;
 use super::server::{Seen, Served, Server};
-use crate::model::{DataChange, Host, Model, Stats, Tree};
+use super::tcp::{Packet, Stream};
+use crate::model::{Host, Model, Stats, Tree};
 use ftp_proto::{
-    Action, Cause, Change, Channel, Config, End, Event, Instant, Link, LinkOutput, Report, Request,
-    RequestId, SessionId, Transport, Until,
+    Cause, Change, Channel, Config, End, Event, Instant, Link, Report, Request, RequestId, SessionId,
+    Transport, Until,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -46,11 +50,15 @@ enum Happening {
     ToClient(SessionId, Vec<u8>),
     ControlEnded(SessionId, End),
     ClientGone(SessionId),
+    DataDialled(SessionId, u64),
     DataConnected(SessionId, u64),
     DataRefused(SessionId, u64),
     DataAccepted(SessionId, u64),
     Payload(SessionId, u64, Vec<u8>),
     Turn(usize),
+    Arrived(u64, Packet),
+    Acknowledged(u64, Packet),
+    TimedOut(u64, u64),
     DataEnded(SessionId, u64, End),
     DataClosed(SessionId, u64),
     Read(SessionId, u64, usize),
@@ -66,6 +74,9 @@ pub struct SimTransport {
     servers: Vec<Server>,
     clients: BTreeMap<SessionId, Client>,
     served: BTreeMap<SessionId, Served>,
+    /// Data connections with congestion control.
+    streams: BTreeMap<u64, Stream>,
+    deadlines: Deadlines,
     /// What is to come, in order of time and then of being planned.
     agenda: BTreeMap<(Duration, u64), Happening>,
     serial: u64,
@@ -88,6 +99,8 @@ impl SimTransport {
             servers: Vec::new(),
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             agenda: BTreeMap::new(),
             serial: 0,
             reports: VecDeque::new(),
@@ -190,9 +203,7 @@ impl SimTransport {
     /// The next time at which something happens.
     fn next(&self) -> Option<Duration> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
-        let clients = self.clients.values().filter_map(|client| client.link.poll_timeout()).map(|due| due.0);
-        let served = self.served.values().filter_map(Served::deadline);
-        agenda.into_iter().chain(clients).chain(served).min()
+        agenda.into_iter().chain(self.deadlines.first().map(|(due, _)| due)).min()
     }
 
     /// Lets happen what is due.
@@ -203,19 +214,12 @@ impl SimTransport {
         {
             return self.happen(happening);
         }
-        let late = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        let client =
-            self.clients.iter().find(|(_, client)| late(client.link.poll_timeout())).map(|(id, _)| *id);
-        if let Some(id) = client {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.link.handle_timeout(now);
+        match self.deadlines.first().filter(|(due, _)| *due <= self.now) {
+            Some((_, Party::Client(id))) => self.with_client(id, |client| client.link.handle_timeout(now)),
+            Some((_, Party::Server(id))) => {
+                self.with_served(id, |served, now| served.session.handle_timeout(now));
             }
-            return self.settle_client(id);
-        }
-        let due = |served: &Served| served.deadline().is_some_and(|due| due <= now.0);
-        let server = self.served.iter().find(|(_, served)| due(served)).map(|(id, _)| *id);
-        if let Some(id) = server {
-            self.with_served(id, |served, now| served.session.handle_timeout(now));
+            None => {}
         }
     }
 
@@ -244,10 +248,12 @@ impl SimTransport {
                 client.link.change(Channel::Control, Change::Ended(end), now);
             }),
             Happening::ClientGone(id) => {
+                self.streams.retain(|_, stream| stream.session != id);
                 self.with_served(id, |served, now| served.session.handle_control_closed(now));
                 if let Some(served) = self.served.remove(&id) {
                     self.servers[served.server].host.closed(served.index);
                 }
+                self.deadlines.set(Party::Server(id), None);
             }
             Happening::DataConnected(id, serial) => self.with_client(id, |client| {
                 if let Some(data) = client.data(serial) {
@@ -262,18 +268,18 @@ impl SimTransport {
                     client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
                 }
             }),
+            Happening::DataDialled(id, serial) => self.data_dialled(id, serial),
             Happening::DataAccepted(id, serial) => self.data_accepted(id, serial),
             Happening::Payload(id, serial, bytes) => {
                 self.first_payload.entry(id).or_insert(now);
                 self.with_client(id, |client| client.arrived(serial, bytes));
             }
             Happening::Turn(server) => self.take_turn(server),
+            Happening::Arrived(serial, packet) => self.arrived(serial, packet),
+            Happening::Acknowledged(serial, packet) => self.acknowledged(serial, packet),
+            Happening::TimedOut(serial, sent) => self.timed_out(serial, sent),
             Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
-            Happening::DataClosed(id, serial) => self.with_served(id, |served, now| {
-                if served.data.take_if(|data| data.serial == serial).is_some() {
-                    served.session.handle_data(DataChange::Closed, now);
-                }
-            }),
+            Happening::DataClosed(id, serial) => self.data_closed(id, serial),
             Happening::Read(id, serial, len) => self.with_served(id, |served, _| {
                 if let Some(data) = served.data.as_mut().filter(|data| data.serial == serial) {
                     data.in_flight = data.in_flight.saturating_sub(len);
@@ -298,94 +304,6 @@ impl SimTransport {
             self.settle_served(id);
         }
     }
-
-    /// Carries out what a link wants, until it wants nothing more.
-    fn settle_client(&mut self, id: SessionId) {
-        loop {
-            let now = Instant(self.now);
-            let latency = self.latency(id);
-            let Some(client) = self.clients.get_mut(&id) else { return };
-            if let Some(output) = client.link.poll() {
-                self.client_output(id, output);
-                continue;
-            }
-            let bytes = client.link.write_buf(Channel::Control).to_vec();
-            if client.connected && !bytes.is_empty() {
-                client.link.wrote(Channel::Control, bytes.len(), now);
-                self.plan(latency, Happening::ToServer(id, bytes));
-                continue;
-            }
-            let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
-            match client.read(now) {
-                // The end: the client closes its side, too.
-                Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
-                Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
-                None => return,
-            }
-        }
-    }
-
-    fn client_output(&mut self, id: SessionId, output: LinkOutput<Infallible>) {
-        let latency = self.latency(id);
-        match output {
-            LinkOutput::Action(Action::Connect(peer)) => self.dial_data(id, peer),
-            LinkOutput::Action(Action::Close(channel)) => self.close(id, channel, latency),
-            LinkOutput::Action(_) => {}
-            LinkOutput::Written(range) => self.reports.push_back(Report::Written(id, range)),
-            LinkOutput::Lead(offset, bytes) => self.reports.push_back(Report::Lead(id, offset, bytes)),
-            LinkOutput::Content(request, bytes) => {
-                self.reports.push_back(Report::Content(id, request, bytes));
-            }
-            LinkOutput::Sink(error) => match error {},
-            LinkOutput::Event(event) => {
-                if matches!(event, Event::Closed(_)) {
-                    let client = self.clients.remove(&id);
-                    if let Some(after) = client.and_then(|mut client| client.link.poll()) {
-                        self.recording().violation(format!("{id:?} says {after:?} after its end"));
-                    }
-                }
-                self.events.push((self.now(), id, event.clone()));
-                self.reports.push_back(Report::Event(id, event));
-            }
-        }
-    }
-
-    fn close(&mut self, id: SessionId, channel: Channel, latency: Duration) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        match channel {
-            Channel::Data => {
-                if let Some(data) = client.data.take() {
-                    self.plan(latency, Happening::DataClosed(id, data.serial));
-                }
-            }
-            Channel::Control => {
-                let rest = client.link.write_buf(Channel::Control).to_vec();
-                if std::mem::take(&mut client.connected) && !rest.is_empty() {
-                    self.plan(latency, Happening::ToServer(id, rest));
-                }
-                self.plan(latency, Happening::ClientGone(id));
-            }
-        }
-    }
-
-    /// A connection takes a round trip to be up for the client, and half of one more to be accepted.
-    fn dial_data(&mut self, id: SessionId, peer: SocketAddr) {
-        let latency = self.latency(id);
-        self.serial += 1;
-        let serial = self.serial;
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let earlier = client.data.replace(ClientData::dialling(serial));
-        let listens = self.servers[client.server].ports.remove(&peer.port()).is_some();
-        if earlier.is_some() {
-            self.recording().violation(format!("{id:?} has two data connections"));
-        }
-        if listens {
-            self.plan(latency * 2, Happening::DataConnected(id, serial));
-            self.plan(latency * 3, Happening::DataAccepted(id, serial));
-        } else {
-            self.plan(latency * 2, Happening::DataRefused(id, serial));
-        }
-    }
 }
 
 impl Transport for SimTransport {
@@ -400,6 +318,7 @@ impl Transport for SimTransport {
         let server = self.servers.iter().position(|server| server.address == peer);
         let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
         let at = server.unwrap_or_default();
+        self.deadlines.set(Party::Client(id), link.poll_timeout().map(|due| due.0));
         let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
         self.clients.insert(id, client);
         let latency = self.latency(id);

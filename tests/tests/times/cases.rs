@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("A throttle on each session, 500 Mbit/s, 20 ms", throttled()),
         ("A server full with 2 sessions, 1 MiB/s each, 40 ms", full()),
         ("As many connections as pay", chosen()),
+        ("A path with TCP's congestion control, 200 Mbit/s, 80 ms, the median of several", congested()),
         ("A mirror that fails, beside one of 40 Mbit/s, 40 ms", failing()),
         ("Servers with ways of their own, 80 Mbit/s, 40 ms", dialects()),
         ("Small files, 100 Mbit/s, 100 ms", small()),
@@ -147,6 +148,17 @@ fn chosen() -> Vec<Case> {
         case(CHOSEN_FULL, 16, [Mirror::new(80, 40).throttled(MIB).capped(2, WhenFull::Password)]),
     ];
     cases.into_iter().map(|case| Case { chosen: true, ..of_size(64 * MIB, case) }).collect()
+}
+
+fn congested() -> Vec<Case> {
+    let paths = [("nothing is lost at random", 0), ("one packet of 1000 is lost", 1000)];
+    let cell = |(name, losses), (connections, chosen)| {
+        let name = if chosen { format!("{name}, as many as pay") } else { String::from(name) };
+        let mirror = Mirror::new(200, 80).congested(losses);
+        Case { chosen, ..of_size(64 * MIB, case(name, connections, [mirror])) }
+    };
+    let counts = [(1, false), (4, false), (8, false), (16, false), (16, true)];
+    paths.iter().flat_map(|path| counts.map(|count| cell(*path, count))).collect()
 }
 
 /// One of them: the server is full with two sessions.

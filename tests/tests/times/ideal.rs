@@ -7,6 +7,12 @@ use std::time::Duration;
 /// From the SYN to the first byte: SYN, greeting, one burst, data connection, data.
 const FIRST_BYTE: u32 = 5;
 
+/// The payload of packets whose headers count.
+const PAYLOAD: f64 = 1448.0 / 1500.0;
+
+/// Ten packets, doubled in each round trip.
+const INITIAL_WINDOW: f64 = 14_480.0;
+
 /// The time in which the best spread of the connections over the mirrors brings the file, when each delivers what it can
 /// from its first byte on.
 pub(crate) fn ideal(case: &Case) -> Duration {
@@ -53,13 +59,19 @@ fn delivered(mirror: &Mirror, connections: usize, seconds: f64) -> f64 {
     let sending = (seconds - first.as_secs_f64()).max(0.0);
     let sessions = 0..connections.min(mirror.useful);
     let sessions = sessions.map(|index| by_session(mirror, index, sending, first));
-    sessions.sum::<f64>().min(sending * mirror.bytes_per_second as f64)
+    let share = if mirror.losses.is_some() { PAYLOAD } else { 1.0 };
+    sessions.sum::<f64>().min(sending * mirror.bytes_per_second as f64 * share)
 }
 
-/// Bytes that one session sends in so many seconds: as its throttle lets it, and a window in each round trip.
+/// Bytes that one session sends in so many seconds: as its throttle lets it, and a window in each round trip, which is
+/// constant or that of a slow start.
 fn by_session(mirror: &Mirror, index: usize, seconds: f64, set_up: Duration) -> f64 {
     let rate = mirror.session(index).bytes_per_second.unwrap_or(mirror.bytes_per_second) as f64;
-    let window = WINDOW as f64 * (1.0 + seconds / mirror.round_trip.as_secs_f64());
+    let rounds = seconds / mirror.round_trip.as_secs_f64();
+    let window = match mirror.losses {
+        Some(_) => INITIAL_WINDOW * (2.0_f64.powi(rounds as i32 + 1) - 1.0),
+        None => WINDOW as f64 * (1.0 + rounds),
+    };
     let sending = mirror.fault.as_ref().filter(|fault| fault.session == index).map_or(seconds, |fault| {
         // After it, as soon as that can be known, another session takes its place.
         let before = fault.after as f64 / rate;

@@ -1,7 +1,6 @@
 //! How payload gets onto the paths.
 
 use super::{Happening, SimTransport};
-use crate::sim::server::Served;
 use ftp_proto::SessionId;
 
 impl SimTransport {
@@ -10,6 +9,9 @@ impl SimTransport {
     pub(super) fn send_payload(&mut self, id: SessionId) -> bool {
         let Some((at, len)) = self.portion(id).filter(|(_, len)| *len > 0) else { return false };
         let server = &mut self.servers[at];
+        if server.pipes.congestion.is_some() {
+            return self.send_segment(id);
+        }
         if server.path.bytes_per_second.is_none() {
             self.send(id, len);
             return true;
@@ -40,10 +42,8 @@ impl SimTransport {
 
     /// The session's server, and how many bytes it could send now.
     fn portion(&mut self, id: SessionId) -> Option<(usize, usize)> {
-        let Served { server, session, data, .. } = self.served.get_mut(&id)?;
-        let data = data.as_ref().filter(|data| !data.finished)?;
-        let room = data.window.saturating_sub(data.in_flight).min(self.servers[*server].portion());
-        Some((*server, session.data_window(self.now).min(room)))
+        let served = self.served.get_mut(&id)?;
+        Some((served.server, served.room(self.now).min(self.servers[served.server].portion())))
     }
 
     fn send(&mut self, id: SessionId, len: usize) {

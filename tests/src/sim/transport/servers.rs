@@ -2,20 +2,35 @@
 
 use super::{Happening, SimTransport};
 use crate::model::{Action as ServerAction, DataChange, Ending, Output as ServerOutput, Tree};
+use crate::sim::deadlines::Party;
 use crate::sim::pipes::Replies;
 use crate::sim::server::{Served, ServedData};
+use crate::sim::tcp::Stream;
 use ftp_proto::{End, SessionId};
 use std::sync::Arc;
 
 impl SimTransport {
+    /// A SYN has come in at a port.
+    pub(super) fn data_dialled(&mut self, id: SessionId, serial: u64) {
+        let (now, latency) = (self.now, self.latency(id));
+        let Some(client) = self.clients.get(&id) else { return };
+        let up = self.servers[client.server].reply_arrival(now);
+        self.plan_at(up, Happening::DataConnected(id, serial));
+        self.plan_at(up + latency, Happening::DataAccepted(id, serial));
+    }
+
     pub(super) fn data_accepted(&mut self, id: SessionId, serial: u64) {
         let Some(server) = self.served.get(&id).map(|served| served.server) else { return };
         let pipes = &self.servers[server].pipes;
         let (window, shows_aborted) = (pipes.window, pipes.shows_aborted);
+        let congested = pipes.congestion.is_some();
         let Some(client) = self.clients.get_mut(&id) else { return };
         // A client that has closed it in the meantime: the server may never get to see it.
         if client.data(serial).is_none() && !(shows_aborted && client.last_up == serial) {
             return;
+        }
+        if congested {
+            self.streams.insert(serial, Stream::new(id));
         }
         self.with_served(id, |served, now| {
             served.data = Some(ServedData { serial, window, in_flight: 0, finished: false });
@@ -35,13 +50,15 @@ impl SimTransport {
 
     /// Sends replies, in the pieces that the pipe makes of them.
     fn say(&mut self, id: SessionId, bytes: Vec<u8>) {
-        let latency = self.latency(id);
+        let now = self.now;
         let Some(served) = self.served.get_mut(&id) else { return };
-        match self.servers[served.server].pipes.replies {
-            Replies::AsSent => self.plan(latency, Happening::ToClient(id, bytes)),
+        let server = &mut self.servers[served.server];
+        let at = server.reply_arrival(now);
+        match server.pipes.replies {
+            Replies::AsSent => self.plan_at(at, Happening::ToClient(id, bytes)),
             Replies::ByteByByte => {
                 for byte in bytes {
-                    self.plan(latency, Happening::ToClient(id, vec![byte]));
+                    self.plan_at(at, Happening::ToClient(id, vec![byte]));
                 }
             }
             Replies::Glued(delay) => {
@@ -55,10 +72,11 @@ impl SimTransport {
     }
 
     pub(super) fn flush(&mut self, id: SessionId) {
-        let latency = self.latency(id);
-        let held = self.served.get_mut(&id).map(|served| std::mem::take(&mut served.held));
-        if let Some(bytes) = held.filter(|bytes| !bytes.is_empty()) {
-            self.plan(latency, Happening::ToClient(id, bytes));
+        let Some(served) = self.served.get_mut(&id) else { return };
+        let bytes = std::mem::take(&mut served.held);
+        if !bytes.is_empty() {
+            let at = self.servers[served.server].reply_arrival(self.now);
+            self.plan_at(at, Happening::ToClient(id, bytes));
         }
     }
 
@@ -66,13 +84,14 @@ impl SimTransport {
     pub(super) fn dialled(&mut self, id: SessionId, at: usize) {
         let server = &mut self.servers[at];
         let latency = server.path.latency;
+        let answered = server.reply_arrival(self.now);
         if server.host.refuses_behind(server.dialling) {
             server.seen.refused += 1;
-            return self.plan(latency, Happening::ControlRefused(id));
+            return self.plan_at(answered, Happening::ControlRefused(id));
         }
         server.dialling += 1;
-        self.plan(latency, Happening::ControlConnected(id));
-        self.plan(latency * 2, Happening::ControlAccepted(id, at));
+        self.plan_at(answered, Happening::ControlConnected(id));
+        self.plan_at(answered + latency, Happening::ControlAccepted(id, at));
     }
 
     pub(super) fn accept(&mut self, id: SessionId, server: usize) {
@@ -89,30 +108,34 @@ impl SimTransport {
 
     /// Carries out what a server's session wants, until it wants nothing more.
     pub(super) fn settle_served(&mut self, id: SessionId) {
-        loop {
-            let now = self.now;
-            let Some(served) = self.served.get_mut(&id) else { return };
-            // What is sent before an action goes before it.
-            let bytes = served.session.transmit().to_vec();
-            if !bytes.is_empty() {
-                served.session.transmitted(bytes.len(), now);
-                self.say(id, bytes);
-                continue;
-            }
-            match served.session.poll_output() {
-                Some(ServerOutput::Event(event)) => {
-                    let (server, index) = (served.server, served.index);
-                    self.servers[server].host.record(index, event);
-                }
-                Some(ServerOutput::Action(action)) => self.server_action(id, action),
-                None if self.send_payload(id) => {}
-                None => return,
-            }
+        while self.serve(id) {}
+        self.deadlines.set(Party::Server(id), self.served.get(&id).and_then(Served::deadline));
+    }
+
+    /// Carries out one thing that a server's session wants; whether there was one.
+    fn serve(&mut self, id: SessionId) -> bool {
+        let now = self.now;
+        let Some(served) = self.served.get_mut(&id) else { return false };
+        // What is sent before an action goes before it.
+        let bytes = served.session.transmit().to_vec();
+        if !bytes.is_empty() {
+            served.session.transmitted(bytes.len(), now);
+            self.say(id, bytes);
+            return true;
         }
+        match served.session.poll_output() {
+            Some(ServerOutput::Event(event)) => {
+                let (server, index) = (served.server, served.index);
+                self.servers[server].host.record(index, event);
+            }
+            Some(ServerOutput::Action(action)) => self.server_action(id, action),
+            None => return self.send_payload(id),
+        }
+        true
     }
 
     fn server_action(&mut self, id: SessionId, action: ServerAction) {
-        let (now, latency) = (self.now, self.latency(id));
+        let now = self.now;
         let Some(served) = self.served.get_mut(&id) else { return };
         let server = &mut self.servers[served.server];
         match action {
@@ -124,7 +147,7 @@ impl SimTransport {
                 if let Some(data) = served.data.as_mut() {
                     data.finished = true;
                     let (serial, at) = (data.serial, server.arrival(0, now));
-                    self.plan_at(at, Happening::DataEnded(id, serial, End::Fin));
+                    self.end_data(id, serial, End::Fin, at);
                 }
             }
             ServerAction::CloseData(ending) => {
@@ -132,13 +155,14 @@ impl SimTransport {
                 if let Some(data) = served.data.take().filter(|data| !data.finished) {
                     let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
                     let at = server.arrival(0, now);
-                    self.plan_at(at, Happening::DataEnded(id, data.serial, end));
+                    self.end_data(id, data.serial, end, at);
                 }
             }
             ServerAction::CloseControl(ending) => {
                 let end = if ending == Ending::Fin { End::Fin } else { End::Reset };
+                let at = server.reply_arrival(now);
                 self.flush(id);
-                self.plan(latency, Happening::ControlEnded(id, end));
+                self.plan_at(at, Happening::ControlEnded(id, end));
             }
         }
     }
