@@ -2,9 +2,9 @@
 //!
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
-//! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
-//! given no work. If it does not, more follow, and the rest when the server has let these in. They stay if they raise what
-//! the mirror delivers; if not, they bring their ranges to the end and go.
+//! by one that is dialled when what comes grows no more: on a full path packets wait in its queue, so that dialling takes
+//! longer than it would, and it is given no work. If it does not, more follow, and the rest when the server lets these in.
+//! They stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
@@ -35,7 +35,7 @@ struct Trial {
     slots: Vec<usize>,
     /// How many there were before.
     others: usize,
-    /// How many more are added when the first have shown that they are let in.
+    /// How many more are added when the first has shown that the path is not full, and one of the next that more are let in.
     following: usize,
     /// Until when it has to be decided.
     until: Instant,
@@ -57,8 +57,9 @@ impl Default for Growth {
 /// How many connections are added first; after that as many as there are, and twice more.
 const FIRST_STEP: usize = 15;
 
-/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when these are let in.
-const FIRST_FOLLOWERS: usize = 6;
+/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when one of these is let
+/// in.
+const FOLLOWERS: usize = 8;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
@@ -152,7 +153,8 @@ impl Planner {
             return false;
         }
         let begun = known.flow.since_start(now) >= span.saturating_mul(2);
-        begun && late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
+        let grows = late / 13 > early / 10 && (!first || known.starts(now));
+        begun && !grows && self.has_much_left(mirror, late, now)
     }
 
     /// Whether what is left takes well longer than a trial does.
@@ -247,16 +249,18 @@ impl Planner {
         }
     }
 
-    /// Adds those that were to wait: some for the dialling of the first, which shows that the path is not full, the rest for
-    /// these to be let in, as not every server takes so many.
+    /// Adds those that were to wait: most for the dialling of the first, which shows that the path is not full, the rest for
+    /// one of these to be let in, as not every server takes so many.
     fn follow_up(&mut self, mirror: usize, now: Instant) {
         let Some(trial) = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref()) else {
             return;
         };
-        let is_first = trial.slots.len() == 1;
-        let go =
-            if is_first { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
-        let count = if is_first { trial.following.min(FIRST_FOLLOWERS) } else { trial.following };
+        let followed = trial.slots.get(1..).filter(|slots| !slots.is_empty());
+        let go = followed.map_or_else(
+            || self.dialled_slowly(mirror) == Some(false),
+            |slots| slots.iter().any(|slot| self.is_let_in(*slot)),
+        );
+        let count = if followed.is_none() { trial.following.min(FOLLOWERS) } else { trial.following };
         if count == 0 || !go {
             return;
         }
@@ -270,13 +274,10 @@ impl Planner {
         }
     }
 
-    /// Whether each of these connections has a session that is logged in.
-    fn are_let_in(&self, slots: &[usize]) -> bool {
-        let ready = |slot: &usize| {
-            let mut own = self.connections.values().filter(|connection| connection.slot == *slot);
-            own.any(|connection| connection.stage == Stage::Ready)
-        };
-        slots.iter().all(ready)
+    /// Whether the connection has a session that is logged in.
+    fn is_let_in(&self, slot: usize) -> bool {
+        let mut own = self.connections.values().filter(|connection| connection.slot == slot);
+        own.any(|connection| connection.stage == Stage::Ready)
     }
 
     /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.
@@ -345,6 +346,13 @@ impl Planner {
 }
 
 impl Mirror {
+    /// Whether what comes may still be TCP's slow start, in which each round trip brings as much as all before it together:
+    /// in one and a half, two fifths of that have to come. A loss shows itself so before it does in a rate.
+    fn starts(&self, now: Instant) -> bool {
+        let (all, recent) = self.flow.bytes(self.round_trip().saturating_mul(3) / 2, now);
+        recent.saturating_mul(5) >= all.saturating_sub(recent).saturating_mul(2)
+    }
+
     /// Whether much less comes than when more connections did not pay, and that for some time.
     fn has_collapsed(&self, now: Instant) -> bool {
         let (part, all) = COLLAPSED;
