@@ -13,7 +13,8 @@ use std::time::Duration;
 /// Whether fresh data connections pay, as a mirror has shown it.
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
-    /// Bytes per second that transfers bring from their request to the moment when that is highest: the mean of late.
+    /// Bytes per second that transfers bring from their request to the moment when that is highest: the mean of late, to which
+    /// one that brought less counts for less.
     fresh: Option<u64>,
     /// Not before then, and how long it is if the next does not pay, either.
     not_before: Instant,
@@ -21,7 +22,7 @@ pub(super) struct Renewal {
 }
 
 /// How long is waited after a fresh data connection that did not pay; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the rate of a stream is looked at for a collapse: round trips, but at least that time.
 const LOOK_BACK: (u32, Duration) = (6, Duration::from_millis(300));
@@ -29,7 +30,14 @@ const LOOK_BACK: (u32, Duration) = (6, Duration::from_millis(300));
 impl Renewal {
     /// A transfer has shown what it brings.
     pub(super) fn learn(&mut self, peak: u64) {
-        self.fresh = Some(self.fresh.map_or(peak, |known| known.midpoint(peak)));
+        // Two that lose a packet early, one after the other, are not to hide for ever that the next may not.
+        self.fresh = Some(self.fresh.map_or(peak, |known| {
+            if peak < known {
+                known.saturating_sub((known.saturating_sub(peak)) / 4)
+            } else {
+                known.midpoint(peak)
+            }
+        }));
     }
 
     /// Bytes per second that a transfer brings from its request on, at its best; `None` until one has shown it.
@@ -112,5 +120,21 @@ impl Mirror {
     pub(super) fn is_at_its_best(&self, now: Instant) -> bool {
         let flow = self.flow.measured(now).unwrap_or(0);
         flow >= self.best_flow / 4 * 3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_transfers_that_lose_early_do_not_hide_what_fresh_ones_bring() {
+        let mut renewal = Renewal::default();
+        renewal.learn(4_000_000);
+        renewal.learn(1_000_000);
+        renewal.learn(1_000_000);
+        assert_eq!(renewal.fresh(), Some(2_687_500));
+        renewal.learn(4_000_000);
+        assert_eq!(renewal.fresh(), Some(3_343_750));
     }
 }
