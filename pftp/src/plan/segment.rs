@@ -57,12 +57,12 @@ impl Running {
 const LEAST_SAVING: u128 = 30;
 
 /// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
-/// starts to deliver after `setup`: as many as make both end together. `None` if that saves less time than half of
+/// starts to deliver after `setup`: as many as make both end together if the victim brings `brings` per cent of its rate. `None` if that saves less time than half of
 /// what the setting up takes, or next to none, or would be less than `least` bytes.
 #[must_use]
-pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64) -> Option<u64> {
+pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64, brings: u128) -> Option<u64> {
     let left = victim.len();
-    let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate));
+    let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate) * brings / 100);
     let setup = setup.as_millis();
     // left = victims * (together - delay) + rate * (together - setup)
     let together = (left * 1000 + victims * victim.delay.as_millis() + rate * setup) / (victims + rate);
@@ -96,13 +96,18 @@ mod tests {
     fn a_tail_ends_when_its_head_does() {
         let slow = Running { left: 0..1_000_000, rate: 10_000, delay: Duration::ZERO };
         // 990,000 bytes/s against 10,000: nearly everything.
-        assert_eq!(tail(&slow, 990_000, Duration::ZERO, 1), Some(990_000));
+        assert_eq!(tail(&slow, 990_000, Duration::ZERO, 1, 100), Some(990_000));
         let even = Running { left: 500..1500, rate: 100, delay: Duration::ZERO };
-        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1), Some(400));
-        assert_eq!(tail(&even, 100, Duration::from_secs(60), 1), None, "set-up costs more than it saves");
-        assert_eq!(tail(&even, 100, Duration::ZERO, 600), None, "too small to split");
+        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1, 100), Some(400));
+        assert_eq!(
+            tail(&even, 100, Duration::from_secs(60), 1, 100),
+            None,
+            "set-up costs more than it saves"
+        );
+        assert_eq!(tail(&even, 100, Duration::ZERO, 600, 100), None, "too small to split");
+        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1, 125), Some(333), "the victim may do more");
         let dead = Running { left: 0..1000, rate: 0, delay: Duration::ZERO };
-        assert_eq!(tail(&dead, 10, Duration::from_secs(1), 100), Some(1000));
+        assert_eq!(tail(&dead, 10, Duration::from_secs(1), 100, 100), Some(1000));
     }
 
     proptest! {
@@ -128,9 +133,10 @@ mod tests {
         #[test]
         fn a_tail_is_never_more_than_there_is(
             start in any::<u64>(), len in any::<u64>(), victim in any::<u64>(), rate in any::<u64>(), setup in 0_u64..100_000,
+            brings in 100_u128..150,
         ) {
             let running = Running { left: start..start.saturating_add(len), rate: victim, delay: Duration::ZERO };
-            if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1) {
+            if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1, brings) {
                 prop_assert!(take <= running.left.end - running.left.start);
             }
         }

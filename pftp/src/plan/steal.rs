@@ -19,7 +19,12 @@ const LEAST_TAIL: u64 = 16 * 1024;
 const COPY_PAYS: u128 = 150;
 
 /// No connection is taken to bring more than that many times its share of the most that ever came from its mirror.
-const SHARES: u64 = 4;
+const SHARES: u64 = 2;
+
+/// What a transfer is thought to bring of its rate when one of the same mirror takes its tail, per cent. Their rates change
+/// with each packet that is lost: who has taken too little is free sooner, but who has taken too much is the last, and has to
+/// be helped at the price of another data connection.
+const BRINGS: u128 = 125;
 
 impl Planner {
     /// Takes the tail of the transfer that would end last, if that ends it sooner; else fetches what is left of it a second
@@ -44,7 +49,9 @@ impl Planner {
         let running = self.running(now);
         // The one that would end last may have too little left to share.
         let shared = running.iter().find_map(|(id, running)| {
-            let take = tail(running, rate, set_up, least)?;
+            let same = self.connections.get(id).map(|victim| victim.mirror) == Some(mirror_of);
+            let brings = if same { BRINGS } else { 100 };
+            let take = tail(running, rate, set_up, least, brings)?;
             Some((*id, running.left.end, running.rate, take))
         });
         if let Some((victim, end, victims_rate, take)) = shared {
