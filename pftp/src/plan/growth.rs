@@ -153,7 +153,8 @@ impl Planner {
             return false;
         }
         let begun = known.flow.since_start(now) >= span.saturating_mul(2);
-        let grows = late / 13 > early / 10 && (!first || known.starts(now));
+        // The end of the first stream's slow start shows itself before that.
+        let grows = late / 13 > early / 10 && (own().count() > 1 || known.starts(now));
         begun && !grows && self.has_much_left(mirror, late, now)
     }
 

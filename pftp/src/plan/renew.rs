@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Whether fresh data connections pay, as a mirror has shown it.
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
-    /// Bytes per second that transfers bring from their request to the moment when that is highest: the mean of late, to which
-    /// one that brought less counts for less.
+    /// Bytes per second that transfers bring from their request to the moment when that is highest: the mean of late, in which
+    /// less counts for less.
     fresh: Option<u64>,
     /// Not before then, and how long it is if the next does not pay, either.
     not_before: Instant,
@@ -33,7 +33,7 @@ impl Renewal {
         // Two that lose a packet early, one after the other, are not to hide for ever that the next may not.
         self.fresh = Some(self.fresh.map_or(peak, |known| {
             if peak < known {
-                known.saturating_sub((known.saturating_sub(peak)) / 4)
+                known.saturating_sub(known.saturating_sub(peak) / 4)
             } else {
                 known.midpoint(peak)
             }

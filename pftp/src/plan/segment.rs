@@ -57,8 +57,9 @@ impl Running {
 const LEAST_SAVING: u128 = 30;
 
 /// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
-/// starts to deliver after `setup`: as many as make both end together if the victim brings `brings` per cent of its rate. `None` if that saves less time than half of
-/// what the setting up takes, or next to none, or would be less than `least` bytes.
+/// starts to deliver after `setup`: as many as make both end together if the victim brings `brings` per cent of its
+/// rate. `None` if that saves less time than half of what the setting up takes, or next to none, or would be less
+/// than `least` bytes.
 #[must_use]
 pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64, brings: u128) -> Option<u64> {
     let left = victim.len();
