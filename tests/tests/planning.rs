@@ -375,3 +375,43 @@ fn a_connection_that_has_fallen_silent_gets_work_again_even_if_noop_is_refused()
     let asked = lines.iter().position(|line| *line == "NOOP").expect("it was asked for a sign of life");
     assert!(lines[asked..].iter().any(|line| line.starts_with("RETR")), "{lines:?}");
 }
+
+/// What a mirror had told of its file was forgotten when a later session of it could not tell it: two files with different
+/// times were woven together.
+#[test]
+fn a_time_that_a_later_session_does_not_tell_is_not_forgotten() {
+    for refused in [&[][..], &["MDTM"], &["SIZE", "MDTM"]] {
+        let mut world = World::new();
+        let later = refused.iter().fold(throttled(1 << 20), |behaviour, verb| {
+            behaviour.when(Trigger::every(verb), Reaction::reply("450 Not now."))
+        });
+        let first = Tree::new().with(NAME, file().with_modified("20240101000000"));
+        let first = Model::new(first).with_behaviour(throttled(1 << 20));
+        let first = (1..12).fold(first, |model, session| model.with_session(session, later.clone()));
+        // The same but in places where no transfers meet.
+        let other = file().with_modified("20240202000000");
+        let other = [1, 3, 5, 7].iter().fold(other, |file, mib| file.with_patch(mib << 20, vec![0; 100]));
+        let second = Model::new(Tree::new().with(NAME, other)).with_behaviour(throttled(1 << 20));
+        let servers = [
+            world.transport.add(first, Path::of_round_trip(20)),
+            world.transport.add(second, Path::of_round_trip(100)),
+        ];
+        let outcome = world.run(settings(&servers, NAME, 4));
+        let kind = outcome.result.map_err(|failure| failure.kind());
+        assert_eq!(kind, Err(Kind::Integrity), "{refused:?}: {:?}", outcome.warnings);
+    }
+}
+
+/// It was taken for reached because a session of another mirror had got through to its first address.
+#[test]
+fn the_second_address_of_a_mirror_is_tried_where_another_mirror_has_the_first() {
+    let mut world = World::new();
+    let full = world.add(model(throttled(1 << 20).with_cap(1, WhenFull::Refuse)));
+    let good = world.add(model(throttled(8 << 20)));
+    let mut settings = settings(&[full, full], NAME, 2);
+    settings.sources[1].server = format!("{full},{good}");
+    let outcome = world.run(settings);
+    assert_eq!(outcome.result, Ok(SIZE));
+    assert_eq!(outcome.warnings, Vec::<String>::new());
+    assert_eq!(world.transport.stats(good).logins(), 1);
+}

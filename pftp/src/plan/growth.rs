@@ -3,8 +3,8 @@
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
 //! by one that is dialled when what comes grows no more: on a full path packets wait in its queue, so that dialling takes
-//! longer than it would, and it is given no work. If it does not, more follow, and the rest when the server lets these in.
-//! They stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
+//! longer than it would, and it is given no work. If it does not, more follow, and the rest when the server has let these
+//! in. They stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
@@ -35,7 +35,7 @@ struct Trial {
     slots: Vec<usize>,
     /// How many there were before.
     others: usize,
-    /// How many more are added when the first has shown that the path is not full, and one of the next that more are let in.
+    /// How many more are added when the first have shown that they are let in.
     following: usize,
     /// Until when it has to be decided.
     until: Instant,
@@ -57,9 +57,8 @@ impl Default for Growth {
 /// How many connections are added first; after that as many as there are, and twice more.
 const FIRST_STEP: usize = 15;
 
-/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when one of these is let
-/// in.
-const FOLLOWERS: usize = 8;
+/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when these are let in.
+const FIRST_FOLLOWERS: usize = 6;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
@@ -250,18 +249,16 @@ impl Planner {
         }
     }
 
-    /// Adds those that were to wait: most for the dialling of the first, which shows that the path is not full, the rest for
-    /// one of these to be let in, as not every server takes so many.
+    /// Adds those that were to wait: some for the dialling of the first, which shows that the path is not full, the rest for
+    /// these to be let in, as not every server takes so many.
     fn follow_up(&mut self, mirror: usize, now: Instant) {
         let Some(trial) = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref()) else {
             return;
         };
-        let followed = trial.slots.get(1..).filter(|slots| !slots.is_empty());
-        let go = followed.map_or_else(
-            || self.dialled_slowly(mirror) == Some(false),
-            |slots| slots.iter().any(|slot| self.is_let_in(*slot)),
-        );
-        let count = if followed.is_none() { trial.following.min(FOLLOWERS) } else { trial.following };
+        let is_first = trial.slots.len() == 1;
+        let go =
+            if is_first { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
+        let count = if is_first { trial.following.min(FIRST_FOLLOWERS) } else { trial.following };
         if count == 0 || !go {
             return;
         }
@@ -275,10 +272,13 @@ impl Planner {
         }
     }
 
-    /// Whether the connection has a session that is logged in.
-    fn is_let_in(&self, slot: usize) -> bool {
-        let mut own = self.connections.values().filter(|connection| connection.slot == slot);
-        own.any(|connection| connection.stage == Stage::Ready)
+    /// Whether each of these connections has a session that is logged in.
+    fn are_let_in(&self, slots: &[usize]) -> bool {
+        let ready = |slot: &usize| {
+            let mut own = self.connections.values().filter(|connection| connection.slot == *slot);
+            own.any(|connection| connection.stage == Stage::Ready)
+        };
+        slots.iter().all(ready)
     }
 
     /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.

@@ -98,8 +98,8 @@ pub(super) struct Mirror {
     /// It has said that it takes no more sessions.
     pub(super) full: bool,
     pub(super) facts: Option<Facts>,
-    /// The size that it has told, and not only shown by the end of a transfer.
-    pub(super) told_size: Option<u64>,
+    /// What it has told of its file, and not only shown by the end of a transfer: by whichever session could last.
+    pub(super) told: Facts,
     /// When a transfer of it last began.
     pub(super) started_at: Option<Instant>,
     /// When it last said what it has.
@@ -145,7 +145,7 @@ impl Mirror {
             restarts: true,
             full: false,
             facts: None,
-            told_size: None,
+            told: Facts::default(),
             started_at: None,
             said_at: None,
             confirming: None,

@@ -49,7 +49,8 @@ impl Meter {
         self.samples.front().map_or(Duration::ZERO, |(time, _)| now.since(*time))
     }
 
-    /// Bytes that have come in all, and of these within the last `span`.
+    /// Bytes that have come in all, and of these within the last `span`; of one that is longer than what the meter looks at
+    /// all are.
     #[must_use]
     pub(super) fn bytes(&self, span: Duration, now: Instant) -> (u64, u64) {
         let later = self.samples.partition_point(|(time, _)| now.since(*time) >= span);

@@ -45,8 +45,9 @@ impl Planner {
                 if let Some(known) = self.mirrors.get_mut(mirror) {
                     (known.said_at, known.confirming) = (Some(now), None);
                     // One session may not be told what another was.
-                    known.told_size = facts.size.or(known.told_size);
-                    facts.size = known.told_size;
+                    facts.size = facts.size.or(known.told.size);
+                    facts.modify = facts.modify.or(known.told.modify);
+                    known.told = facts.clone();
                 }
                 self.on_facts(mirror, &facts);
                 self.believe_end(id);
@@ -177,7 +178,7 @@ impl Planner {
                     self.ended_at(*at);
                 }
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
-                // Where nothing came the file ends there or anywhere before.
+                // Where nothing came the file ends there or anywhere before: at 0, if that is where it ends.
                 let came = *at == 0 || *at > segment.start.saturating_sub(LEAD);
                 let failure = self.ended_early(mirror, *at, lied, reply);
                 self.release(segment);

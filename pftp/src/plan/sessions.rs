@@ -237,7 +237,7 @@ impl Planner {
             slot.sessions.retain(|session| *session != id);
             !slot.sessions.is_empty()
         });
-        let reachable = self.is_reached_at(connection.address);
+        let reachable = self.is_reached_at(connection.mirror, connection.address);
         let Some(mirror) = self.mirrors.get_mut(connection.mirror).filter(|mirror| mirror.is_alive()) else {
             return;
         };
@@ -260,9 +260,11 @@ impl Planner {
         self.on_broken(&connection, error, now);
     }
 
-    /// Whether a session has got through to this address: whoever does not is one too many for the server.
-    fn is_reached_at(&self, address: SocketAddr) -> bool {
-        let reached = |it: &Connection| it.address == address && it.stage > Stage::Dialling && !it.closing;
+    /// Whether a session of the mirror has got through to this address: whoever does not is one too many for the server.
+    fn is_reached_at(&self, mirror: usize, address: SocketAddr) -> bool {
+        let reached = |it: &Connection| {
+            it.mirror == mirror && it.address == address && it.stage > Stage::Dialling && !it.closing
+        };
         self.connections.values().any(reached)
     }
 
