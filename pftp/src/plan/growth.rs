@@ -2,9 +2,9 @@
 //!
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
-//! by one that is dialled when what comes grows no more: on a full path packets wait in its queue, so that dialling takes
-//! longer than it would, and it is given no work. If it does not, more follow, and the rest when the server has let these
-//! in. They stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
+//! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
+//! given no work. If it does not, more follow, and the rest when the server has let these in. They stay if they raise what
+//! the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
@@ -152,9 +152,7 @@ impl Planner {
             return false;
         }
         let begun = known.flow.since_start(now) >= span.saturating_mul(2);
-        // The end of the first stream's slow start shows itself before that.
-        let grows = late / 13 > early / 10 && (own().count() > 1 || known.starts(now));
-        begun && !grows && self.has_much_left(mirror, late, now)
+        begun && late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
     }
 
     /// Whether what is left takes well longer than a trial does.
@@ -347,13 +345,6 @@ impl Planner {
 }
 
 impl Mirror {
-    /// Whether what comes may still be TCP's slow start, in which each round trip brings as much as all before it together:
-    /// in one and a half, two fifths of that have to come. A loss shows itself so before it does in a rate.
-    fn starts(&self, now: Instant) -> bool {
-        let (all, recent) = self.flow.bytes(self.round_trip().saturating_mul(3) / 2, now);
-        recent.saturating_mul(5) >= all.saturating_sub(recent).saturating_mul(2)
-    }
-
     /// Whether much less comes than when more connections did not pay, and that for some time.
     fn has_collapsed(&self, now: Instant) -> bool {
         let (part, all) = COLLAPSED;

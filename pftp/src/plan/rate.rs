@@ -49,15 +49,6 @@ impl Meter {
         self.samples.front().map_or(Duration::ZERO, |(time, _)| now.since(*time))
     }
 
-    /// Bytes that have come in all, and of these within the last `span`; of one that is longer than what the meter looks at
-    /// all are.
-    #[must_use]
-    pub(super) fn bytes(&self, span: Duration, now: Instant) -> (u64, u64) {
-        let later = self.samples.partition_point(|(time, _)| now.since(*time) >= span);
-        let before = later.checked_sub(1).and_then(|at| self.samples.get(at)).map_or(0, |(_, bytes)| *bytes);
-        (self.total, self.total.saturating_sub(before))
-    }
-
     /// Bytes per second as of `now`: silence counts. `None` until there is something to go by.
     #[must_use]
     pub(super) fn measured(&self, now: Instant) -> Option<u64> {
@@ -197,18 +188,6 @@ mod tests {
         let whole = meter.measured(at(3000)).unwrap();
         assert!((50_000..60_000).contains(&whole), "{whole}");
         assert!(meter.samples.len() < 500);
-    }
-
-    #[test]
-    fn a_meter_tells_what_came_of_late_from_what_came_before() {
-        let mut meter = Meter::new(Duration::from_secs(1));
-        meter.start(at(0));
-        for (step, bytes) in [10, 20, 40, 80].into_iter().enumerate() {
-            meter.add(bytes, at(80 * (step as u64 + 1)));
-        }
-        assert_eq!(meter.bytes(Duration::from_millis(120), at(320)), (150, 120));
-        assert_eq!(meter.bytes(Duration::from_millis(120), at(390)), (150, 80));
-        assert_eq!(meter.bytes(Duration::from_secs(5), at(390)), (150, 150));
     }
 
     #[test]
