@@ -29,8 +29,10 @@ impl SimTransport {
     fn send_packet(&mut self, serial: u64, segment: u64) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(&serial) else { return };
-        let Some(client) = self.clients.get(&stream.session) else { return };
-        let at = self.servers[client.server].packet_arrival(stream.len(segment), now);
+        // The server does not know yet that its client has gone: its window fills.
+        let client = self.clients.get(&stream.session);
+        let at =
+            client.and_then(|client| self.servers[client.server].packet_arrival(stream.len(segment), now));
         let packet = stream.send(segment, at.is_some(), now);
         if let Some(at) = at {
             self.plan_at(at, Happening::Arrived(serial, packet));
