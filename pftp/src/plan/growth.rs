@@ -20,6 +20,8 @@ pub(super) struct Growth {
     /// Not before then, and how long it is if the next attempt fails, too.
     not_before: Instant,
     wait: Duration,
+    /// How many times [`FULL_WAIT`] it is if the path is found full next.
+    full_waits: u32,
     /// When more did not pay.
     in_vain: Option<Instant>,
     /// The most bytes per second from the mirror over as long as a collapse is looked for.
@@ -33,6 +35,8 @@ struct Trial {
     /// Bytes per second from the mirror before.
     before: u64,
     slots: Vec<usize>,
+    /// Whether the first, which is still the only one, has yet to show whether the path is full.
+    probing: bool,
     /// How many there were before.
     others: usize,
     /// How many more are added when the first have shown that they are let in.
@@ -41,12 +45,29 @@ struct Trial {
     until: Instant,
 }
 
+impl Growth {
+    /// How long is waited now that connections did not pay.
+    const fn wait_in_vain(&mut self) -> Duration {
+        let wait = self.wait;
+        self.wait = wait.saturating_mul(2);
+        wait
+    }
+
+    /// How many times [`FULL_WAIT`] is waited now that one has found the path full.
+    const fn wait_as_full(&mut self) -> u32 {
+        let waits = self.full_waits;
+        self.full_waits = waits.saturating_mul(2);
+        waits
+    }
+}
+
 impl Default for Growth {
     fn default() -> Self {
         Self {
             step: FIRST_STEP,
             not_before: Instant::ZERO,
             wait: FIRST_WAIT,
+            full_waits: 1,
             in_vain: None,
             best: 0,
             trial: None,
@@ -58,10 +79,14 @@ impl Default for Growth {
 const FIRST_STEP: usize = 15;
 
 /// How many of them follow the one that is dialled to see whether the path is full; the rest comes when these are let in.
-const FIRST_FOLLOWERS: usize = 6;
+const FIRST_FOLLOWERS: usize = 8;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
+
+/// How many round trips are waited when the path was full, and at least so long, as TCP's slow start may have filled it for
+/// a moment only; doubled each time.
+const FULL_WAIT: (u32, Duration) = (4, Duration::from_millis(250));
 
 /// Where less comes than this part of what came when more connections did not pay, and that over so many round trips and at
 /// least so long, it is not the path any more that holds back what is there.
@@ -72,8 +97,9 @@ const COLLAPSED_OVER: (u32, Duration) = (6, Duration::from_millis(500));
 /// as much of what came before is enough however many they are, as the path may be full with fewer.
 const PAYS: (u64, u64) = (1, 4);
 
-/// Round trips over which what comes is compared with what came before, and at least so long.
-const LOOK_BACK: (u32, Duration) = (2, Duration::from_millis(60));
+/// Round trips over which what comes is compared with what came before, and at least so long: TCP's slow start brings twice
+/// as much in each.
+const LOOK_BACK: (u32, Duration) = (1, Duration::from_millis(50));
 
 /// The same for what added connections bring.
 const PAID_OVER: (u32, Duration) = (5, Duration::from_millis(60));
@@ -112,11 +138,12 @@ impl Planner {
         self.mirrors.iter().filter_map(|mirror| mirror.growth.trial.as_ref().map(|trial| trial.until))
     }
 
-    /// Whether the connection has just been added, to a mirror that has shown what it has. Its session asks for its first
-    /// range in the write that logs it in.
+    /// Whether the connection has just been added, to a mirror whose path is known not to be full. Its session asks for its
+    /// first range in the write that logs it in.
     pub(super) fn is_on_trial(&self, slot: usize) -> bool {
         let of = |slot: &Slot| self.mirrors.get(slot.mirror)?.growth.trial.as_ref();
-        self.slots.get(slot).and_then(of).is_some_and(|trial| trial.slots.contains(&slot))
+        let trial = self.slots.get(slot).and_then(of);
+        trial.is_some_and(|trial| trial.slots.contains(&slot) && !trial.probing)
     }
 
     /// Connections that the job has and has not withdrawn.
@@ -141,17 +168,13 @@ impl Planner {
         if delivering == 0 || delivering.saturating_mul(4) < own().count().saturating_mul(3) {
             return false;
         }
-        let span = known.span(LOOK_BACK);
-        let (Some(late), Some(both)) =
-            (known.flow.over(span, now), known.flow.over(span.saturating_mul(2), now))
-        else {
-            return false;
-        };
-        let early = both.saturating_mul(2).saturating_sub(late);
         if now < known.growth.not_before && !known.has_collapsed(now) {
             return false;
         }
-        let begun = known.flow.since_start(now) >= span.saturating_mul(2);
+        let span = known.span(LOOK_BACK);
+        let Some((late, early)) = known.flow.last_two(span, now) else { return false };
+        // The first round trips bring hardly anything.
+        let begun = known.flow.since_start(now) >= span.saturating_mul(4);
         begun && late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
     }
 
@@ -171,13 +194,13 @@ impl Planner {
     fn add_connections(&mut self, mirror: usize, now: Instant) {
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get(mirror) else { return };
-        let late = known.flow.over(known.span(LOOK_BACK), now);
-        let Some(before) = late.max(known.flow.measured(now)) else { return };
+        // What came in the burst of a slow start may be as much as the path carries: it does not come any more.
+        let Some((before, _)) = known.flow.last_two(known.span(LOOK_BACK), now) else { return };
         let following = known.growth.step.saturating_sub(1);
         let slots = self.add_slots(mirror, 1);
         if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {
             let until = known.trial_ends(now);
-            known.growth.trial = Some(Trial { before, slots, others, following, until });
+            known.growth.trial = Some(Trial { before, slots, probing: true, others, following, until });
         }
     }
 
@@ -217,7 +240,7 @@ impl Planner {
         let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
-        let full = trial.slots.len() == 1 && self.dialled_slowly(mirror) == Some(true);
+        let full = trial.probing && self.dialled_slowly(mirror) == Some(true);
         let hopeless = refused || full;
         let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
         let paid = paid && !hopeless;
@@ -231,9 +254,14 @@ impl Planner {
         if paid {
             known.growth.step = trial.slots.len().saturating_add(trial.others).saturating_mul(3);
             known.growth.wait = FIRST_WAIT;
+            known.growth.full_waits = 1;
         } else {
-            known.growth.not_before = now + known.growth.wait;
-            known.growth.wait = known.growth.wait.saturating_mul(2);
+            known.growth.not_before = now
+                + if full {
+                    known.span(FULL_WAIT).saturating_mul(known.growth.wait_as_full())
+                } else {
+                    known.growth.wait_in_vain()
+                };
             known.growth.in_vain = Some(now);
             // What there is now is what the path may carry now.
             known.growth.best = known.long_flow(now).unwrap_or(known.growth.best);
@@ -253,20 +281,28 @@ impl Planner {
         let Some(trial) = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref()) else {
             return;
         };
-        let is_first = trial.slots.len() == 1;
+        let (probing, following) = (trial.probing, trial.following);
         let go =
-            if is_first { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
-        let count = if is_first { trial.following.min(FIRST_FOLLOWERS) } else { trial.following };
-        if count == 0 || !go {
+            if probing { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
+        if !go || !probing && following == 0 {
             return;
         }
+        let first = trial.slots.first().copied().filter(|_| probing);
+        let count = if probing { following.min(FIRST_FOLLOWERS) } else { following };
         let more = self.add_slots(mirror, count);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let until = known.trial_ends(now);
         if let Some(trial) = known.growth.trial.as_mut() {
-            trial.following = if more.is_empty() { 0 } else { trial.following.saturating_sub(count) };
+            trial.probing = false;
+            trial.following = if more.is_empty() { 0 } else { following.saturating_sub(count) };
             trial.slots.extend(more);
             trial.until = until;
+        }
+        let of_first = |(id, connection): (&SessionId, &Connection)| {
+            (Some(connection.slot) == first && connection.segment.is_none()).then_some(*id)
+        };
+        if let Some(id) = self.connections.iter().find_map(of_first) {
+            self.take_over(id, now);
         }
     }
 

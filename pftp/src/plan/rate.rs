@@ -68,6 +68,30 @@ impl Meter {
         let rate = bytes.saturating_mul(1_000_000).checked_div(span.as_micros())?;
         Some(u64::try_from(rate).unwrap_or(u64::MAX))
     }
+
+    /// Bytes per second over the last `span`, and over the one before it: up to when bytes last came, as they come in bursts
+    /// and not with every look, unless they have failed to for longer than that. `None` until there is something to go by.
+    #[must_use]
+    pub(super) fn last_two(&self, span: Duration, now: Instant) -> Option<(u64, u64)> {
+        let last = self.samples.back()?;
+        // A burst that is a little late is still one.
+        let apart = span - span / 10;
+        let middle = self.last_before(last.0, apart)?;
+        let first = self.last_before(middle.0, apart)?;
+        let rate = |from: (Instant, u64), to: (Instant, u64)| {
+            let bytes = u128::from(to.1.saturating_sub(from.1)).saturating_mul(1_000_000);
+            let rate = bytes.checked_div(to.0.since(from.0).as_micros())?;
+            Some(u64::try_from(rate).unwrap_or(u64::MAX))
+        };
+        let silent = now.since(last.0) > span + span / 4;
+        Some((if silent { 0 } else { rate(middle, *last)? }, rate(first, middle)?))
+    }
+
+    /// The last sample that was taken so long before `time`.
+    fn last_before(&self, time: Instant, span: Duration) -> Option<(Instant, u64)> {
+        let later = self.samples.partition_point(|(taken, _)| time.since(*taken) >= span);
+        self.samples.get(later.checked_sub(1)?).copied()
+    }
 }
 
 /// Bytes per second of one connection over about the last second, and what is to be expected of it.
@@ -188,6 +212,31 @@ mod tests {
         let whole = meter.measured(at(3000)).unwrap();
         assert!((50_000..60_000).contains(&whole), "{whole}");
         assert!(meter.samples.len() < 500);
+    }
+
+    #[test]
+    fn bursts_are_compared_however_late_one_looks() {
+        let mut meter = Meter::new(Duration::from_secs(1));
+        meter.start(at(0));
+        let trip = Duration::from_millis(80);
+        for (time, bytes) in [(50, 10_000), (130, 20_000), (211, 40_000)] {
+            meter.add(bytes, at(time));
+        }
+        let slow_start = Some((493_827, 250_000));
+        assert_eq!(meter.last_two(trip, at(211)), slow_start);
+        assert_eq!(meter.last_two(trip, at(290)), slow_start, "the next burst has not come yet");
+        assert_eq!(meter.last_two(trip, at(315)), Some((0, 250_000)), "it should have");
+        meter.add(41_000, at(290));
+        meter.add(42_000, at(371));
+        assert_eq!(meter.last_two(trip, at(380)), Some((518_518, 518_987)));
+        // Reports may come more often than bursts do.
+        let mut often = Meter::new(Duration::from_secs(1));
+        often.start(at(0));
+        assert_eq!(often.last_two(trip, at(100)), None);
+        for step in 1..=8 {
+            often.add(1000, at(step * 50));
+        }
+        assert_eq!(often.last_two(trip, at(410)), Some((20_000, 20_000)));
     }
 
     #[test]
