@@ -173,9 +173,7 @@ impl Planner {
         }
         let span = known.span(LOOK_BACK);
         let Some((late, early)) = known.flow.last_two(span, now) else { return false };
-        // The first round trips bring hardly anything.
-        let begun = known.flow.since_start(now) >= span.saturating_mul(4);
-        begun && late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
+        late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
     }
 
     /// Whether what is left takes well longer than a trial does.
