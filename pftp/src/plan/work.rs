@@ -53,10 +53,10 @@ impl Planner {
     pub(super) fn sized(&mut self, size: u64) {
         self.size = Some(size);
         let mut missing = self.done.gaps(0..size);
-        // What somebody is yet to let go of comes later.
+        // What somebody is yet to let go of comes later. What it has brought, and was taken back since, it lets nobody have.
         for connection in self.connections.values().filter(|connection| !self.may_go_on(connection)) {
             if let Some(segment) = &connection.segment {
-                missing.remove(segment.start..segment.until.end());
+                missing.remove(segment.at..segment.until.end().max(segment.at));
             }
         }
         let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
