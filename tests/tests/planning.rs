@@ -8,6 +8,7 @@ use pftp_tests::model::{
 };
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +103,36 @@ fn a_full_server_is_served_by_as_many_as_it_takes() {
             world.transport.events().iter().filter(|(_, _, event)| matches!(event, Event::Closed(_)));
         assert!(opened.count() <= 16, "{when_full:?}: a storm of attempts");
     }
+}
+
+/// A download that begins with one connection and may have 16.
+fn chosen(server: SocketAddr) -> Settings {
+    Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 16) }
+}
+
+/// One that was dialled to see whether the path is full asked for a range before the reply to its CWD had come.
+#[test]
+fn connections_that_are_added_change_the_directory_before_they_fetch() {
+    let mut world = World::new();
+    let server = world.add(model(Behaviour { refuses_paths: true, ..throttled(256 * 1024) }));
+    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
+    let stats = world.transport.stats(server);
+    assert!(stats.logins() > 4, "{} logins", stats.logins());
+    for session in 1..stats.logins() as usize {
+        let lines = stats.lines_of(session);
+        let place = |verb: &str| lines.iter().position(|line| line.starts_with(verb));
+        assert!(place("CWD") < place("SIZE") && place("SIZE") < place("RETR"), "{session}: {lines:?}");
+    }
+}
+
+/// What came over the last two round trips did not fit into what was looked back at.
+#[test]
+fn a_path_of_600_milliseconds_gets_the_connections_that_pay() {
+    let mut world = World::new();
+    let server = world.transport.add(model(throttled(96 * 1024)), Path::of_round_trip(600));
+    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
+    let logins = world.transport.stats(server).logins();
+    assert!(logins > 4, "{logins} logins");
 }
 
 #[test]

@@ -97,6 +97,53 @@ fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing(
     assert!(more.is_none(), "{more:?}");
 }
 
+/// A download that began with one connection and gets no faster: the one that was dialled `took` milliseconds long to see
+/// whether the path is full, what was wanted of it when it was opened, and what then.
+fn dialled_to_look(took: u64) -> (SessionId, Vec<Directive>, Vec<Directive>) {
+    let begin_with = NonZeroUsize::MIN;
+    let mut planner = resolved(Settings { begin_with, ..settings(&[server(1)], NAME, 16) }, &[server(1)]);
+    let at = |millis| Instant(Duration::from_millis(millis));
+    let hear = |planner: &mut Planner, id: u64, event: Event, millis: u64| {
+        planner.handle(&Report::<Infallible>::Event(SessionId(id), event), at(millis));
+    };
+    hear(&mut planner, 1, Event::Connected, 40);
+    hear(&mut planner, 1, Event::Ready(Features::default()), 120);
+    hear(&mut planner, 1, facts(SIZE * 8), 120);
+    wanted(&mut planner);
+    for step in 0..20 {
+        let (start, now) = (step * 100_000, 200 + step * 50);
+        planner.handle(&Report::<Infallible>::Written(SessionId(1), start..start + 100_000), at(now));
+        let opening = wanted(&mut planner);
+        let opened = opening.iter().find_map(|directive| match directive {
+            Directive::Open { id, .. } => Some(*id),
+            _ => None,
+        });
+        if let Some(id) = opened {
+            hear(&mut planner, id.0, Event::Connected, now + took);
+            return (id, opening, wanted(&mut planner));
+        }
+    }
+    panic!("nobody looks whether the path is full");
+}
+
+fn is_given_a_range(wanted: &[Directive], session: SessionId) -> bool {
+    let range = |directive: &Directive| matches!(directive, Directive::Request(id, _, Request::Retrieve(_)) if *id == session);
+    wanted.iter().any(range)
+}
+
+/// It got a range with its first directive, which others had to take up again when the path was full.
+#[test]
+fn a_connection_gets_a_range_when_it_has_seen_that_the_path_is_not_full() {
+    let (id, opening, then) = dialled_to_look(41);
+    assert!(!is_given_a_range(&opening, id), "{opening:?}");
+    assert!(is_given_a_range(&then, id), "{then:?}");
+    let opened = then.iter().filter(|directive| matches!(directive, Directive::Open { .. })).count();
+    assert!(opened > 0, "{then:?}");
+    let (id, opening, then) = dialled_to_look(90);
+    assert!(!opening.iter().any(|directive| matches!(directive, Directive::Shrink(..))), "{opening:?}");
+    assert!(matches!(then.as_slice(), [Directive::Close(closed)] if *closed == id), "{then:?}");
+}
+
 /// A connection on trial took the tail of a transfer that had no end, from the middle of 2^64 bytes on, or of its own.
 #[test]
 fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_any_more() {

@@ -7,7 +7,7 @@
 //! the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
-use super::mirror::Mirror;
+use super::mirror::{FLOW_WINDOW, Mirror};
 use super::{Planner, Slot};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) struct Growth {
     /// How many are added next.
     step: usize,
-    /// Not before then, and how long it is if the next attempt fails, too.
+    /// Not before then, and how long it is if the next connections bring nothing, either.
     not_before: Instant,
     wait: Duration,
     /// How many times [`FULL_WAIT`] it is if the path is found full next.
@@ -171,8 +171,7 @@ impl Planner {
         if now < known.growth.not_before && !known.has_collapsed(now) {
             return false;
         }
-        let span = known.span(LOOK_BACK);
-        let Some((late, early)) = known.flow.last_two(span, now) else { return false };
+        let Some((late, early)) = known.lately(now) else { return false };
         late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
     }
 
@@ -192,8 +191,9 @@ impl Planner {
     fn add_connections(&mut self, mirror: usize, now: Instant) {
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get(mirror) else { return };
-        // What came in the burst of a slow start may be as much as the path carries: it does not come any more.
-        let Some((before, _)) = known.flow.last_two(known.span(LOOK_BACK), now) else { return };
+        // Not the mean of the last second: the burst of a slow start, which that has in it, may be as much as the path carries.
+        let Some((late, early)) = known.lately(now) else { return };
+        let before = late.midpoint(early);
         let following = known.growth.step.saturating_sub(1);
         let slots = self.add_slots(mirror, 1);
         if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {
@@ -296,8 +296,10 @@ impl Planner {
             trial.slots.extend(more);
             trial.until = until;
         }
+        // One that has to change the directory first, or has become of no use meanwhile, is seen to when it is ready.
         let of_first = |(id, connection): (&SessionId, &Connection)| {
-            (Some(connection.slot) == first && connection.segment.is_none()).then_some(*id)
+            let takes = connection.placed && connection.segment.is_none() && self.may_go_on(connection);
+            (Some(connection.slot) == first && takes).then_some(*id)
         };
         if let Some(id) = self.connections.iter().find_map(of_first) {
             self.take_over(id, now);
@@ -385,6 +387,11 @@ impl Mirror {
         let flow = self.long_flow(now).unwrap_or(self.growth.best);
         let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.span(COLLAPSED_OVER));
         waited && flow.saturating_mul(all) < self.growth.best.saturating_mul(part)
+    }
+
+    /// Bytes per second over the last round trip, and the one before.
+    fn lately(&self, now: Instant) -> Option<(u64, u64)> {
+        self.flow.last_two(self.span(LOOK_BACK).min(FLOW_WINDOW / 2), now)
     }
 
     /// Bytes per second over as long as a collapse is looked for.

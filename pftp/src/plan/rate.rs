@@ -70,7 +70,8 @@ impl Meter {
     }
 
     /// Bytes per second over the last `span`, and over the one before it: up to when bytes last came, as they come in bursts
-    /// and not with every look, unless they have failed to for longer than that. `None` until there is something to go by.
+    /// and not with every look, unless they have failed to for longer than that. Two spans have to fit into what the meter
+    /// looks at. `None` until there is something to go by.
     #[must_use]
     pub(super) fn last_two(&self, span: Duration, now: Instant) -> Option<(u64, u64)> {
         let last = self.samples.back()?;
