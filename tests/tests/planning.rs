@@ -135,6 +135,22 @@ fn a_path_of_600_milliseconds_gets_the_connections_that_pay() {
     assert!(logins > 4, "{logins} logins");
 }
 
+/// They were closed however little was left, and the slowest had to bring the end of the file alone.
+#[test]
+fn connections_that_did_not_pay_stay_where_little_is_left() {
+    let closed_before_the_end = |megabytes_per_second: u64| {
+        let mut world = World::new();
+        let path = Path { bytes_per_second: Some(megabytes_per_second << 20), ..Path::of_round_trip(40) };
+        let server = world.transport.add(model(Behaviour::default()), path);
+        assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
+        let end = world.took();
+        let events = world.transport.events().iter();
+        events.filter(|(at, _, event)| at.0 < end && matches!(event, Event::Closed(_))).count()
+    };
+    let [slow, fast] = [1, 4].map(closed_before_the_end);
+    assert!(slow > 8 && fast == 0, "{slow} of the slow path, {fast} of the fast one");
+}
+
 #[test]
 fn a_server_that_stands_no_burst_is_redialled_in_lock_step() {
     for bursts in [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed] {

@@ -172,19 +172,19 @@ impl Planner {
             return false;
         }
         let Some((late, early)) = known.lately(now) else { return false };
-        late / 13 <= early / 10 && self.has_much_left(mirror, late, now)
+        late / 13 <= early / 10 && self.has_much_left(mirror, now)
     }
 
     /// Whether what is left takes well longer than a trial does.
-    fn has_much_left(&self, mirror: usize, flow: u64, now: Instant) -> bool {
-        let Some(size) = self.size else { return false };
+    fn has_much_left(&self, mirror: usize, now: Instant) -> bool {
+        let (Some(size), Some(known)) = (self.size, self.mirrors.get(mirror)) else { return false };
         let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
         let flows = others.filter_map(|(_, other)| other.flow.measured(now));
-        let own = self.mirrors.get(mirror).and_then(|known| known.flow.measured(now)).unwrap_or(0);
-        let flow = flows.fold(flow.max(own), u64::saturating_add);
+        let late = known.lately(now).map_or(0, |(late, _)| late);
+        let own = known.flow.measured(now).unwrap_or(0).max(late);
+        let flow = flows.fold(own, u64::saturating_add);
         let left = u128::from(size.saturating_sub(self.done.len())).saturating_mul(1000);
-        let trial =
-            self.mirrors.get(mirror).map_or(Duration::ZERO, |known| known.round_trip().saturating_mul(TRIAL));
+        let trial = known.round_trip().saturating_mul(TRIAL);
         left / u128::from(flow.max(1)) > trial.as_millis().saturating_mul(3) / 2
     }
 
@@ -265,9 +265,10 @@ impl Planner {
             known.growth.best = known.long_flow(now).unwrap_or(known.growth.best);
             // One that found the path full says nothing of how many would pay if it were not.
             known.growth.step = if full { known.growth.step } else { 1 };
-            // Where less comes than the path has shown to carry, they may not have paid, but do no harm; and where the server
-            // has turned some away, those that it let in may.
-            if full || !refused && known.is_at_its_best(now) {
+            // Where less comes than the path has shown to carry, they may not have paid, but do no harm; where the server has
+            // turned some away, those that it let in may; and near the end the more there are the sooner the slowest has help.
+            let harm = !refused && known.is_at_its_best(now);
+            if full || harm && self.has_much_left(mirror, now) {
                 self.withdraw(mirror, &trial.slots);
             }
         }
