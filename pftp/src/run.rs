@@ -27,8 +27,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// Connections at most when nobody says how many, unless there are more sources.
-const MOST_CHOSEN: usize = 16;
+/// Connections at most when nobody says how many, unless there are more sources. All but one may be dialled at once, and a
+/// server accepts no more than its backlog, which is 32 with vsftpd, before it has seen to those.
+const MOST_CHOSEN: usize = 32;
 
 /// Connections to one source at most, whatever is asked for: no server is known to allow more, and each is a
 /// thread.

@@ -24,7 +24,7 @@ const NAME: &str = "file";
 const MIB: u64 = 1 << 20;
 
 /// What the planner may choose, as the command has it, and the least that it splits.
-const MOST_CHOSEN: usize = 16;
+const MOST_CHOSEN: usize = 32;
 const MIN_SEGMENT: u64 = MIB;
 
 /// What is downloaded from where.

@@ -3,8 +3,8 @@
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
 //! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
-//! given no work. If it does not, more follow, and the rest when the server has let these in. They stay if they raise what
-//! the mirror delivers; if not, they bring their ranges to the end and go.
+//! given no work. If it does not, others follow, all at once: each round trip that they come later is one without them. They
+//! stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::{FLOW_WINDOW, Mirror};
@@ -39,7 +39,7 @@ struct Trial {
     probing: bool,
     /// How many there were before.
     others: usize,
-    /// How many more are added when the first have shown that they are let in.
+    /// How many more are added when it has shown that it is not.
     following: usize,
     /// Until when it has to be decided.
     until: Instant,
@@ -76,10 +76,7 @@ impl Default for Growth {
 }
 
 /// How many connections are added first; after that as many as there are, and twice more.
-const FIRST_STEP: usize = 15;
-
-/// How many of them follow the one that is dialled to see whether the path is full; the rest comes when these are let in.
-const FIRST_FOLLOWERS: usize = 8;
+const FIRST_STEP: usize = 31;
 
 /// How long is waited after connections that did not pay; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
@@ -175,15 +172,20 @@ impl Planner {
         late / 13 <= early / 10 && self.has_much_left(mirror, now)
     }
 
+    /// Bytes that have not come; 0 while the size is not known.
+    fn left(&self) -> u64 {
+        self.size.unwrap_or(0).saturating_sub(self.done.len())
+    }
+
     /// Whether what is left takes well longer than a trial does.
     fn has_much_left(&self, mirror: usize, now: Instant) -> bool {
-        let (Some(size), Some(known)) = (self.size, self.mirrors.get(mirror)) else { return false };
+        let Some(known) = self.mirrors.get(mirror) else { return false };
         let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
         let flows = others.filter_map(|(_, other)| other.flow.measured(now));
         let late = known.lately(now).map_or(0, |(late, _)| late);
         let own = known.flow.measured(now).unwrap_or(0).max(late);
         let flow = flows.fold(own, u64::saturating_add);
-        let left = u128::from(size.saturating_sub(self.done.len())).saturating_mul(1000);
+        let left = u128::from(self.left()).saturating_mul(1000);
         let trial = known.round_trip().saturating_mul(TRIAL);
         left / u128::from(flow.max(1)) > trial.as_millis().saturating_mul(3) / 2
     }
@@ -202,9 +204,11 @@ impl Planner {
         }
     }
 
-    /// Up to `count` more connections to the mirror, as far as that is allowed.
+    /// Up to `count` more connections to the mirror, as far as that is allowed and leaves each a part to fetch.
     fn add_slots(&mut self, mirror: usize, count: usize) -> Vec<usize> {
-        let room = self.settings.connections.get().saturating_sub(self.in_use());
+        let parts = self.left().checked_div(self.settings.min_segment).unwrap_or(u64::MAX);
+        let parts = usize::try_from(parts).unwrap_or(usize::MAX);
+        let room = self.settings.connections.get().min(parts).saturating_sub(self.in_use());
         let count = count.min(room);
         let mut slots = Vec::new();
         for at in 0..self.slots.len() {
@@ -274,26 +278,22 @@ impl Planner {
         }
     }
 
-    /// Adds those that were to wait: some for the dialling of the first, which shows that the path is not full, the rest for
-    /// these to be let in, as not every server takes so many.
+    /// Adds those that were to wait for the dialling of the first, which has shown that the path is not full.
     fn follow_up(&mut self, mirror: usize, now: Instant) {
-        let Some(trial) = self.mirrors.get(mirror).and_then(|known| known.growth.trial.as_ref()) else {
+        let known = self.mirrors.get(mirror);
+        let Some(trial) = known.and_then(|known| known.growth.trial.as_ref()).filter(|trial| trial.probing)
+        else {
             return;
         };
-        let (probing, following) = (trial.probing, trial.following);
-        let go =
-            if probing { self.dialled_slowly(mirror) == Some(false) } else { self.are_let_in(&trial.slots) };
-        if !go || !probing && following == 0 {
+        if self.dialled_slowly(mirror) != Some(false) {
             return;
         }
-        let first = trial.slots.first().copied().filter(|_| probing);
-        let count = if probing { following.min(FIRST_FOLLOWERS) } else { following };
-        let more = self.add_slots(mirror, count);
+        let (first, following) = (trial.slots.first().copied(), trial.following);
+        let more = self.add_slots(mirror, following);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let until = known.trial_ends(now);
         if let Some(trial) = known.growth.trial.as_mut() {
             trial.probing = false;
-            trial.following = if more.is_empty() { 0 } else { following.saturating_sub(count) };
             trial.slots.extend(more);
             trial.until = until;
         }
@@ -305,15 +305,6 @@ impl Planner {
         if let Some(id) = self.connections.iter().find_map(of_first) {
             self.take_over(id, now);
         }
-    }
-
-    /// Whether each of these connections has a session that is logged in.
-    fn are_let_in(&self, slots: &[usize]) -> bool {
-        let ready = |slot: &usize| {
-            let mut own = self.connections.values().filter(|connection| connection.slot == *slot);
-            own.any(|connection| connection.stage == Stage::Ready)
-        };
-        slots.iter().all(ready)
     }
 
     /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.
