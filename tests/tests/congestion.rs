@@ -3,9 +3,11 @@
 use ftp_proto::{
     Arg, Config, Event, Instant, Report, Request, RequestId, Retrieve, SessionId, Transport, Until,
 };
+use pftp::plan::Settings;
 use pftp_tests::model::{File, Model, Tree};
 use pftp_tests::sim::{Congestion, Path, Pipes, SimTransport, run, settings};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +91,25 @@ fn dialling_takes_longer_where_packets_queue() {
     let took = up.0 - busy.0;
     // The queue holds as much as a round trip, and is seldom less than a fourth full.
     assert!((Duration::from_millis(50)..=Duration::from_millis(80)).contains(&took), "{took:?}");
+}
+
+/// Those that were dialled when the first had only just begun took so much of its range that it was at the end, and had to
+/// ask for another, when they had yet to begin.
+#[test]
+fn connections_that_are_added_leave_the_first_enough_until_they_are_logged_in() {
+    for seed in 1..=12 {
+        let (mut transport, server) = path(200, 80, 1000, 64 * MIB, seed);
+        let settings = Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], "file", 32) };
+        assert_eq!(run(settings, &mut transport).result, Ok(64 * MIB));
+        let time_of = |session, is_it: fn(&Event) -> bool| {
+            let mut events = transport.events().iter();
+            let found = events.find(|(_, id, event)| *id == SessionId(session) && is_it(event));
+            found.map(|(at, ..)| *at)
+        };
+        let begun = time_of(3, |event| matches!(event, Event::Started(_)));
+        let ended = time_of(1, |event| matches!(event, Event::Finished(..)));
+        assert!(begun.is_some() && begun < ended, "{seed}: {begun:?}, {ended:?}");
+    }
 }
 
 #[test]

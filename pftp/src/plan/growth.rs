@@ -7,7 +7,7 @@
 //! stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
-use super::mirror::{FLOW_WINDOW, Mirror};
+use super::mirror::Mirror;
 use super::{Planner, Slot};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
@@ -383,7 +383,7 @@ impl Mirror {
 
     /// Bytes per second over the last round trip, and the one before.
     fn lately(&self, now: Instant) -> Option<(u64, u64)> {
-        self.flow.last_two(self.span(LOOK_BACK).min(FLOW_WINDOW / 2), now)
+        self.flow.last_two(self.span(LOOK_BACK), now)
     }
 
     /// Bytes per second over as long as a collapse is looked for.

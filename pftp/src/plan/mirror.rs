@@ -66,7 +66,7 @@ pub(super) enum Verdict {
 }
 
 /// How long what comes from a mirror is counted for its rate.
-pub(super) const FLOW_WINDOW: Duration = Duration::from_secs(1);
+const FLOW_WINDOW: Duration = Duration::from_secs(1);
 
 /// Bytes that a TCP stream begins with in flight (RFC 6928).
 const INITIAL_WINDOW: u128 = 10 * 1448;

@@ -70,10 +70,11 @@ impl Meter {
     }
 
     /// Bytes per second over the last `span`, and over the one before it: up to when bytes last came, as they come in bursts
-    /// and not with every look, unless they have failed to for longer than that. Two spans have to fit into what the meter
-    /// looks at. `None` until there is something to go by.
+    /// and not with every look, unless they have failed to for longer than that. A span is half of what the meter looks at,
+    /// at most. `None` until there is something to go by.
     #[must_use]
     pub(super) fn last_two(&self, span: Duration, now: Instant) -> Option<(u64, u64)> {
+        let span = span.min(self.window / 2);
         let last = self.samples.back()?;
         // A burst that is a little late is still one.
         let apart = span - span / 10;
@@ -182,6 +183,12 @@ impl Rate {
     #[must_use]
     pub(super) fn measured(&self, now: Instant) -> Option<u64> {
         self.meter.measured(now)
+    }
+
+    /// The same over the last `span`, and over the one before it, as [`Meter::last_two`] has it.
+    #[must_use]
+    pub(super) fn last_two(&self, span: Duration, now: Instant) -> Option<(u64, u64)> {
+        self.meter.last_two(span, now)
     }
 
     /// The same over the last `span` only.

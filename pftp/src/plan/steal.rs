@@ -52,7 +52,10 @@ impl Planner {
             let same = self.connections.get(id).map(|victim| victim.mirror) == Some(mirror_of);
             let brings = if same { BRINGS } else { 100 };
             let take = tail(running, rate, set_up, least, brings)?;
-            Some((*id, running.left.end, running.rate, take))
+            // What has yet to log in is not there in time to help one that was left too little.
+            let kept = if free.is_ready() { 0 } else { self.may_bring(*id, set_up, now) };
+            let take = take.min(running.left.end.saturating_sub(running.left.start).saturating_sub(kept));
+            (take >= least).then_some((*id, running.left.end, running.rate, take))
         });
         if let Some((victim, end, victims_rate, take)) = shared {
             let start = end.saturating_sub(take);
@@ -78,6 +81,17 @@ impl Planner {
             }
             self.retrieve_from(slow, id, start, until);
         }
+    }
+
+    /// Bytes that the transfer of the session may bring in that time; none if it has fallen silent. It may have begun just
+    /// now, and TCP's slow start brings twice as much in each round trip as in the one before.
+    fn may_bring(&self, id: SessionId, within: Duration, now: Instant) -> u64 {
+        let connection = self.connections.get(&id);
+        let mirror = connection.and_then(|connection| self.mirrors.get(connection.mirror));
+        let Some((connection, mirror)) = connection.zip(mirror) else { return 0 };
+        let lately = connection.rate.last_two(mirror.round_trip(), now).filter(|(late, _)| *late > 0);
+        let rate = lately.map_or(0, |(late, early)| late.max(early)).saturating_mul(2);
+        rate.saturating_mul(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)) / 1000
     }
 
     /// Takes over what another session was given.
