@@ -151,6 +151,20 @@ fn connections_that_did_not_pay_stay_where_little_is_left() {
     assert!(slow > 8 && fast == 0, "{slow} of the slow path, {fast} of the fast one");
 }
 
+/// It was waited for them ever longer, as each had been given the half of what another had just been given; and when they were
+/// given up at last, some bytes of what they had been given were not.
+#[test]
+fn what_sessions_that_are_never_greeted_were_given_the_others_fetch() {
+    for (cap, ideal) in [(2, 16), (4, 8), (8, 4), (16, 2)] {
+        let mut world = World::new();
+        let server = world.add(model(throttled(256 << 10).with_cap(cap, WhenFull::Hang)));
+        let settings = Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) };
+        assert_eq!(world.run(settings).result, Ok(SIZE));
+        let ideal = Duration::from_secs(ideal);
+        assert!(world.took() < ideal * 11 / 10 + Duration::from_secs(1), "{cap}: {:?}", world.took());
+    }
+}
+
 #[test]
 fn a_server_that_stands_no_burst_is_redialled_in_lock_step() {
     for bursts in [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed] {

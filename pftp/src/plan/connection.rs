@@ -36,7 +36,7 @@ pub(super) struct Segment {
     pub(super) letting_go: bool,
     /// Where what it has written may have been written over, before that was reported.
     pub(super) spoiled: RangeSet,
-    /// How often in a row the part was taken from a transfer that had brought nothing of it.
+    /// How often in a row the whole part was taken from a transfer that had brought nothing of it.
     pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
     pub(super) vote: Option<SeamId>,

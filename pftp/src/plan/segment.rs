@@ -64,13 +64,17 @@ const LEAST_SAVING: u128 = 30;
 pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64, brings: u128) -> Option<u64> {
     let left = victim.len();
     let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate) * brings / 100);
-    let setup = setup.as_millis();
+    let (setup, delay) = (setup.as_millis(), victim.delay.as_millis());
     // left = victims * (together - delay) + rate * (together - setup)
-    let together = (left * 1000 + victims * victim.delay.as_millis() + rate * setup) / (victims + rate);
-    if together.saturating_add((setup / 2).max(LEAST_SAVING)) > u128::from(victim.time_left()) {
+    let together = (left * 1000 + victims * delay + rate * setup) / (victims + rate);
+    let alone = setup + left * 1000 / rate;
+    // What would bring nothing until then keeps nothing.
+    let all = victims == 0 || alone <= delay;
+    let end = if all { alone } else { together };
+    if end.saturating_add((setup / 2).max(LEAST_SAVING)) > u128::from(victim.time_left()) {
         return None;
     }
-    let take = rate * together.checked_sub(setup)? / 1000;
+    let take = if all { left } else { rate * together.checked_sub(setup)? / 1000 };
     let take = u64::try_from(take.min(left)).ok()?;
     (take >= least.max(1)).then_some(take)
 }
@@ -107,8 +111,17 @@ mod tests {
         );
         assert_eq!(tail(&even, 100, Duration::ZERO, 600, 100), None, "too small to split");
         assert_eq!(tail(&even, 100, Duration::from_secs(2), 1, 125), Some(333), "the victim may do more");
-        let dead = Running { left: 0..1000, rate: 0, delay: Duration::ZERO };
-        assert_eq!(tail(&dead, 10, Duration::from_secs(1), 100, 100), Some(1000));
+    }
+
+    /// Milliseconds were rounded down, and what they came to was left, for which another data connection had to be made.
+    #[test]
+    fn a_transfer_that_brings_nothing_loses_all_of_it() {
+        for size in [1000, 1001, 123_457, 10_000_019] {
+            let dead = Running { left: 0..size, rate: 0, delay: Duration::ZERO };
+            assert_eq!(tail(&dead, 300_000, Duration::from_millis(160), 100, 125), Some(size));
+            let late = Running { left: 0..size, rate: 300_000, delay: Duration::from_secs(60) };
+            assert_eq!(tail(&late, 300_000, Duration::from_millis(160), 100, 125), Some(size));
+        }
     }
 
     proptest! {

@@ -59,10 +59,7 @@ impl Planner {
         });
         if let Some((victim, end, victims_rate, take)) = shared {
             let start = end.saturating_sub(take);
-            self.set_end(victim, Until::Offset(start));
-            if victims_rate == 0 {
-                self.check(victim);
-            }
+            self.cut(victim, start, victims_rate);
             let until = self.until(end);
             return self.retrieve_from(victim, id, start, until);
         }
@@ -97,8 +94,10 @@ impl Planner {
     /// Takes over what another session was given.
     fn retrieve_from(&mut self, victim: SessionId, id: SessionId, start: u64, until: Until) {
         let segment = |id: &SessionId| self.connections.get(id).and_then(|known| known.segment.as_ref());
-        let taken = segment(&victim).filter(|segment| segment.at == segment.start);
-        let taken = taken.map_or(0, |segment| segment.taken.saturating_add(1));
+        let unstarted = segment(&victim).filter(|segment| segment.at == segment.start);
+        // Who has got the tail of one that was asked for a moment ago has not been waiting for it.
+        let taken =
+            unstarted.map_or(0, |segment| segment.taken.saturating_add((start == segment.start).into()));
         self.retrieve(id, start, until);
         if let Some(segment) = self.connections.get_mut(&id).and_then(|known| known.segment.as_mut()) {
             segment.taken = taken;
@@ -172,7 +171,16 @@ impl Planner {
         }
     }
 
-    /// A transfer that is about to end where a range begins that nobody is fetching goes on with that.
+    /// What follows from `start` on others fetch now. A session of which nothing comes any more is asked for a sign of life.
+    fn cut(&mut self, victim: SessionId, start: u64, victims_rate: u64) {
+        self.set_end(victim, Until::Offset(start));
+        if victims_rate == 0 {
+            self.check(victim);
+        }
+    }
+
+    /// A transfer that is about to end where a range begins that nobody is fetching, or a session of which nothing has come
+    /// when it should have, goes on with that.
     pub(super) fn absorb(&mut self, now: Instant) {
         let ending: Vec<(SessionId, u64)> = self
             .connections
@@ -185,15 +193,33 @@ impl Planner {
             })
             .collect();
         for (id, end) in ending {
-            let Some(at) = self.todo.iter().position(|range| range.start == end) else { continue };
-            let Some(range) = self.todo.remove(at) else { continue };
-            if self.unassigned(range.clone()).contains(&range) {
-                let until = self.until(range.end);
+            if let Some(end) = self.take_unassigned(end).or_else(|| self.take_given_up(end, now)) {
+                let until = self.until(end);
                 self.set_end(id, until);
-            } else {
-                self.todo.push_front(range);
             }
         }
+    }
+
+    /// Takes the range that begins at `start` from those that nobody is fetching: its end.
+    fn take_unassigned(&mut self, start: u64) -> Option<u64> {
+        let at = self.todo.iter().position(|range| range.start == start)?;
+        let range = self.todo.get(at).filter(|range| self.unassigned((*range).clone()).contains(range))?;
+        let end = range.end;
+        self.todo.remove(at);
+        Some(end)
+    }
+
+    /// Takes the range that begins at `start` from a session of which nothing has come for so long that it is not waited for
+    /// any more: its end.
+    fn take_given_up(&mut self, start: u64, now: Instant) -> Option<u64> {
+        let running = self.running(now);
+        let given_up = |(id, running): &&(SessionId, Running)| {
+            let begun = self.connections.get(id).is_none_or(Connection::delivers);
+            !begun && running.rate == 0 && running.left.start == start
+        };
+        let (victim, running) = running.iter().find(given_up)?;
+        self.cut(*victim, start, running.rate);
+        Some(running.left.end)
     }
 
     /// Bytes per second of a connection to `mirror` of which nothing is known: the mean of its others, or of all.
