@@ -4,7 +4,7 @@ use ftp_proto::{Event, Instant};
 use pftp::exit::Kind;
 use pftp::plan::Settings;
 use pftp_tests::model::{
-    Behaviour, Bursts, Cap, Cut, File, Interruption, Model, Reaction, Tree, Trigger, WhenFull,
+    Behaviour, Bursts, Cap, Cut, File, Interruption, Model, Nth, Reaction, Tree, Trigger, WhenFull,
 };
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
 use std::net::SocketAddr;
@@ -48,7 +48,11 @@ impl World {
 
     /// Downloads, exactly.
     fn fetch(&mut self, servers: &[SocketAddr], connections: usize) -> Outcome {
-        let outcome = self.run(settings(servers, NAME, connections));
+        self.fetch_with(settings(servers, NAME, connections))
+    }
+
+    fn fetch_with(&mut self, settings: Settings) -> Outcome {
+        let outcome = self.run(settings);
         assert_eq!(outcome.result, Ok(SIZE));
         assert!(self.sink.contents() == file().read(0..SIZE), "the bytes are wrong");
         outcome
@@ -144,6 +148,8 @@ fn connections_that_did_not_pay_stay_where_little_is_left() {
         let server = world.transport.add(model(Behaviour::default()), path);
         assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
         let end = world.took();
+        let logins = world.transport.stats(server).logins();
+        assert!(logins > 8, "{logins} logins");
         let events = world.transport.events().iter();
         events.filter(|(at, _, event)| at.0 < end && matches!(event, Event::Closed(_))).count()
     };
@@ -158,11 +164,38 @@ fn what_sessions_that_are_never_greeted_were_given_the_others_fetch() {
     for (cap, ideal) in [(2, 16), (4, 8), (8, 4), (16, 2)] {
         let mut world = World::new();
         let server = world.add(model(throttled(256 << 10).with_cap(cap, WhenFull::Hang)));
-        let settings = Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) };
-        assert_eq!(world.run(settings).result, Ok(SIZE));
+        world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
         let ideal = Duration::from_secs(ideal);
         assert!(world.took() < ideal * 11 / 10 + Duration::from_secs(1), "{cap}: {:?}", world.took());
     }
+}
+
+/// Of two that wait for their first byte each took from the other what it had just lost to it, and was asked for a sign of life
+/// each time: 475 in all.
+#[test]
+fn a_range_does_not_go_to_and_fro_between_two_that_are_silent() {
+    let mut world = World::new();
+    let silent = |retrieve| {
+        let delay = Reaction::Delay(Duration::from_secs(20));
+        throttled(1 << 20).when(Trigger::Verb("RETR".to_owned(), Nth::From(retrieve)), delay)
+    };
+    let model = model(throttled(64 << 10)).with_session(1, silent(1)).with_session(2, silent(2));
+    let server = world.add(model);
+    world.fetch(&[server], 4);
+    let signs = world.transport.stats(server).count("NOOP");
+    assert!(signs <= 8, "{signs} signs of life");
+}
+
+/// They were closed before any of them could have brought anything, and dialled again later.
+#[test]
+fn connections_are_not_judged_before_their_first_bytes_can_have_come() {
+    let mut world = World::new();
+    let late = Behaviour { start_delay: Duration::from_secs(1), ..throttled(256 << 10) };
+    let server = world.add(model(late));
+    world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
+    let logins = world.transport.stats(server).logins();
+    assert!(logins <= 32, "{logins} logins");
+    assert!(world.took() < Duration::from_secs(9), "{:?}", world.took());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
 //! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
 //! given no work. If it does not, others follow, all at once: each round trip that they come later is one without them. They
-//! stay if they raise what the mirror delivers; if not, they bring their ranges to the end and go.
+//! stay if they raise what the mirror delivers; if not, and much is left, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
 use super::mirror::Mirror;
@@ -102,7 +102,7 @@ const LOOK_BACK: (u32, Duration) = (1, Duration::from_millis(50));
 const PAID_OVER: (u32, Duration) = (5, Duration::from_millis(60));
 
 /// Round trips after which added connections have to show what they bring: five to log in, three to ask for a range, and as
-/// many as a transfer needs to settle.
+/// many as a transfer needs to settle. It is later where first bytes take longer.
 const TRIAL: u32 = 24;
 
 /// Dialling takes that much longer on a full path, per cent, and at least so much.
@@ -393,6 +393,11 @@ impl Mirror {
 
     /// Until when connections that are added now have to show what they bring.
     fn trial_ends(&self, now: Instant) -> Instant {
-        now + self.round_trip().saturating_mul(TRIAL).saturating_add(Duration::from_millis(300))
+        let late = self.first_byte_time().saturating_sub(self.round_trip().saturating_mul(3));
+        now + self
+            .round_trip()
+            .saturating_mul(TRIAL)
+            .saturating_add(late)
+            .saturating_add(Duration::from_millis(300))
     }
 }

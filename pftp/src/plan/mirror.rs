@@ -230,6 +230,13 @@ impl Mirror {
         self.set_up = Some(self.set_up.map_or(took, |known| known.saturating_add(took) / 2));
     }
 
+    /// The same of one whose first byte was not waited for: it takes so long, or longer.
+    pub(super) fn delivers_not_before(&mut self, took: Duration) {
+        if took > self.first_byte_time() {
+            self.delivered_after(took);
+        }
+    }
+
     /// The shortest time that a connection took to be established; a guess until one was.
     pub(super) fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(Duration::from_millis(100))

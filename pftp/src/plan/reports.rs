@@ -57,8 +57,13 @@ impl Planner {
                 let Some(known) = self.mirrors.get_mut(mirror) else { return };
                 known.started_at = Some(now);
                 let round_trip = known.round_trip();
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.rate.start(round_trip, now);
+                let Some(connection) = self.connections.get_mut(&id) else { return };
+                connection.rate.start(round_trip, now);
+                // Of what was taken from it as a whole no byte comes that would tell how long it takes here.
+                if let Some(segment) =
+                    connection.segment.as_ref().filter(|segment| segment.until.end() <= segment.start)
+                {
+                    known.delivers_not_before(now.since(segment.asked));
                 }
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),

@@ -147,9 +147,10 @@ mod tests {
         #[test]
         fn a_tail_is_never_more_than_there_is(
             start in any::<u64>(), len in any::<u64>(), victim in any::<u64>(), rate in any::<u64>(), setup in 0_u64..100_000,
-            brings in 100_u128..150,
+            delay in 0_u64..100_000, brings in 100_u128..150,
         ) {
-            let running = Running { left: start..start.saturating_add(len), rate: victim, delay: Duration::ZERO };
+            let delay = Duration::from_millis(delay);
+            let running = Running { left: start..start.saturating_add(len), rate: victim, delay };
             if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1, brings) {
                 prop_assert!(take <= running.left.end - running.left.start);
             }

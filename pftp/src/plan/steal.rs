@@ -55,7 +55,7 @@ impl Planner {
             // What has yet to log in is not there in time to help one that was left too little.
             let kept = if free.is_ready() { 0 } else { self.may_bring(*id, set_up, now) };
             let take = take.min(running.left.end.saturating_sub(running.left.start).saturating_sub(kept));
-            (take >= least).then_some((*id, running.left.end, running.rate, take))
+            (take >= least.max(1)).then_some((*id, running.left.end, running.rate, take))
         });
         if let Some((victim, end, victims_rate, take)) = shared {
             let start = end.saturating_sub(take);
@@ -179,14 +179,16 @@ impl Planner {
         }
     }
 
-    /// A transfer that is about to end where a range begins that nobody is fetching, or a session of which nothing has come
-    /// when it should have, goes on with that.
+    /// A transfer that is about to end where a range begins that nobody is fetching goes on with that; so too if a session is
+    /// to fetch it that has brought nothing when it should have.
     pub(super) fn absorb(&mut self, now: Instant) {
         let ending: Vec<(SessionId, u64)> = self
             .connections
             .iter()
             .filter_map(|(id, connection)| {
-                let usual = self.mirrors.get(connection.mirror)?.first_byte_time();
+                // What waits for its first byte itself has nothing to go on with.
+                let usual =
+                    self.mirrors.get(connection.mirror).filter(|_| connection.delivers())?.first_byte_time();
                 let running = connection.running(0, usual, now)?;
                 let soon = u128::from(running.time_left()) < usual.as_millis().saturating_mul(2);
                 (soon && self.may_go_on(connection)).then_some((*id, running.left.end))

@@ -161,9 +161,10 @@ fn congested() -> Vec<Case> {
     paths.iter().flat_map(|path| counts.map(|count| cell(*path, count))).collect()
 }
 
-/// One of them: the server is full with two sessions.
 /// What the planner may choose, as the command has it.
 pub(crate) const MOST_CHOSEN: usize = 32;
+
+/// One of them: the server is full with two sessions.
 pub(crate) const CHOSEN_FULL: &str = "1 MiB/s each, 530 at the third PASS, 40 ms";
 
 fn failing() -> Vec<Case> {
