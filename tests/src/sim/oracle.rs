@@ -156,7 +156,7 @@ impl<'w> Oracle<'w> {
             versions.iter().any(|version| &*self.contents[*version] == bytes)
         };
         let have: Vec<usize> = self.candidates().filter(whole).collect();
-        if have.is_empty() && self.do_lies_agree(bytes) {
+        if have.is_empty() && self.do_lies_agree(bytes, heard) {
             return Ok(Verdict::Undecidable);
         }
         if have.is_empty() {
@@ -186,15 +186,18 @@ impl<'w> Oracle<'w> {
     }
 
     /// Whether a mirror says that its file is as long as these bytes, and calls complete a transfer that ends behind them:
-    /// to any client that is the whole file.
-    fn do_lies_agree(&self, bytes: &[u8]) -> bool {
+    /// to any client that is the whole file, if no good mirror was heard that says something else.
+    fn do_lies_agree(&self, bytes: &[u8], heard: &BTreeSet<usize>) -> bool {
         let length = Some(bytes.len() as u64);
-        self.candidates().any(|at| {
-            let mirror = &self.world.mirrors[at];
-            let ends = mirror.trouble(Fault::DataClaimedWhole).map(|trouble| trouble.bytes);
-            let begins = self.contents[mirror.version].starts_with(bytes);
-            begins && ends == length && self.claim(at).0 == length
-        })
+        let says = |at: usize| self.claim(at).0;
+        let objects = |at: &usize| self.is_sound(*at) && says(*at).is_some() && says(*at) != length;
+        !heard.iter().any(objects)
+            && self.candidates().any(|at| {
+                let mirror = &self.world.mirrors[at];
+                let ends = mirror.trouble(Fault::DataClaimedWhole).map(|trouble| trouble.bytes);
+                let begins = self.contents[mirror.version].starts_with(bytes);
+                begins && ends == length && says(at) == length
+            })
     }
 
     /// Whether files differ in places that do not meet.
