@@ -107,7 +107,7 @@ impl Options {
         let first = urls.first().ok_or_else(|| Failure::usage("no file to fetch"))?;
         let output = if to_stdout { Output::Stdout } else { Output::File(target(cli, first)?) };
         if let Some(LogTarget::File(path)) = &log {
-            check_log(path, &output)?;
+            check_log(path, &output, cli)?;
         }
         let mut warnings = Vec::new();
         let connections = connections(cli, &output, representation, &mut warnings);
@@ -229,16 +229,21 @@ fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
     Ok(target)
 }
 
-/// Refuses a log that would be written over the file, or over what of this or another one is here.
-fn check_log(log: &Path, output: &Output) -> Result<(), Failure> {
+/// Refuses a log that would be written over the file, over what of this or another one is here, or over what was read.
+fn check_log(log: &Path, output: &Output, cli: &Cli) -> Result<(), Failure> {
     let refuse = |why: &str| Err(Failure::new(Kind::Other, format!("-l {}: {why}", log.display())));
     let of_log = place(log);
     if of_log.file_name().is_some_and(file::is_temporary) {
         return refuse(TEMPORARY);
     }
-    let Output::File(target) = output else { return Ok(()) };
     let identity = |path: &Path| fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
     let is_log = |path: &Path| identity(path).is_some_and(|there| identity(log) == Some(there));
+    // A terminal may well be both.
+    let was_read = |path: &&PathBuf| path.is_file() && is_log(path);
+    if let Some(path) = [&cli.config, &cli.password_file].into_iter().flatten().find(was_read) {
+        return refuse(&format!("is {}, which is read; give the log another name", path.display()));
+    }
+    let Output::File(target) = output else { return Ok(()) };
     let beside = [file::part_path(target), file::journal_path(target)];
     if of_log == place(target) || is_log(target) || beside.iter().flatten().any(|path| is_log(path)) {
         return refuse("is where the file goes; give the log another name");

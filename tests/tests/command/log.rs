@@ -171,3 +171,24 @@ fn is_not_written_over_the_file_nor_over_what_belongs_to_it() {
     }
     assert!(server.stop().sessions.is_empty());
 }
+
+/// They were emptied: a list of mirrors, or a password, was lost.
+#[test]
+fn is_not_written_over_the_config_nor_over_the_password() {
+    let server = serve(&file(1000), Behaviour::default());
+    let config = server.url(NAME);
+    for (args, name, text) in [
+        (["-t", "mirrors"], "mirrors", config.as_str()),
+        (["-t", "mirrors"], "link", config.as_str()),
+        (["--password-file", "secret"], "secret", "a secret\n"),
+    ] {
+        let urls = (args[0] != "-t").then_some(config.as_str());
+        let command = Pftp::new(args.into_iter().chain(["-l", name]).chain(urls)).with_file(args[1], text);
+        symlink(args[1], command.path("link")).expect("a link");
+        let done = command.run().expect_code(7);
+        let why = format!("is {}, which is read; give the log another name", args[1]);
+        assert_eq!(done.stderr, format!("pftp: -l {name}: {why}\n"));
+        assert_eq!(done.read(args[1]), text.as_bytes());
+    }
+    assert!(server.stop().sessions.is_empty());
+}
