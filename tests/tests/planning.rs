@@ -1,5 +1,8 @@
 //! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
 
+#[path = "planning/full.rs"]
+mod full;
+
 use ftp_proto::{Event, Instant};
 use pftp::exit::Kind;
 use pftp::plan::Settings;

@@ -143,9 +143,18 @@ impl Planner {
         trial.is_some_and(|trial| trial.slots.contains(&slot) && !trial.probing)
     }
 
-    /// Connections that the job has and has not withdrawn.
+    /// Connections that the job has and cannot spare.
     fn in_use(&self) -> usize {
-        self.slots.iter().filter(|slot| !slot.withdrawn).count()
+        (0..self.slots.len()).filter(|at| !self.is_to_spare(*at)).count()
+    }
+
+    /// Whether the connection is of no use: it was withdrawn, or its server has no room for it, and there is another that will
+    /// find out when it has.
+    fn is_to_spare(&self, at: usize) -> bool {
+        let Some(slot) = self.slots.get(at) else { return false };
+        let full = self.mirrors.get(slot.mirror).is_some_and(|mirror| mirror.full);
+        let waits = |other: &Slot| other.mirror == slot.mirror && other.parked && !other.withdrawn;
+        slot.withdrawn || full && slot.parked && self.slots.iter().take(at).any(waits)
     }
 
     /// Whether the mirror's connections all deliver, and do not get faster any more; and there is enough left to do.
@@ -212,10 +221,11 @@ impl Planner {
         let count = count.min(room);
         let mut slots = Vec::new();
         for at in 0..self.slots.len() {
-            // The number of one that was withdrawn is free again.
-            let free = |slot: &Slot| slot.withdrawn && slot.sessions.is_empty();
+            // The number of one that is of no use is free again.
+            let free = self.is_to_spare(at);
+            let free = |slot: &&mut Slot| free && slot.sessions.is_empty();
             if slots.len() < count
-                && let Some(slot) = self.slots.get_mut(at).filter(|slot| free(slot))
+                && let Some(slot) = self.slots.get_mut(at).filter(free)
             {
                 *slot = Slot::new(mirror);
                 slots.push(at);
@@ -242,7 +252,8 @@ impl Planner {
         let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
-        let full = trial.probing && self.dialled_slowly(mirror) == Some(true);
+        // One that has not even been dialled by now has tried nothing.
+        let full = trial.probing && (self.dialled_slowly(mirror) == Some(true) || now >= trial.until);
         let hopeless = refused || full;
         let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
         let paid = paid && !hopeless;

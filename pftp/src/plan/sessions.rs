@@ -351,19 +351,15 @@ impl Planner {
         FULL_PAUSE.saturating_add(self.jitter.wait(FULL_JITTER))
     }
 
-    /// Of the connections that a full server had no room for one may try again, and the others when that has been let in.
+    /// Of the connections that a full server had no room for one may try again at a time: the others wait from then on.
     pub(super) fn probe_full(&mut self, now: Instant) {
-        let pause = self.full_pause();
-        let mut probing: Vec<usize> = Vec::new();
-        for slot in self.slots.iter_mut().filter(|slot| slot.parked) {
-            if slot.retry_at.is_none_or(|at| at > now) {
-                continue;
-            }
-            if probing.contains(&slot.mirror) {
-                slot.retry_at = Some(now + pause);
-            } else {
-                probing.push(slot.mirror);
-            }
+        for mirror in 0..self.mirrors.len() {
+            let waits = |slot: &Slot| slot.mirror == mirror && slot.parked && slot.retry_at.is_some();
+            let due = |slot: &Slot| waits(slot) && slot.retry_at.is_some_and(|at| at <= now);
+            let Some(probing) = self.slots.iter().position(due) else { continue };
+            let again = now + self.full_pause();
+            let others = self.slots.iter_mut().enumerate().filter(|(at, slot)| *at != probing && waits(slot));
+            others.for_each(|(_, slot)| slot.retry_at = Some(again));
         }
     }
 

@@ -1,0 +1,40 @@
+//! Servers that take fewer sessions than might pay.
+
+use super::{NAME, World, model, throttled};
+use ftp_proto::Event;
+use pftp::plan::Settings;
+use pftp_tests::model::WhenFull;
+use pftp_tests::sim::settings;
+use std::num::NonZeroUsize;
+
+/// Each that was turned away had a time of its own to try again, and all of them did within seconds, once a minute.
+#[test]
+fn one_tries_again_a_minute_however_many_were_turned_away() {
+    for when_full in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
+        for begin_with in [1, 32] {
+            let mut world = World::new();
+            let server = world.add(model(throttled(20 << 10).with_cap(2, when_full)));
+            let begin_with = NonZeroUsize::new(begin_with).expect("some");
+            world.fetch_with(Settings { begin_with, ..settings(&[server], NAME, 32) });
+            let minutes = world.took().as_secs() / 60;
+            assert!(minutes >= 3, "{minutes} minutes");
+            let closed =
+                world.transport.events().iter().filter(|(.., event)| matches!(event, Event::Closed(_)));
+            let closed = closed.count() as u64;
+            assert!(closed <= 32 + minutes, "{when_full:?}: {closed} sessions in {minutes} minutes");
+        }
+    }
+}
+
+/// The connections that were turned away were kept for the server that had no room, and none was left for the other.
+#[test]
+fn what_a_full_server_has_no_room_for_another_gets() {
+    let mut world = World::new();
+    let full = world.add(model(throttled(64 << 10).with_cap(2, WhenFull::Password)));
+    let other = world.add(model(throttled(64 << 10)));
+    let begin_with = NonZeroUsize::new(2).expect("two");
+    world.fetch_with(Settings { begin_with, ..settings(&[full, other], NAME, 32) });
+    assert_eq!(world.transport.stats(full).logins(), 2);
+    let logins = world.transport.stats(other).logins();
+    assert!(logins > 16, "{logins} logins");
+}
