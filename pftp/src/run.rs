@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// Connections at most when nobody says how many, unless there are more sources. All but one may be dialled at once, and a
+/// Connections at most when nobody says how many, unless there are more sources. All but two may be dialled at once, and a
 /// server accepts no more than its backlog, which is 32 with vsftpd, before it has seen to those.
 const MOST_CHOSEN: usize = 32;
 

@@ -230,10 +230,12 @@ impl Mirror {
         self.set_up = Some(self.set_up.map_or(took, |known| known.saturating_add(took) / 2));
     }
 
-    /// The same of one whose first byte was not waited for: it takes so long, or longer.
+    /// The same of one whose first byte was not waited for: it takes so long, or longer. One that has lost a packet or two says
+    /// little of the others.
     pub(super) fn delivers_not_before(&mut self, took: Duration) {
-        if took > self.first_byte_time() {
-            self.delivered_after(took);
+        let usual = self.first_byte_time();
+        if took > usual {
+            self.delivered_after(took.min(usual.saturating_mul(4)));
         }
     }
 

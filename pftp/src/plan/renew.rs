@@ -64,7 +64,8 @@ impl Planner {
         if let Some(before) = connection.replaced_rate.take() {
             mirror.renewal.judge(before, peak, now);
         }
-        if connection.rate.has_settled(now) {
+        // Of one that brought nothing there is nothing to learn: others may have taken its part before it could.
+        if peak > 0 && connection.rate.has_settled(now) {
             mirror.renewal.learn(peak);
         }
     }

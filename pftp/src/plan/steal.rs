@@ -80,8 +80,8 @@ impl Planner {
         }
     }
 
-    /// Bytes that the transfer of the session may bring in that time; none if it has fallen silent. It may have begun just
-    /// now, and TCP's slow start brings twice as much in each round trip as in the one before.
+    /// Bytes that the transfer of the session may bring in that time; none if it has fallen silent, or has brought too little to
+    /// go by. TCP's slow start brings twice as much in each round trip as in the one before.
     fn may_bring(&self, id: SessionId, within: Duration, now: Instant) -> u64 {
         let connection = self.connections.get(&id);
         let mirror = connection.and_then(|connection| self.mirrors.get(connection.mirror));
