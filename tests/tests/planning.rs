@@ -201,6 +201,18 @@ fn connections_are_not_judged_before_their_first_bytes_can_have_come() {
     assert!(world.took() < Duration::from_secs(9), "{:?}", world.took());
 }
 
+/// Of a transfer that had fetched its lead for 17 seconds, and then the first bytes that count, as good as nothing seemed to
+/// come: another took it over, with a lead of its own, and so on.
+#[test]
+fn a_transfer_whose_lead_takes_long_is_not_taken_for_dead() {
+    let mut world = World::new();
+    let small = File::generated(3, 8192);
+    let server = world.add(Model::new(Tree::new().with(NAME, small)).with_behaviour(throttled(234)));
+    let outcome = world.run(Settings { min_segment: 1, ..settings(&[server], NAME, 5) });
+    assert_eq!(outcome.result, Ok(8192));
+    assert!(world.took() < Duration::from_secs(60), "{:?}", world.took());
+}
+
 #[test]
 fn a_server_that_stands_no_burst_is_redialled_in_lock_step() {
     for bursts in [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed] {

@@ -203,8 +203,9 @@ impl Planner {
         let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get(mirror) else { return };
         // Not the mean of the last second: the burst of a slow start, which that has in it, may be as much as the path carries.
+        // The greater of the two, as a pause may have been in one of them.
         let Some((late, early)) = known.lately(now) else { return };
-        let before = late.midpoint(early);
+        let before = late.max(early);
         let following = known.growth.step.saturating_sub(1);
         let slots = self.add_slots(mirror, 1);
         if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {

@@ -5,6 +5,7 @@
 //! request on, all told, is well above what the collapsed one still brings. Where the path is full it does not: others
 //! have what one has lost.
 
+use super::connection::Segment;
 use super::mirror::Mirror;
 use super::{Directive, Planner};
 use ftp_proto::{Instant, SessionId, Until};
@@ -58,15 +59,15 @@ impl Renewal {
 
 impl Planner {
     /// The transfer of a session has ended: what there was to learn of it is learnt.
-    pub(super) fn learn_from(&mut self, id: SessionId, peak: u64, now: Instant) {
+    pub(super) fn learn_from(&mut self, id: SessionId, segment: &Segment, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         if let Some(before) = connection.replaced_rate.take() {
-            mirror.renewal.judge(before, peak, now);
+            mirror.renewal.judge(before, segment.peak, now);
         }
         // Of one that brought nothing there is nothing to learn: others may have taken its part before it could.
-        if peak > 0 && connection.rate.has_settled(now) {
-            mirror.renewal.learn(peak);
+        if segment.at > segment.start && connection.rate.has_settled(now) {
+            mirror.renewal.learn(segment.peak);
         }
     }
 
@@ -107,8 +108,7 @@ impl Planner {
     /// One at a time: what the others do meanwhile shows what it brings.
     fn is_being_renewed(&self, mirror: usize) -> bool {
         self.connections.values().any(|connection| {
-            let silent =
-                |segment: &super::connection::Segment| segment.letting_go || segment.at == segment.start;
+            let silent = |segment: &Segment| segment.letting_go || segment.at == segment.start;
             connection.mirror == mirror
                 && connection.replaced_rate.is_some()
                 && connection.segment.as_ref().is_none_or(silent)

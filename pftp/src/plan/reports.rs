@@ -18,7 +18,7 @@ impl Planner {
             Report::Event(..) if self.finished => {}
             Report::Event(id, event) => self.on_event(*id, event, now),
             Report::Written(id, range) => self.on_written(*id, range.clone(), now),
-            Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone()),
+            Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone(), now),
             Report::Content(id, request, bytes) => self.on_content(*id, *request, bytes),
             Report::Sink(..) => {}
         }
@@ -152,7 +152,7 @@ impl Planner {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(segment) = connection.segment.take_if(|segment| segment.request == request) else { return };
         let mirror = connection.mirror;
-        self.learn_from(id, segment.peak, now);
+        self.learn_from(id, &segment, now);
         match finish {
             Finish::Cut => self.release(segment),
             _ if self.ends_before_old(finish, segment.start) => self.start_over(Facts::default()),

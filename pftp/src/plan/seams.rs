@@ -62,17 +62,23 @@ impl Seam {
 
 impl Planner {
     /// A session has fetched the lead of its transfer.
-    pub(super) fn on_lead(&mut self, id: SessionId, offset: u64, bytes: Bytes) {
+    pub(super) fn on_lead(&mut self, id: SessionId, offset: u64, bytes: Bytes, now: Instant) {
         // Of one connection none was asked for, and no vote on it would ever come.
         if Self::is_single(&self.settings) {
             return;
         }
-        let Some(connection) = self.connections.get(&id).filter(|connection| self.may_go_on(connection))
-        else {
+        if !self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection)) {
             return;
-        };
-        let mirror = connection.mirror;
-        if let Some(seam) = connection.segment.as_ref().and_then(|segment| segment.vote) {
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (mirror, vote) =
+            (connection.mirror, connection.segment.as_ref().and_then(|segment| segment.vote));
+        // To a slow one it may take much longer than what follows.
+        connection.rate.add(bytes.len() as u64, now);
+        if let Some(known) = self.mirrors.get_mut(mirror) {
+            known.received(bytes.len() as u64, now);
+        }
+        if let Some(seam) = vote {
             return self.on_vote(seam, mirror, offset, &bytes);
         }
         self.add_seam(Seam::new(mirror, offset, bytes));
