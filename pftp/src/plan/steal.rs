@@ -106,13 +106,15 @@ impl Planner {
 
     /// The transfers under way of which nobody else is fetching anything, the one that would end last first.
     pub(super) fn running(&self, now: Instant) -> Vec<(SessionId, Running)> {
+        // The same for all connections of a mirror, and to find it takes a look at each of them.
+        let guesses: Vec<u64> = (0..self.mirrors.len()).map(|mirror| self.guess(mirror, now)).collect();
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
             .filter(|(_, connection)| self.may_go_on(connection))
             .filter_map(|(id, connection)| {
                 let mirror = self.mirrors.get(connection.mirror)?;
-                let guess = self.guess(connection.mirror, now);
+                let guess = guesses.get(connection.mirror).copied()?;
                 let usual = mirror.first_byte_time().saturating_add(mirror.login_time(connection.stage));
                 let mut running = connection.running(guess, usual, now)?;
                 // What a fresh data connection may bring, this one may as well, or two would take turns for ever.
