@@ -3,8 +3,11 @@
 //! `--from N` and `--count N` say which seeds, 0 to 999 unless told otherwise; `--seconds S` goes on from there for
 //! about so long instead. `--seed N` runs one, and prints its world and everything that happens in it.
 //!
-//! It prints how often each kind of fault was on and had an effect, and the seeds that failed. If one did, it exits with
-//! 1.
+//! The worlds from `--from 4294967296` on are those from 0 on once more, but a checksum is looked for in them; those from
+//! `--from 8589934592` on are the same again, but nobody says how many connections there are to be, and some are added.
+//!
+//! It prints how often each kind of fault was on and had an effect, in how many worlds connections were added, and the seeds
+//! that failed. If one did, it exits with 1.
 
 use anyhow::{Context as _, Result, bail};
 use pftp_tests::sim::{run_seed, run_seeds};

@@ -1,6 +1,6 @@
 //! A thousand simulated downloads, each in a world of its own, and those that once failed.
 
-use pftp_tests::sim::{SEARCHING, Tally, run_seed, run_seeds};
+use pftp_tests::sim::{GROWING, SEARCHING, Tally, run_seed, run_seeds};
 use std::fmt::Write as _;
 use std::thread::available_parallelism;
 
@@ -55,6 +55,14 @@ fn worlds_in_which_a_checksum_is_looked_for() {
     assert_eq!(tally.runs(), 400);
     // In three of four there is one, and in some of those no file.
     assert!(tally.found > 200, "{} were found", tally.found);
+}
+
+#[test]
+fn worlds_in_which_connections_are_added() {
+    let tally = run_all(GROWING..GROWING + 400);
+    assert_eq!(tally.runs(), 400);
+    // In the others the file is small, or the mirrors deliver too little for that.
+    assert!(tally.grew > 130, "connections were added in {}", tally.grew);
 }
 
 #[test]

@@ -36,7 +36,14 @@ pub fn run_seed(seed: u64, text: bool) -> Run {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
         let problems = vec![format!("panicked: {said}")];
-        Course { verdict: None, problems, fired: BTreeSet::new(), found: false, took: Duration::ZERO }
+        Course {
+            verdict: None,
+            problems,
+            fired: BTreeSet::new(),
+            found: false,
+            added: 0,
+            took: Duration::ZERO,
+        }
     });
     let record = record.lock().unwrap_or_else(PoisonError::into_inner);
     Run { world, course, hash: record.hash(), text: record.text().to_vec() }
@@ -52,6 +59,10 @@ pub struct Tally {
     failures: u64,
     /// In how many worlds a checksum was found.
     pub found: u64,
+    /// In how many worlds connections were added.
+    pub grew: u64,
+    /// How many that were.
+    added: u64,
     longest: Duration,
     /// The seeds that failed, and why.
     pub failed: BTreeMap<u64, Vec<String>>,
@@ -74,6 +85,8 @@ impl Tally {
             None => {}
         }
         self.found += u64::from(run.course.found);
+        self.grew += u64::from(run.course.added > 0);
+        self.added += run.course.added as u64;
         self.longest = self.longest.max(run.course.took);
         if !run.course.problems.is_empty() {
             self.failed.insert(run.world.seed, run.course.problems.clone());
@@ -90,6 +103,8 @@ impl Tally {
         self.undecidable += other.undecidable;
         self.failures += other.failures;
         self.found += other.found;
+        self.grew += other.grew;
+        self.added += other.added;
         self.longest = self.longest.max(other.longest);
         self.failed.extend(other.failed);
     }
@@ -121,7 +136,8 @@ impl fmt::Display for Tally {
             self.failures,
             self.failed.len(),
             self.longest.as_secs_f64()
-        )
+        )?;
+        writeln!(f, "checksums found in {}; {} connections added in {}", self.found, self.added, self.grew)
     }
 }
 

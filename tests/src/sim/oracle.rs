@@ -307,14 +307,15 @@ impl<'w> Oracle<'w> {
     }
 
     /// What a download in a world without faults may take: its best mirror could have done it alone, with one session,
-    /// if its path has not to carry first what all connections have asked for and had cut.
+    /// if its path has not to carry first what all connections have asked for and had cut. Those added later are to make it
+    /// no slower.
     pub(super) fn time_without_faults(&self) -> Duration {
         let world = self.world;
         let used = || world.mirrors.iter().take(world.connections);
         let rate = used().map(slowest_rate).max().unwrap_or(1).max(1);
         let round_trip = used().map(|mirror| mirror.round_trip).max().unwrap_or_default();
         let windows =
-            used().map(|mirror| mirror.window()).max().unwrap_or_default() * world.connections as u64;
+            used().map(|mirror| mirror.window()).max().unwrap_or_default() * world.begin_with() as u64;
         Duration::from_millis((world.size() * 3 / 2 + windows) * 1000 / rate + 30 * round_trip + 2000)
     }
 }

@@ -106,7 +106,9 @@ impl World {
         if let Some(places) = &outage.mirrors {
             seen.mirrors = places.iter().map(|at| self.mirrors[*at].clone()).collect();
         }
-        seen.connections = outage.connections.unwrap_or(self.connections);
+        if let Some(connections) = outage.connections {
+            (seen.connections, seen.growing) = (connections, false);
+        }
         seen
     }
 }

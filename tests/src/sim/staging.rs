@@ -286,7 +286,12 @@ fn role(mirror: &Mirror, session: Option<usize>) -> Role {
 
 fn pipes(world: &World, mirror: &Mirror) -> Pipes {
     let shows_aborted = mirror.has(Fault::AbortedShown);
-    let mut pipes = Pipes { shows_aborted, window: mirror.window() as usize, ..Pipes::default() };
+    let mut pipes = Pipes {
+        shows_aborted,
+        window: mirror.window() as usize,
+        congestion: mirror.congestion(world.seed),
+        ..Pipes::default()
+    };
     if mirror.has(Fault::RepliesByteByByte) {
         pipes.replies = Replies::ByteByByte;
     }

@@ -12,9 +12,10 @@ use pftp::drive::{Input, Surroundings, drive};
 use pftp::exit::Failure;
 use pftp::plan::{MirrorId, Planner, RangeSet, Settings};
 use pftp::verify::Found;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Course {
     pub fired: BTreeSet<Fault>,
     /// Whether a checksum was found.
     pub found: bool,
+    /// Connections that were added to those that there were to begin with, as far as they were logged in.
+    pub added: usize,
     /// The virtual time that it took.
     pub took: Duration,
 }
@@ -138,7 +141,7 @@ impl Attempt<'_> {
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
         let left = keeper.map(|keeper| keeper.left(&planner, &sink));
-        let (searched, found) = (watch.searched, watch.found);
+        let (searched, found, added) = (watch.searched, watch.found, watch.added.len());
         let mut problems = std::mem::take(&mut watch.problems);
         let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
         problems.append(&mut watch.lock().violations);
@@ -163,7 +166,7 @@ impl Attempt<'_> {
         if result.is_ok() && world.searching != searched {
             problems.push("it has ended before the search for a checksum".to_owned());
         }
-        (Course { verdict, problems, fired, found, took }, left)
+        (Course { verdict, problems, fired, found, added, took }, left)
     }
 }
 
@@ -189,8 +192,9 @@ fn judge_servers(
     // Whoever starts over closes all sessions, and trusts nothing that is still under way.
     if world.faults().is_empty() && !run.may_start_over {
         let logins: u32 = stats().map(|stats| stats.logins()).sum();
-        if logins > world.connections as u32 {
-            problems.push(format!("{logins} logins for {} connections", world.connections));
+        let most = most_logins(world, took);
+        if u64::from(logins) > most {
+            problems.push(format!("{logins} logins for {} connections, {most} at most", world.connections));
         }
         let payload: u64 = stats().map(|stats| stats.payload()).sum();
         let transfers = stats().map(|stats| stats.transfers.len() as u64).sum::<u64>();
@@ -211,6 +215,18 @@ fn judge_servers(
     problems
 }
 
+/// Logins that a download may need where nothing goes wrong: one for each connection. What was added and did not pay goes
+/// again, and others come later: at another mirror at once, at the same after a wait, or when much less comes than did.
+fn most_logins(world: &World, took: Duration) -> u64 {
+    let (most, first) = (world.connections as u64, world.begin_with() as u64);
+    let waits = (took.as_millis() / GROWTH_WAIT.as_millis()) as u64;
+    let trials = if world.growing { world.mirrors.len() as u64 + waits } else { 1 };
+    first + (most - first) * trials
+}
+
+/// What passes at least at a mirror where connections did not pay, before others are added.
+const GROWTH_WAIT: Duration = Duration::from_millis(500);
+
 /// Bytes; below that, who asks for many ranges gets many.
 const USUAL_SEGMENT: u64 = 16 * 1024;
 
@@ -224,6 +240,7 @@ fn settings_of(world: &World, staging: &Staging) -> Settings {
     let name = |addresses: &Vec<SocketAddr>| addresses[0];
     let servers: Vec<SocketAddr> = staging.addresses.iter().map(name).collect();
     let mut settings = settings(&servers, NAME, world.connections);
+    settings.begin_with = NonZeroUsize::new(world.begin_with()).expect("at least one connection");
     settings.retries = world.retries;
     settings.min_segment = world.min_segment;
     settings.seed = world.seed;
@@ -241,6 +258,9 @@ struct Watch<'w> {
     stage: Stage,
     open: BTreeSet<SessionId>,
     ended: BTreeSet<SessionId>,
+    /// Sessions of connections that were not there to begin with, and the connections of which one was logged in.
+    beyond: BTreeMap<SessionId, usize>,
+    added: BTreeSet<usize>,
     written: RangeSet,
     /// The mirrors that have told of their files, and of those the planner has not yet been told of.
     heard: BTreeSet<usize>,
@@ -272,6 +292,8 @@ impl<'w> Watch<'w> {
             stage: Stage::new(staging.addresses.clone(), Arc::clone(sink)),
             open: BTreeSet::new(),
             ended: BTreeSet::new(),
+            beyond: BTreeMap::new(),
+            added: BTreeSet::new(),
             written: RangeSet::new(),
             heard: BTreeSet::new(),
             about_to_hear: Vec::new(),
@@ -330,7 +352,11 @@ impl Surroundings<Infallible> for Watch<'_> {
         self.stage.input()
     }
 
-    fn opened(&mut self, id: SessionId, _thread: usize) {
+    fn opened(&mut self, id: SessionId, thread: usize) {
+        // The connections have the threads from 1 on.
+        if thread > self.world.begin_with() {
+            self.beyond.insert(id, thread);
+        }
         if !self.open.insert(id) || self.ended.contains(&id) {
             self.problem(format!("{id:?} is opened twice"));
         }
@@ -355,6 +381,7 @@ impl Surroundings<Infallible> for Watch<'_> {
             Report::Event(_, Event::Facts(_, facts)) if facts.size.is_some() || facts.modify.is_some() => {
                 self.about_to_hear.extend(self.mirror_of(id));
             }
+            Report::Event(_, Event::Ready(_)) => self.added.extend(self.beyond.get(&id)),
             Report::Written(_, range) => self.check_written(id, range),
             _ => {}
         }

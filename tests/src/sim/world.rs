@@ -1,6 +1,7 @@
 //! Worlds: mirrors, the paths to them, the file, and what goes wrong; all from one number.
 
 use super::fault::{Fault, Nature};
+use super::growing::{Growing, MOST_CHOSEN};
 use super::outage::Outage;
 use super::random::Random;
 use crate::model::File;
@@ -20,8 +21,10 @@ pub struct World {
     pub versions: Vec<File>,
     /// The mirrors, in the order in which the client is told of them.
     pub mirrors: Vec<Mirror>,
-    /// Connections, all mirrors together.
+    /// Connections at most, all mirrors together.
     pub connections: usize,
+    /// Whether nobody says how many: then there is one for each mirror to begin with, and others are added where that pays.
+    pub growing: bool,
     /// Bytes below which nothing is split.
     pub min_segment: u64,
     /// Fresh attempts per mirror.
@@ -41,6 +44,8 @@ pub struct Mirror {
     pub path_rate: u64,
     /// Payload bytes per second of a session.
     pub session_rate: Option<u64>,
+    /// With TCP's congestion control on the path: the packets that it loses of a million.
+    pub losses: Option<u64>,
     /// Its place in [`World::versions`].
     pub version: usize,
     /// What goes wrong with it.
@@ -89,19 +94,26 @@ impl Mirror {
 impl World {
     /// The world of this seed.
     pub fn from_seed(seed: u64) -> Self {
-        let searching = seed >= SEARCHING;
+        let mut growing = Growing::of_seed(seed);
+        let searching = seed >= SEARCHING && growing.is_none();
         let mut random = Random::new(seed % SEARCHING);
         let min_segment = random.pick(&[1, 4 << 10, 16 << 10, 64 << 10, 256 << 10]);
         let size = size(&mut random, min_segment);
+        let (size, min_segment) =
+            growing.as_mut().map_or((size, min_segment), |growing| growing.sizes(size, min_segment));
         let count = random.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5]);
         // What the download takes if all goes well.
         let wanted = Duration::from_millis(random.within(200, 3000));
-        let mirrors = (0..count).map(|_| mirror(&mut random, size, wanted)).collect();
+        let mut mirrors: Vec<Mirror> = (0..count).map(|_| mirror(&mut random, size, wanted)).collect();
+        if let Some(growing) = &mut growing {
+            mirrors.iter_mut().for_each(|mirror| growing.path(mirror));
+        }
         let mut world = Self {
             seed,
             versions: vec![File::generated(seed, size)],
             mirrors,
             connections: random.pick(&[1, 2, 2, 3, 4, 4, 5, 6, 8, 16]),
+            growing: growing.is_some(),
             min_segment,
             retries: random.within(2, 6) as u32,
             searching,
@@ -110,6 +122,10 @@ impl World {
         let kinds = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4]);
         for _ in 0..kinds {
             world.trouble(&mut random, wanted);
+        }
+        // What goes wrong goes by the shares of those that there would have been.
+        if world.growing {
+            world.connections = MOST_CHOSEN;
         }
         world.outages = Outage::of_world(&world, wanted);
         world
@@ -254,7 +270,7 @@ fn mirror(random: &mut Random, size: u64, wanted: Duration) -> Mirror {
     let path_rate = (per_second(size) * random.within(20, 300) / 100).max(50_000);
     let session_rate = random.percent(40).then(|| path_rate * random.within(15, 100) / 100);
     let round_trip = random.pick(&[1, 10, 20, 40, 80, 150, 300]);
-    Mirror { round_trip, path_rate, session_rate, version: 0, troubles: Vec::new() }
+    Mirror { round_trip, path_rate, session_rate, losses: None, version: 0, troubles: Vec::new() }
 }
 
 /// Whether a mirror cannot have this fault beside those it has.
