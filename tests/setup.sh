@@ -55,8 +55,8 @@ if [[ ${1-} != --force ]] && complete; then # another process did it while this 
     tail -n +2 "$base/stamp"
     exit 0
 fi
-rm -rf "${base:?}"/{stamp,stamp.new,bin,root,lib,pam,debs,apt,venv,python-packages,work}
-mkdir -p "$base"/{bin,root,lib,debs,work}
+rm -rf "${base:?}"/{stamp,stamp.new,bin,root,lib,pam,debs,apt,venv,python-packages,logs}
+mkdir -p "$base"/{bin,root,lib,debs,logs}
 
 # ---- packages ------------------------------------------------------------------------------------------
 
@@ -76,12 +76,12 @@ update_lists() {
     eval "$status"
     apt+=(-o "Dir::State=$base/apt/state" -o "Dir::State::status=$status" -o "Dir::Cache=$base/apt/cache")
     echo 'tests/setup.sh: fetching package lists' >&2
-    apt-get "${apt[@]}" -qq update >"$base/work/update.log" 2>&1 || return 1
+    apt-get "${apt[@]}" -qq update >"$base/logs/update.log" 2>&1 || return 1
 }
 
 # download PACKAGE...: fetches and unpacks; with fresh lists if those there are missing or outdated.
 download() {
-    local dir=$base/debs log=$base/work/download.log deb
+    local dir=$base/debs log=$base/logs/download.log deb
     have apt-get && have dpkg-deb || return 1
     rm -f "$dir"/*.deb
     if ! (cd "$dir" && apt-get "${apt[@]}" -qq download "$@") >"$log" 2>&1; then
@@ -165,7 +165,7 @@ add_server() {
         fi
         have apt-get && have dpkg-deb ||
             fail "$program is missing: without apt-get and dpkg-deb it cannot be fetched; install it so that it is in PATH or /usr/sbin"
-        cat "$base"/work/*.log >&2 2>/dev/null || true
+        cat "$base"/logs/*.log >&2 2>/dev/null || true
         fail "$program is missing: 'apt-get download $package' failed (above)." \
             "Provide package sources that have $package and a network, or install $program into PATH or /usr/sbin."
     fi
@@ -201,7 +201,7 @@ fi
 # ---- pyftpdlib -----------------------------------------------------------------------------------------
 
 have python3 || fail 'python3 is missing (for pyftpdlib): install the packages python3 and python3-venv'
-pip_log=$base/work/pip.log
+pip_log=$base/logs/pip.log
 pip=(-m pip --disable-pip-version-check --quiet install "$pyftpdlib")
 if python3 -m venv "$base/venv" >"$pip_log" 2>&1; then
     "$base/venv/bin/python" "${pip[@]}" >"$pip_log" 2>&1 || {
@@ -251,6 +251,6 @@ verify proftpd '.*Version ([0-9][0-9.a-z]*).*' "$base/bin/proftpd" -v
 verify pure-ftpd '.*pure-ftpd v([0-9][0-9.]*).*' pure_ftpd_version
 verify pyftpdlib '^([0-9][0-9.]*)$' "$base/bin/python" -c 'import pyftpdlib.servers; print(pyftpdlib.__ver__)'
 
-rm -rf "$base/debs" "$base/apt" "$base/work"
+rm -rf "$base/debs" "$base/apt" "$base/logs"
 mv "$base/stamp.new" "$base/stamp"
 tail -n +2 "$base/stamp"

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// Connections at most when nobody says how many, unless there are more sources. All but two may be dialled at once, and a
 /// server accepts no more than its backlog, which is 32 with vsftpd, before it has seen to those.
-const MOST_CHOSEN: usize = 32;
+pub const MOST_CHOSEN: usize = 32;
 
 /// Connections to one source at most, whatever is asked for: no server is known to allow more, and each is a
 /// thread.

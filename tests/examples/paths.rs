@@ -9,6 +9,7 @@
 //! The times are virtual seconds, and the seed is that of the longest. The logins are the mean of a download; what is sent, in per cent of the file.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use pftp::run::MOST_CHOSEN;
 use pftp_tests::model::{Behaviour, File, Model, Tree};
 use pftp_tests::sim::{Congestion, MemorySink, Path, Pipes, SimTransport, run, settings};
 use std::env;
@@ -23,8 +24,7 @@ use std::time::{Duration, Instant};
 const NAME: &str = "file";
 const MIB: u64 = 1 << 20;
 
-/// What the planner may choose, as the command has it, and the least that it splits.
-const MOST_CHOSEN: usize = 32;
+/// The least that the planner splits, as the command has it.
 const MIN_SEGMENT: u64 = MIB;
 
 /// What is downloaded from where.

@@ -2,6 +2,8 @@
 
 #[path = "planning/full.rs"]
 mod full;
+#[path = "planning/growth.rs"]
+mod growth;
 
 use ftp_proto::{Event, Instant};
 use pftp::exit::Kind;
@@ -11,7 +13,6 @@ use pftp_tests::model::{
 };
 use pftp_tests::sim::{MemorySink, Outcome, Path, SimTransport, run, settings};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,83 +97,6 @@ fn a_mirror_that_dies_is_a_warning_while_another_lives() {
     assert_eq!(world.transport.stats(servers[1]).logins(), 4, "the dead mirror's connections moved over");
 }
 
-#[test]
-fn a_full_server_is_served_by_as_many_as_it_takes() {
-    for when_full in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
-        let mut world = World::new();
-        let cap = Some(Cap { sessions: 2, when_full, ..Cap::default() });
-        let server = world.add(model(Behaviour { cap, ..throttled(1 << 20) }));
-        let outcome = world.fetch(&[server], 8);
-        assert!(outcome.warnings.len() <= 1, "{outcome:?}");
-        let stats = world.transport.stats(server);
-        assert!(stats.peak_sessions <= 8);
-        let opened =
-            world.transport.events().iter().filter(|(_, _, event)| matches!(event, Event::Closed(_)));
-        assert!(opened.count() <= 16, "{when_full:?}: a storm of attempts");
-    }
-}
-
-/// A download that begins with one connection and may have 16.
-fn chosen(server: SocketAddr) -> Settings {
-    Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 16) }
-}
-
-/// One that was dialled to see whether the path is full asked for a range before the reply to its CWD had come.
-#[test]
-fn connections_that_are_added_change_the_directory_before_they_fetch() {
-    let mut world = World::new();
-    let server = world.add(model(Behaviour { refuses_paths: true, ..throttled(256 * 1024) }));
-    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-    let stats = world.transport.stats(server);
-    assert!(stats.logins() > 4, "{} logins", stats.logins());
-    for session in 1..stats.logins() as usize {
-        let lines = stats.lines_of(session);
-        let place = |verb: &str| lines.iter().position(|line| line.starts_with(verb));
-        assert!(place("CWD") < place("SIZE") && place("SIZE") < place("RETR"), "{session}: {lines:?}");
-    }
-}
-
-/// What came over the last two round trips did not fit into what was looked back at.
-#[test]
-fn a_path_of_600_milliseconds_gets_the_connections_that_pay() {
-    let mut world = World::new();
-    let server = world.transport.add(model(throttled(96 * 1024)), Path::of_round_trip(600));
-    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-    let logins = world.transport.stats(server).logins();
-    assert!(logins > 4, "{logins} logins");
-}
-
-/// They were closed however little was left, and the slowest had to bring the end of the file alone.
-#[test]
-fn connections_that_did_not_pay_stay_where_little_is_left() {
-    let closed_before_the_end = |megabytes_per_second: u64| {
-        let mut world = World::new();
-        let path = Path { bytes_per_second: Some(megabytes_per_second << 20), ..Path::of_round_trip(40) };
-        let server = world.transport.add(model(Behaviour::default()), path);
-        assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-        let end = world.took();
-        let logins = world.transport.stats(server).logins();
-        assert!(logins > 8, "{logins} logins");
-        let events = world.transport.events().iter();
-        events.filter(|(at, _, event)| at.0 < end && matches!(event, Event::Closed(_))).count()
-    };
-    let [slow, fast] = [1, 4].map(closed_before_the_end);
-    assert!(slow > 8 && fast == 0, "{slow} of the slow path, {fast} of the fast one");
-}
-
-/// It was waited for them ever longer, as each had been given the half of what another had just been given; and when they were
-/// given up at last, some bytes of what they had been given were not.
-#[test]
-fn what_sessions_that_are_never_greeted_were_given_the_others_fetch() {
-    for (cap, ideal) in [(2, 16), (4, 8), (8, 4), (16, 2)] {
-        let mut world = World::new();
-        let server = world.add(model(throttled(256 << 10).with_cap(cap, WhenFull::Hang)));
-        world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
-        let ideal = Duration::from_secs(ideal);
-        assert!(world.took() < ideal * 11 / 10 + Duration::from_secs(1), "{cap}: {:?}", world.took());
-    }
-}
-
 /// Of two that wait for their first byte each took from the other what it had just lost to it, and was asked for a sign of life
 /// each time: 475 in all.
 #[test]
@@ -187,18 +111,6 @@ fn a_range_does_not_go_to_and_fro_between_two_that_are_silent() {
     world.fetch(&[server], 4);
     let signs = world.transport.stats(server).count("NOOP");
     assert!(signs <= 8, "{signs} signs of life");
-}
-
-/// They were closed before any of them could have brought anything, and dialled again later.
-#[test]
-fn connections_are_not_judged_before_their_first_bytes_can_have_come() {
-    let mut world = World::new();
-    let late = Behaviour { start_delay: Duration::from_secs(1), ..throttled(256 << 10) };
-    let server = world.add(model(late));
-    world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
-    let logins = world.transport.stats(server).logins();
-    assert!(logins <= 32, "{logins} logins");
-    assert!(world.took() < Duration::from_secs(9), "{:?}", world.took());
 }
 
 /// Of a transfer that had fetched its lead for 17 seconds, and then the first bytes that count, as good as nothing seemed to

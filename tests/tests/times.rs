@@ -9,6 +9,7 @@ mod ideal;
 mod world;
 
 use ftp_proto::{Arg, Config, Event, Report, Request, RequestId, Retrieve, SessionId, Transport, Until};
+use pftp::run::MOST_CHOSEN;
 use pftp_tests::model::{File, Model, Tree};
 use pftp_tests::sim::{Path, SimTransport};
 use std::fmt::Write;
@@ -107,7 +108,7 @@ fn a_full_server_is_not_stormed() {
     let row = rows().find(|row| row.case.name == cases::CHOSEN_FULL).expect("a row of the table");
     assert_near_ideal(&[row]);
     assert_eq!(row.logins, 2);
-    assert!(row.refused <= cases::MOST_CHOSEN + A_HANDFUL, "{} refused attempts", row.refused);
+    assert!(row.refused <= MOST_CHOSEN + A_HANDFUL, "{} refused attempts", row.refused);
 }
 
 /// Attempts after those of the beginning that a full server may see.

@@ -335,6 +335,19 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
 
+    /// One that took 20 seconds made all others be waited for as long.
+    #[test]
+    fn a_straggler_says_little_of_the_others() {
+        let path = Arg::new(&b"file"[..]).unwrap();
+        let source = Source { server: String::new(), path, config: Config::default(), connections: 1 };
+        let mut mirror = Mirror::new(source, 0);
+        let usual = mirror.first_byte_time();
+        mirror.delivers_not_before(usual / 2);
+        assert_eq!(mirror.first_byte_time(), usual);
+        mirror.delivers_not_before(Duration::from_secs(20));
+        assert_eq!(mirror.first_byte_time(), usual * 4);
+    }
+
     #[test]
     fn families_take_turns() {
         let parse =

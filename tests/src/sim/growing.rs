@@ -14,9 +14,6 @@ use std::time::Duration;
 /// From this seed on, worlds are those from 0 on once more, but connections are added where that pays.
 pub const GROWING: u64 = 1 << 33;
 
-/// Connections at most, all mirrors together.
-pub(super) const MOST_CHOSEN: usize = 32;
-
 /// What is different in such a world.
 #[derive(Debug)]
 pub(super) struct Growing(Random);

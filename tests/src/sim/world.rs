@@ -1,10 +1,11 @@
 //! Worlds: mirrors, the paths to them, the file, and what goes wrong; all from one number.
 
 use super::fault::{Fault, Nature};
-use super::growing::{Growing, MOST_CHOSEN};
+use super::growing::Growing;
 use super::outage::Outage;
 use super::random::Random;
 use crate::model::File;
+use pftp::run::MOST_CHOSEN;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;

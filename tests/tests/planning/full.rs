@@ -3,9 +3,26 @@
 use super::{NAME, World, model, throttled};
 use ftp_proto::Event;
 use pftp::plan::Settings;
-use pftp_tests::model::WhenFull;
+use pftp_tests::model::{Behaviour, Cap, WhenFull};
 use pftp_tests::sim::settings;
 use std::num::NonZeroUsize;
+use std::time::Duration;
+
+#[test]
+fn a_full_server_is_served_by_as_many_as_it_takes() {
+    for when_full in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
+        let mut world = World::new();
+        let cap = Some(Cap { sessions: 2, when_full, ..Cap::default() });
+        let server = world.add(model(Behaviour { cap, ..throttled(1 << 20) }));
+        let outcome = world.fetch(&[server], 8);
+        assert!(outcome.warnings.len() <= 1, "{outcome:?}");
+        let stats = world.transport.stats(server);
+        assert!(stats.peak_sessions <= 8);
+        let opened =
+            world.transport.events().iter().filter(|(_, _, event)| matches!(event, Event::Closed(_)));
+        assert!(opened.count() <= 16, "{when_full:?}: a storm of attempts");
+    }
+}
 
 /// Each that was turned away had a time of its own to try again, and all of them did within seconds, once a minute.
 #[test]
@@ -37,4 +54,17 @@ fn what_a_full_server_has_no_room_for_another_gets() {
     assert_eq!(world.transport.stats(full).logins(), 2);
     let logins = world.transport.stats(other).logins();
     assert!(logins > 16, "{logins} logins");
+}
+
+/// It was waited for them ever longer, as each had been given the half of what another had just been given; and when they were
+/// given up at last, some bytes of what they had been given were not.
+#[test]
+fn what_sessions_that_are_never_greeted_were_given_the_others_fetch() {
+    for (cap, ideal) in [(2, 16), (4, 8), (8, 4), (16, 2)] {
+        let mut world = World::new();
+        let server = world.add(model(throttled(256 << 10).with_cap(cap, WhenFull::Hang)));
+        world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
+        let ideal = Duration::from_secs(ideal);
+        assert!(world.took() < ideal * 11 / 10 + Duration::from_secs(1), "{cap}: {:?}", world.took());
+    }
 }

@@ -1,6 +1,7 @@
 //! The cases of the table.
 
 use super::world::{Case, Mirror};
+use pftp::run::MOST_CHOSEN;
 use pftp_tests::model::{Behaviour, Bursts, Cut, Interruption, Login, Reaction, Trigger, WhenFull};
 use std::time::Duration;
 
@@ -160,9 +161,6 @@ fn congested() -> Vec<Case> {
     let counts = [(1, false), (4, false), (8, false), (16, false), (MOST_CHOSEN, true)];
     paths.iter().flat_map(|path| counts.map(|count| cell(*path, count))).collect()
 }
-
-/// What the planner may choose, as the command has it.
-pub(crate) const MOST_CHOSEN: usize = 32;
 
 /// One of them: the server is full with two sessions.
 pub(crate) const CHOSEN_FULL: &str = "1 MiB/s each, 530 at the third PASS, 40 ms";
