@@ -76,8 +76,8 @@ pub struct Timeouts {
     pub login: Duration,
     /// For the greeting, and for a reply once its command is on its way.
     pub reply: Duration,
-    /// For the next reply while several commands of a burst are unanswered; then the session ends as
-    /// one that has to be dialled again in lock step.
+    /// For the next reply while several commands of a burst are unanswered, or RETR is behind one that was refused; then
+    /// the session ends as one that has to be dialled again in lock step.
     pub burst: Duration,
     /// For the data connection.
     pub data_connect: Duration,

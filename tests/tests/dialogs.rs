@@ -204,6 +204,7 @@ dialogs! {
     shrink_running
     shrink_to_a_smaller_size
     spoiled_and_closed
+    spoiled_and_ended
     spoiled_and_shrunk
     spoiled_twice
     stale_restart

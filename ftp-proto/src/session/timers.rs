@@ -1,5 +1,6 @@
 //! What a session waits for, read off its state: a deadline cannot be forgotten or left standing.
 
+use super::transfer::Transfer;
 use super::{Phase, Session};
 use crate::error::{Error, Timer};
 use crate::event::Channel;
@@ -63,9 +64,11 @@ impl Session {
         if unanswered == 0 || data_waits && unanswered == 1 && self.pipeline.transferring() {
             return None;
         }
+        let spoiled = self.transfer.as_ref().is_some_and(Transfer::is_spoiled);
+        let understood = if spoiled { 0 } else { usize::from(self.pipeline.transferring()) };
         let (patience, timer) = if self.fenced || self.pipeline.is_cut() {
             (timeouts.cut, Timer::Cut)
-        } else if self.pipeline.in_burst() && unanswered > usize::from(self.pipeline.transferring()) {
+        } else if self.pipeline.in_burst() && unanswered > understood {
             (timeouts.burst.min(timeouts.reply), Timer::Burst)
         } else {
             (timeouts.reply, Timer::Reply)

@@ -14,7 +14,8 @@
 //! off without a word. Most servers say 426; Pure-FTPd says a second mark and nothing more; so whatever
 //! comes first counts, and until the next command is answered, a further reply that may belong to the cut
 //! transfer does. Where RETR is spoiled because EPSV, PASV or REST before it was refused, what is
-//! under way of it is awaited in the same way.
+//! under way of it is awaited in the same way; its data connection is closed when the mark has come, as who closes it
+//! before the server accepts it may go unnoticed.
 
 use super::pipeline::Purpose;
 use super::{
@@ -65,7 +66,8 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) fn window(&self) -> Option<Range<u64>> {
-        (self.data == Data::Open).then(|| self.at..self.part.until.end().max(self.at))
+        let wanted = self.data == Data::Open && !self.is_spoiled();
+        wanted.then(|| self.at..self.part.until.end().max(self.at))
     }
 
     /// Where the wanted bytes begin; those before are its lead.
@@ -85,6 +87,7 @@ impl Transfer {
     pub(super) fn waits_for(&self) -> Option<Timer> {
         match (self.data, &self.outcome) {
             (Data::None, _) => None,
+            (Data::Open, _) if self.is_spoiled() => None,
             (Data::Connecting, None) => Some(Timer::DataConnect),
             (Data::Open, Some(reply)) if reply.code().is_refusal() => Some(Timer::Completion),
             (Data::Open, _) => Some(Timer::Stall),
@@ -95,6 +98,11 @@ impl Transfer {
     /// Whether the server has called it complete, while data are still to come.
     pub(super) fn is_completed(&self) -> bool {
         self.has_connection() && self.outcome.as_ref().is_some_and(|reply| reply.code().is_completion())
+    }
+
+    /// Whether the server is to notice that nobody takes what it sends.
+    pub(super) const fn is_spoiled(&self) -> bool {
+        self.spoiled.is_some()
     }
 
     /// Why the data connection could not be made.
@@ -225,9 +233,9 @@ impl Session {
     /// awaited first.
     fn spoil(&mut self, verb: Verb, reply: Reply) {
         self.pipeline.withdraw(|_, purpose| matches!(purpose, Purpose::Prepare | Purpose::Transfer));
-        let Some(transfer) = &mut self.transfer else { return };
-        // A server that has begun with RETR waits for the connection, and would wait long for one that never comes.
-        if transfer.data != Data::Connecting || !self.pipeline.transferring() {
+        // A server that has begun with RETR waits for the connection, and would wait long for one that never comes, or was
+        // closed before the server got to accept it.
+        if !self.pipeline.transferring() {
             self.drop_data();
         }
         let Some(transfer) = &mut self.transfer else { return };
@@ -277,6 +285,7 @@ impl Session {
         self.pipeline.end_burst();
         if transfer.spoiled.is_some() {
             // The server sends, or tries to, what nobody takes: as after a cut.
+            self.drop_data();
             self.abandon(now);
             self.tell_refusal();
             return self.settle_spoiled();
@@ -321,15 +330,13 @@ impl Session {
         self.marks.data = now;
         transfer.data = match change {
             Change::Connected => Data::Open,
+            _ if transfer.is_spoiled() => Data::None,
             Change::Ended(end) => Data::Ended(end),
             Change::Failed(cause) => Data::Failed(cause),
         };
         if transfer.data != Data::Open {
             // At once: some servers say 226 only after they have seen this side close.
             self.action(Action::Close(Channel::Data));
-        }
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.spoiled.is_some()) {
-            return self.drop_data();
         }
         self.settle(now);
     }
