@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, RangeSet, Slot};
+use super::{Directive, Planner, RangeSet};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
@@ -271,54 +271,10 @@ impl Planner {
         self.lend_slots(&silent);
     }
 
-    /// Gives each of these mirrors a connection of another, if it has none. With too few connections for all, the rest
-    /// have their turn when the first have said what they are asked.
-    pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
-        for mirror in mirrors {
-            self.lend_slot(*mirror);
-        }
-    }
-
     /// Whether the mirror is yet to say something that the download waits for, of whatever kind.
-    fn is_waited_for(&self, at: usize) -> bool {
+    pub(super) fn is_waited_for(&self, at: usize) -> bool {
         let Some(known) = self.mirrors.get(at).filter(|known| known.is_alive()) else { return false };
         let unheard = known.verdict == Verdict::Unknown && self.is_disputed();
         unheard || self.wants_vote_of(at) || self.has_outgrown(at)
-    }
-
-    fn lend_slot(&mut self, mirror: usize) {
-        // One that may not be dialled yet has no use for a connection before that.
-        if self.mirrors.get(mirror).is_none_or(|known| known.suspended_until().is_some()) {
-            return;
-        }
-        if self.slots.iter().any(|slot| slot.mirror == mirror && !slot.withdrawn) {
-            return;
-        }
-        let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
-        let works = |id: &SessionId| {
-            self.connections.get(id).is_some_and(|connection| {
-                connection.segment.is_some() || !connection.closing && self.is_on_trial(connection.slot)
-            })
-        };
-        // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
-        let votes = |id: &SessionId| {
-            let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
-            segment.is_some_and(|segment| segment.vote.is_some())
-        };
-        let last = |wanted: &dyn Fn(&Slot) -> bool| {
-            let busy = |id: &SessionId| votes(id) || self.is_asking(*id);
-            let taken = |slot: &Slot| self.is_waited_for(slot.mirror) || slot.sessions.iter().any(busy);
-            self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
-        };
-        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-        let idle = || last(&|slot| !slot.sessions.iter().any(works));
-        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
-        let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
-        let Some(slot) = self.slots.get_mut(slot) else { return };
-        let sessions =
-            std::mem::replace(slot, Slot { sessions: slot.sessions.clone(), ..Slot::new(mirror) }).sessions;
-        for id in sessions {
-            self.close(id);
-        }
     }
 }

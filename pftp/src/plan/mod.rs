@@ -21,6 +21,7 @@ mod seams;
 mod search;
 mod segment;
 mod sessions;
+mod slots;
 mod steal;
 mod work;
 
@@ -39,6 +40,7 @@ use mirror::{Access, Mirror};
 use resume::Earlier;
 use seams::{LEAD, Seam};
 use search::Search;
+use slots::{Slot, allot};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -116,37 +118,6 @@ pub enum Directive {
     Note(String),
     /// The download is over: the size of the file, or why there is none. The last directive.
     Finish(Result<u64, Failure>),
-}
-
-/// One of the connections of the job. Sessions come and go in it.
-#[derive(Debug)]
-struct Slot {
-    mirror: usize,
-    /// Its sessions: one, or several while addresses are tried against each other.
-    sessions: Vec<SessionId>,
-    /// No new session before then.
-    retry_at: Option<Instant>,
-    failures: u32,
-    /// It is not used any more, or not before its `retry_at`.
-    parked: bool,
-    /// It did not pay.
-    withdrawn: bool,
-    /// The server has ended its session, which had nothing to do: no other before there is something.
-    spare: bool,
-}
-
-impl Slot {
-    const fn new(mirror: usize) -> Self {
-        Self {
-            mirror,
-            sessions: Vec::new(),
-            retry_at: None,
-            failures: 0,
-            parked: false,
-            withdrawn: false,
-            spare: false,
-        }
-    }
 }
 
 /// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
@@ -431,14 +402,4 @@ impl Planner {
 
 fn unknown_host(server: &str, error: &str) -> Failure {
     Failure::new(Kind::Connect, format!("{server}: cannot find the host: {error}; check the server's name"))
-}
-
-/// The mirror of each of `wanted` connections: first one for each mirror, then what each asked for
-/// beyond that, then in turn.
-fn allot(asked: &[usize], wanted: usize) -> Vec<usize> {
-    let most = asked.iter().copied().max().unwrap_or(1).max(1);
-    let named = (0..most).flat_map(|round| {
-        asked.iter().enumerate().filter(move |(_, asked)| round < **asked).map(|(mirror, _)| mirror)
-    });
-    named.chain((0..asked.len()).cycle()).take(if asked.is_empty() { 0 } else { wanted }).collect()
 }

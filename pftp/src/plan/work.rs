@@ -269,20 +269,6 @@ impl Planner {
         self.go_on(id, Until::Size(size));
     }
 
-    /// A mirror that may be able to restart, and has no connection, gets that of this session, which has no use for
-    /// it.
-    fn moves_to_restarting(&mut self, id: SessionId) -> bool {
-        let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { return false };
-        let idle = (0..self.mirrors.len()).find(|at| {
-            let able = self.mirrors.get(*at).is_some_and(|mirror| mirror.is_alive() && mirror.restarts);
-            able && self.slots.iter().all(|slot| slot.mirror != *at || slot.withdrawn)
-        });
-        let (Some(mirror), Some(slot)) = (idle, self.slots.get_mut(slot)) else { return false };
-        slot.mirror = mirror;
-        self.close(id);
-        true
-    }
-
     /// If no mirror can restart, the one transfer that runs has to fetch everything.
     pub(super) fn without_restart(&mut self) {
         let Some(size) = self.size else { return };
