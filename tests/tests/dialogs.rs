@@ -175,10 +175,13 @@ dialogs! {
     reply_of_too_many_lines
     reply_too_long
     requests_before_and_after_ready
+    rest_out_of_step
+    rest_out_of_step_cut_not_answered
     rest_refused
     rest_refused_in_burst
     rest_refused_in_burst_no_mark
     rest_refused_in_burst_while_dialling
+    rest_unknown_in_burst
     rest_strange
     retr_not_known
     retr_out_of_step

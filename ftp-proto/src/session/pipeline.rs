@@ -58,6 +58,11 @@ impl Pipeline {
         }
     }
 
+    /// From now on a command is sent when the one before has been answered.
+    pub(super) const fn set_lock_step(&mut self) {
+        self.depth = 1;
+    }
+
     /// Queues a command behind all others.
     pub(super) fn push(&mut self, command: Command, purpose: Purpose) {
         self.waiting.push_back((command, purpose));

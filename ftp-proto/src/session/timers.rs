@@ -5,6 +5,7 @@ use super::{Phase, Session};
 use crate::error::{Error, Timer};
 use crate::event::Channel;
 use crate::time::Instant;
+use alloc::boxed::Box;
 
 /// When things last happened.
 #[derive(Debug)]
@@ -78,7 +79,10 @@ impl Session {
 
     pub(super) fn on_timeout(&mut self, timer: Timer) {
         let failed = self.transfer.as_ref().and_then(|transfer| transfer.failure());
+        let spoiled = self.transfer.as_ref().is_some_and(Transfer::is_spoiled);
         match (timer, failed) {
+            // One command at a time none is under way where one before it is refused.
+            (Timer::Cut, _) if spoiled => self.fail(Error::OutOfStep(Box::new(Error::Timeout(timer)))),
             (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
             // Where a burst is under way and no transfer has begun, its RETR may have been lost.
             (Timer::Login | Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {

@@ -15,7 +15,8 @@
 //! comes first counts, and until the next command is answered, a further reply that may belong to the cut
 //! transfer does. Where RETR is spoiled because EPSV, PASV or REST before it was refused, what is
 //! under way of it is awaited in the same way; its data connection is closed when the mark has come, as who closes it
-//! before the server accepts it may go unnoticed.
+//! before the server accepts it may go unnoticed. A REST that was refused as by a server that understands only the first
+//! command of a write is sent once more, alone.
 
 use super::pipeline::Purpose;
 use super::{
@@ -62,6 +63,8 @@ pub(super) struct Transfer {
     spoiled: Option<(Verb, Reply)>,
     /// The caller has been told of that.
     told: bool,
+    /// That may be because it came in a burst: it is tried once more, one command at a time.
+    again: bool,
 }
 
 impl Transfer {
@@ -143,6 +146,12 @@ pub(super) fn may_come_again(reply: &Reply) -> bool {
     matches!(reply.code().get(), 225 | 226 | 426)
 }
 
+/// Whether a server may say that to a command which it would understand if it came alone: the command is unknown, or comes
+/// before another.
+fn is_out_of_step(reply: &Reply) -> bool {
+    matches!(reply.code().get(), 500 | 503)
+}
+
 impl Session {
     pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve, aside: bool) {
         let at = part.offset.saturating_sub(self.config.lead);
@@ -158,6 +167,7 @@ impl Session {
             outcome: None,
             spoiled: None,
             told: false,
+            again: false,
         });
         self.push_transfer();
     }
@@ -240,19 +250,28 @@ impl Session {
         }
         let Some(transfer) = &mut self.transfer else { return };
         if transfer.spoiled.is_none() {
+            // A server that understands only the first command of a write says this to the others.
+            transfer.again =
+                verb == Verb::Rest && is_out_of_step(&reply) && self.pipeline.in_burst() && !self.fenced;
             transfer.spoiled = Some((verb, reply));
         }
     }
 
-    /// Once nothing of a spoiled transfer is under way any more, EPSV gives way to PASV; anything else is
-    /// final.
+    /// Once nothing of a spoiled transfer is under way any more, EPSV gives way to PASV, and REST in a burst to REST alone;
+    /// anything else is final.
     fn settle_spoiled(&mut self) {
         if self.pipeline.preparing() || self.pipeline.transferring() {
             return;
         }
         let Some(transfer) = &mut self.transfer else { return };
+        let again = core::mem::take(&mut transfer.again);
         match transfer.spoiled.take() {
             Some((Verb::Epsv, _)) => self.push_transfer(),
+            Some(_) if again => {
+                self.drop_data();
+                self.pipeline.set_lock_step();
+                self.push_transfer();
+            }
             Some((verb, reply)) => {
                 let (id, told) = (transfer.id, transfer.told);
                 self.drop_data();
@@ -265,11 +284,12 @@ impl Session {
         }
     }
 
-    /// What spoiled the transfer is final, unless PASV may do better: it is told before the server has noticed that
+    /// What spoiled the transfer is final, unless PASV or a write for each command may do better: it is told before the server has noticed that
     /// nobody takes what it sends, as that may be never.
     fn tell_refusal(&mut self) {
         let Some(transfer) = &mut self.transfer else { return };
-        let Some((verb, reply)) = transfer.spoiled.as_ref().filter(|(verb, _)| *verb != Verb::Epsv) else {
+        let last = |verb: Verb| verb != Verb::Epsv && !transfer.again;
+        let Some((verb, reply)) = transfer.spoiled.as_ref().filter(|(verb, _)| last(*verb)) else {
             return;
         };
         if !core::mem::replace(&mut transfer.told, true) {
@@ -305,8 +325,7 @@ impl Session {
         }
         let code = reply.code();
         let strange = !code.is_completion() && !code.is_refusal();
-        let out_of_step =
-            !transfer.has_begun() && matches!(code.get(), 500 | 503) && self.pipeline.in_burst();
+        let out_of_step = !transfer.has_begun() && is_out_of_step(&reply) && self.pipeline.in_burst();
         if strange || out_of_step || code.is_completion() && transfer.data == Data::None {
             return self.fail_in_step(Error::Peer(PeerFault::Unexpected(Verb::Retr, reply)));
         }
