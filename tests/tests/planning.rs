@@ -4,6 +4,8 @@
 mod full;
 #[path = "planning/growth.rs"]
 mod growth;
+#[path = "planning/slots.rs"]
+mod slots;
 
 use ftp_proto::{Event, Instant};
 use pftp::exit::Kind;
@@ -213,21 +215,6 @@ fn a_mirror_that_is_to_decide_is_asked_again_after_its_session_was_lost() {
     assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
 }
 
-/// It would stand idle until that mirror may be dialled again, each time for longer.
-#[test]
-fn a_connection_lent_to_a_mirror_that_has_to_wait_fetches_from_another_meanwhile() {
-    let mut world = World::new();
-    let later = Tree::new().with(NAME, file().with_modified("20240301000000"));
-    let lost = || Behaviour::default().when(Trigger::nth("SIZE", 1), Reaction::Close);
-    let decides = model(throttled(1 << 20));
-    let decides = (0..6).fold(decides, |decides, session| decides.with_session(session, lost()));
-    let servers = [model(throttled(1 << 20)), Model::new(later), decides].map(|it| world.add(it));
-    let outcome = world.fetch(&servers, 2);
-    assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
-    // 8 MiB at 1 MiB/s, of which the second connection brings its part.
-    assert!(world.took() < Duration::from_secs(7), "{:?}", world.took());
-}
-
 #[test]
 fn the_failure_that_says_most_is_the_one_reported() {
     let mut world = World::new();
@@ -252,15 +239,6 @@ fn the_size_of_a_mirror_that_was_found_out_is_forgotten() {
     let outcome = world.fetch(&servers, 4);
     assert_eq!(outcome.warnings.len(), 1, "{outcome:?}");
     assert!(outcome.warnings[0].starts_with("192.0.2.1:21: fetching: more data came"), "{outcome:?}");
-}
-
-/// Two mirrors waited for the third to restart, and the third for a connection.
-#[test]
-fn a_mirror_without_a_connection_gets_that_of_one_that_cannot_restart() {
-    let mut world = World::new();
-    let whole_only = || model(throttled(1 << 20).without("REST"));
-    let servers = [whole_only(), whole_only(), model(Behaviour::default())].map(|it| world.add(it));
-    world.fetch(&servers, 2);
 }
 
 /// What the sessions of an exposed mirror wrote last was counted: wrong files, and downloads without an end.
@@ -302,15 +280,6 @@ fn two_mirrors_with_other_bytes_are_no_file() {
     let failure = world.run(settings(&servers, NAME, 4)).result.unwrap_err();
     assert_eq!(failure.kind(), Kind::Integrity);
     assert!(failure.to_string().contains("different bytes"), "{failure}");
-}
-
-#[test]
-fn a_failing_mirror_does_not_keep_the_only_connection() {
-    let mut world = World::new();
-    let hangs = model(Behaviour { cap: Some(Cap { sessions: 0, ..Cap::default() }), ..Behaviour::default() });
-    let servers = [world.add(hangs), world.add(model(Behaviour::default()))];
-    world.fetch(&servers, 1);
-    assert!(world.took() < Duration::from_secs(5), "{:?}", world.took());
 }
 
 /// A server that is lost at the last byte: so in its first session, and in the others after `later` bytes.

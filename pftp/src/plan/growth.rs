@@ -7,7 +7,7 @@
 //! stay if they raise what the mirror delivers; if not, and much is left, they bring their ranges to the end and go.
 
 use super::connection::{Connection, Stage};
-use super::mirror::Mirror;
+use super::mirror::{Access, Mirror};
 use super::{Planner, Slot};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
@@ -148,13 +148,15 @@ impl Planner {
         (0..self.slots.len()).filter(|at| !self.is_to_spare(*at)).count()
     }
 
-    /// Whether the connection is of no use: it was withdrawn, or its server has no room for it, and there is another that will
-    /// find out when it has.
+    /// Whether the connection is of no use: it was withdrawn; or its server has no room for it, and there is another that will
+    /// find out when it has; or it was added to a mirror that cannot be dialled.
     fn is_to_spare(&self, at: usize) -> bool {
         let Some(slot) = self.slots.get(at) else { return false };
-        let full = self.mirrors.get(slot.mirror).is_some_and(|mirror| mirror.full);
+        let Some(known) = self.mirrors.get(slot.mirror) else { return false };
         let waits = |other: &Slot| other.mirror == slot.mirror && other.parked && !other.withdrawn;
-        slot.withdrawn || full && slot.parked && self.slots.iter().take(at).any(waits)
+        let one_more = known.full && slot.parked && self.slots.iter().take(at).any(waits);
+        let cut_off = known.access != Access::Open && at >= self.settings.begin_with.get();
+        slot.withdrawn || one_more || cut_off
     }
 
     /// Whether the mirror's connections all deliver, and do not get faster any more; and there is enough left to do.
@@ -187,7 +189,7 @@ impl Planner {
     }
 
     /// Whether what is left takes well longer than a trial does.
-    fn has_much_left(&self, mirror: usize, now: Instant) -> bool {
+    pub(super) fn has_much_left(&self, mirror: usize, now: Instant) -> bool {
         let Some(known) = self.mirrors.get(mirror) else { return false };
         let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
         let flows = others.filter_map(|(_, other)| other.flow.measured(now));
@@ -250,7 +252,10 @@ impl Planner {
             .min(u128::from(trial.before));
         let wanted = u128::from(trial.before) + expected.saturating_mul(pays.into()) / u128::from(all);
         let span = known.span(PAID_OVER);
-        let mut added = self.connections.values().filter(|connection| trial.slots.contains(&connection.slot));
+        let mut added = self
+            .connections
+            .values()
+            .filter(|connection| connection.mirror == mirror && trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
         // One that has not even been dialled by now has tried nothing.
@@ -327,7 +332,9 @@ impl Planner {
         let usual = known.round_trip();
         let long = (usual.saturating_mul(percent) / 100).max(usual.saturating_add(least));
         let fresh = |connection: &&Connection| {
-            trial.slots.contains(&connection.slot) && connection.stage < Stage::Ready
+            connection.mirror == mirror
+                && trial.slots.contains(&connection.slot)
+                && connection.stage < Stage::Ready
         };
         let took =
             self.connections.values().filter(fresh).filter_map(|connection| connection.dialled_in).max();

@@ -21,6 +21,7 @@ impl Planner {
         if !self.has_work_for_more() {
             return self.call_for_checksum(now);
         }
+        self.call_back(now);
         for at in 0..self.slots.len() {
             let needed = self.needs_spare();
             let tried = self.slots.get(at).is_some_and(|slot| self.is_tried(slot.mirror));
@@ -347,7 +348,7 @@ impl Planner {
         }
     }
 
-    fn full_pause(&mut self) -> Duration {
+    pub(super) fn full_pause(&mut self) -> Duration {
         FULL_PAUSE.saturating_add(self.jitter.wait(FULL_JITTER))
     }
 
@@ -378,14 +379,15 @@ impl Planner {
         }
         known.failure = Some(failure);
         known.access = Access::Suspended { until: now + self.jitter.wait(known.failures) };
-        let open = |at: &usize| self.mirrors.get(*at).is_some_and(|other| other.access == Access::Open);
-        let others: Vec<usize> = (0..self.mirrors.len()).filter(|at| fetching && open(at)).collect();
-        // Its parked connections, too, have to wait for the one that tries; or serve another mirror meanwhile.
-        let mut others = others.iter().cycle();
+        // The first wait is over before one would be dialled elsewhere.
+        let lends = fetching && (known.failures > 1 || known.fetched.is_empty());
+        // Its parked connections, too, have to wait for the one that tries.
         for slot in self.slots.iter_mut().filter(|slot| slot.mirror == mirror) {
             slot.parked = false;
             slot.retry_at = None;
-            slot.mirror = others.next().copied().unwrap_or(mirror);
+        }
+        if lends {
+            self.lend_all(mirror);
         }
     }
 
@@ -395,10 +397,7 @@ impl Planner {
         let failure = failure(&known.server);
         known.access = Access::Dead;
         known.failure = Some(failure.clone());
-        let alive: Vec<usize> = (0..self.mirrors.len())
-            .filter(|at| self.mirrors.get(*at).is_some_and(Mirror::is_alive))
-            .collect();
-        if !alive.is_empty() {
+        if self.mirrors.iter().any(Mirror::is_alive) {
             self.warn(format!("{failure}; going on without it"));
         }
         let sessions: Vec<SessionId> = self
@@ -410,13 +409,7 @@ impl Planner {
         for id in sessions {
             self.close(id);
         }
-        let orphans = self.slots.iter_mut().filter(|slot| slot.mirror == mirror);
-        for (slot, heir) in orphans.zip(alive.iter().cycle()) {
-            slot.mirror = *heir;
-            slot.failures = 0;
-            slot.parked = false;
-            slot.retry_at = None;
-        }
+        self.bequeath(mirror);
         self.judge();
     }
 
