@@ -206,6 +206,7 @@ dialogs! {
     shrink_refused
     shrink_running
     shrink_to_a_smaller_size
+    shrink_to_before_its_start
     spoiled_and_closed
     spoiled_and_ended
     spoiled_and_shrunk

@@ -48,6 +48,8 @@ pub(super) struct Transfer {
     part: Retrieve,
     /// It is a [`Request::Content`](crate::Request::Content).
     aside: bool,
+    /// Offset of the first byte, which is that of its lead.
+    begun: u64,
     /// Offset of the next byte.
     at: u64,
     data: Data,
@@ -159,6 +161,7 @@ impl Session {
             id,
             part,
             aside,
+            begun: at,
             at,
             data: Data::None,
             mark: false,
@@ -394,9 +397,10 @@ impl Session {
             return;
         };
         transfer.part.until = until;
-        let at = transfer.at;
+        // What lies before the place where it began has not come.
+        let (at, begun) = (transfer.at, transfer.begun);
         match until {
-            Until::Size(size) => self.on_excess(at.saturating_sub(size), size, now),
+            Until::Size(size) => self.on_excess(at.saturating_sub(size.max(begun)), size, now),
             Until::Eof | Until::Offset(_) => self.settle(now),
         }
     }
