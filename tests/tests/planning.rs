@@ -1,9 +1,13 @@
 //! What the planner makes of slow, full, dead and disagreeing mirrors: in virtual time.
 
+#[path = "planning/earlier.rs"]
+mod earlier;
 #[path = "planning/full.rs"]
 mod full;
 #[path = "planning/growth.rs"]
 mod growth;
+#[path = "planning/search.rs"]
+mod search;
 #[path = "planning/slots.rs"]
 mod slots;
 

@@ -281,7 +281,31 @@ impl Planner {
         }
         let message = "what an earlier run has fetched is not what the server has now; starting over";
         self.warn(message.to_owned());
-        self.start_over(self.identity.clone());
+        self.start_over(self.vouched());
+    }
+
+    /// What mirrors have said of the file in this run that were not found out, and not only the journal.
+    fn vouched(&self) -> Facts {
+        let agreeing = self.mirrors.iter().filter(|known| known.verdict == Verdict::Agrees);
+        let told = agreeing.filter_map(|known| known.facts.as_ref());
+        told.fold(Facts::default(), |all, facts| Facts {
+            size: all.size.or(facts.size),
+            modify: all.modify.or(facts.modify),
+            ..all
+        })
+    }
+
+    /// Whether nobody stands by the size that has been exceeded: the journal says it, or a mirror that was found out has,
+    /// and every other has been heard. Then the download begins anew without it.
+    pub(super) fn is_unfounded(&mut self) -> bool {
+        let unheard = |known: &Mirror| known.is_alive() && known.verdict == Verdict::Unknown;
+        let vouched = self.vouched();
+        let nobodys = self.identity.size.is_some() && vouched.size.is_none();
+        let unfounded = nobodys && !self.mirrors.iter().any(unheard);
+        if unfounded {
+            self.start_over(vouched);
+        }
+        unfounded
     }
 
     /// Whether the file had another size in an earlier run than a transfer without an end has shown now: then what is

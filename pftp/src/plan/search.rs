@@ -85,10 +85,11 @@ impl Planner {
         self.search.as_ref().and_then(|search| search.errand.as_ref()).is_some_and(|errand| errand.id == id)
     }
 
-    /// Sends a free session to ask, if one is to.
+    /// Sends a free session to ask, if one is to. Where there is none, one is opened if nothing else is left to do.
     pub(super) fn look_for_checksum(&mut self, now: Instant) {
         while self.search.as_ref().is_some_and(|search| !search.over && search.errand.is_none()) {
-            let Some((id, mirror)) = self.session_to_ask() else { return };
+            // The mirror before this may have had its last say just now.
+            let Some((id, mirror)) = self.session_to_ask() else { return self.call_for_checksum(now) };
             let Some((search, known)) = self.search.as_mut().zip(self.mirrors.get(mirror)) else { return };
             let left = search.patience;
             let new = || Hearing { inquiry: Inquiry::new(known.server.clone(), known.path.clone()), left };
@@ -141,7 +142,7 @@ impl Planner {
     }
 
     /// Opens a session to that mirror, when it may be dialled and none is being opened.
-    pub(super) fn call_for_checksum(&mut self, now: Instant) {
+    fn call_for_checksum(&mut self, now: Instant) {
         let Some(mirror) = self.mirror_to_call().filter(|mirror| !self.is_tried(*mirror)) else { return };
         let vacant = |slot: &Slot| slot.mirror == mirror && !slot.withdrawn && slot.sessions.is_empty();
         let Some(at) = self.slots.iter().position(vacant) else { return };

@@ -19,7 +19,7 @@ impl Planner {
     pub(super) fn open_sessions(&mut self, now: Instant) {
         self.open_hedges(now);
         if !self.has_work_for_more() {
-            return self.call_for_checksum(now);
+            return;
         }
         self.call_back(now);
         for at in 0..self.slots.len() {
@@ -258,7 +258,7 @@ impl Planner {
         if another && mirror.passes_over(connection.address) || replaced {
             return;
         }
-        self.on_broken(&connection, error, now);
+        self.on_broken(&connection, asking, error, now);
     }
 
     /// Whether a session of the mirror has got through to this address: whoever does not is one too many for the server.
@@ -269,8 +269,8 @@ impl Planner {
         self.connections.values().any(reached)
     }
 
-    /// A session broke that nothing stands in for.
-    fn on_broken(&mut self, connection: &Connection, error: &Error, now: Instant) {
+    /// A session broke that nothing stands in for, over what it was asked for the search or not.
+    fn on_broken(&mut self, connection: &Connection, asking: bool, error: &Error, now: Instant) {
         let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         let failure = Failure::session(&mirror.server, error);
         match error {
@@ -281,13 +281,10 @@ impl Planner {
             Error::Connection(Channel::Data, _) | Error::Timeout(Timer::DataConnect) if connection.epsv => {
                 mirror.set_plain_passive();
             }
+            // That says nothing of the file; and how often it can happen is for the search to say.
+            _ if asking => {}
             Error::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
-            // What it has not been asked yet it may still say: that its file is longer.
-            Error::Peer(PeerFault::Overrun { .. }) if mirror.verdict == Verdict::Unknown => {
-                self.disown(connection.mirror);
-                self.on_failed(connection, failure, now);
-            }
-            Error::Peer(PeerFault::Overrun { .. }) => self.unmask(connection.mirror, failure),
+            Error::Peer(PeerFault::Overrun { .. }) => self.on_overrun(connection, failure, now),
             // The same name and password were good enough before.
             Error::Refused { verb: Some(Verb::User | Verb::Pass), .. } if mirror.greeted => {
                 self.on_failed(connection, failure, now);
@@ -300,6 +297,18 @@ impl Planner {
                 self.give_up(connection.mirror, |_| failure);
             }
             _ => self.on_failed(connection, failure, now),
+        }
+    }
+
+    /// More has come than the file has.
+    fn on_overrun(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+        let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
+        // What it has not been asked yet it may still say: that its file is longer.
+        if mirror.verdict == Verdict::Unknown {
+            self.disown(connection.mirror);
+            self.on_failed(connection, failure, now);
+        } else if !self.is_unfounded() {
+            self.unmask(connection.mirror, failure);
         }
     }
 

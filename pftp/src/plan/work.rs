@@ -21,7 +21,10 @@ impl Planner {
             let other = connection.segment.is_some() && Some(connection.slot) != slot;
             !connection.closing && (other || connection.ended_at.is_some())
         });
-        if self.size.is_none() && !taken && !self.may_be_here_already() && !self.is_here_already() {
+        // Whose file is another one than an earlier run has begun waits until the others are heard.
+        let may = self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection));
+        let wanted = self.size.is_none() && !self.may_be_here_already() && !self.is_here_already();
+        if wanted && may && !taken {
             self.go_on(id, Until::Eof);
         }
     }
