@@ -97,33 +97,84 @@ fn what_is_written_after_the_end_is_there_for_the_next_run_and_asks_for_nothing(
     assert!(more.is_none(), "{more:?}");
 }
 
-/// A download that began with one connection and gets no faster: the one that was dialled `took` milliseconds long to see
-/// whether the path is full, what was wanted of it when it was opened, and what then.
-fn dialled_to_look(took: u64) -> (SessionId, Vec<Directive>, Vec<Directive>) {
-    let begin_with = NonZeroUsize::MIN;
-    let mut planner = resolved(Settings { begin_with, ..settings(&[server(1)], NAME, 16) }, &[server(1)]);
-    let at = |millis| Instant(Duration::from_millis(millis));
-    let hear = |planner: &mut Planner, id: u64, event: Event, millis: u64| {
-        planner.handle(&Report::<Infallible>::Event(SessionId(id), event), at(millis));
-    };
-    hear(&mut planner, 1, Event::Connected, 40);
-    hear(&mut planner, 1, Event::Ready(Features::default()), 120);
-    hear(&mut planner, 1, facts(SIZE * 8), 120);
-    wanted(&mut planner);
-    for step in 0..20 {
-        let (start, now) = (step * 100_000, 200 + step * 50);
-        planner.handle(&Report::<Infallible>::Written(SessionId(1), start..start + 100_000), at(now));
-        let opening = wanted(&mut planner);
-        let opened = opening.iter().find_map(|directive| match directive {
-            Directive::Open { id, .. } => Some(*id),
-            _ => None,
-        });
-        if let Some(id) = opened {
-            hear(&mut planner, id.0, Event::Connected, now + took);
-            return (id, opening, wanted(&mut planner));
-        }
+/// The sessions that were opened.
+fn opened(wanted: &[Directive]) -> Vec<SessionId> {
+    let opened = wanted.iter().filter_map(|directive| match directive {
+        Directive::Open { id, .. } => Some(*id),
+        _ => None,
+    });
+    opened.collect()
+}
+
+/// The sessions that were closed.
+fn closed(wanted: &[Directive]) -> Vec<SessionId> {
+    let closed = wanted.iter().filter_map(|directive| match directive {
+        Directive::Close(id) => Some(*id),
+        _ => None,
+    });
+    closed.collect()
+}
+
+/// A download that began with one connection, and is given more where they pay.
+struct Growing {
+    planner: Planner,
+    /// Milliseconds.
+    now: u64,
+    /// How far its first session has come.
+    written: u64,
+}
+
+impl Growing {
+    fn begin() -> Self {
+        let begin_with = NonZeroUsize::MIN;
+        let planner = resolved(Settings { begin_with, ..settings(&[server(1)], NAME, 16) }, &[server(1)]);
+        let mut growing = Self { planner, now: 40, written: 0 };
+        growing.hear(SessionId(1), Event::Connected);
+        growing.now = 120;
+        growing.hear(SessionId(1), Event::Ready(Features::default()));
+        growing.hear(SessionId(1), facts(SIZE * 32));
+        wanted(&mut growing.planner);
+        growing
     }
-    panic!("nobody looks whether the path is full");
+
+    fn at(&self) -> Instant {
+        Instant(Duration::from_millis(self.now))
+    }
+
+    fn hear(&mut self, id: SessionId, event: Event) -> Vec<Directive> {
+        self.planner.handle(&Report::<Infallible>::Event(id, event), self.at());
+        wanted(&mut self.planner)
+    }
+
+    /// So many bytes come through the first session within 50 milliseconds.
+    fn go_on(&mut self, bytes: u64) -> Vec<Directive> {
+        self.now += 50;
+        let range = self.written..self.written + bytes;
+        self.written += bytes;
+        self.planner.handle(&Report::<Infallible>::Written(SessionId(1), range), self.at());
+        wanted(&mut self.planner)
+    }
+
+    /// Goes on at this pace until a session is opened: which, and what else is wanted then.
+    fn look(&mut self, bytes: u64) -> (SessionId, Vec<Directive>) {
+        for _ in 0..40 {
+            let opening = self.go_on(bytes);
+            if let [id] = opened(&opening)[..] {
+                return (id, opening);
+            }
+        }
+        panic!("nobody looks whether the path is full");
+    }
+}
+
+/// A download that gets no faster: the one that was dialled `took` milliseconds long to see whether the path is full, what was
+/// wanted of it when it was opened, and what then.
+fn dialled_to_look(took: u64) -> (SessionId, Vec<Directive>, Vec<Directive>) {
+    let mut growing = Growing::begin();
+    let (id, opening) = growing.look(100_000);
+    growing.now += took;
+    let then = growing.hear(id, Event::Connected);
+    (id, opening, then)
 }
 
 fn is_given_a_range(wanted: &[Directive], session: SessionId) -> bool {
@@ -137,11 +188,63 @@ fn a_connection_gets_a_range_when_it_has_seen_that_the_path_is_not_full() {
     let (id, opening, then) = dialled_to_look(41);
     assert!(!is_given_a_range(&opening, id), "{opening:?}");
     assert!(is_given_a_range(&then, id), "{then:?}");
-    let opened = then.iter().filter(|directive| matches!(directive, Directive::Open { .. })).count();
-    assert!(opened > 0, "{then:?}");
+    assert!(!opened(&then).is_empty(), "{then:?}");
     let (id, opening, then) = dialled_to_look(90);
     assert!(!opening.iter().any(|directive| matches!(directive, Directive::Shrink(..))), "{opening:?}");
     assert!(matches!(then.as_slice(), [Directive::Close(closed)] if *closed == id), "{then:?}");
+}
+
+/// The loss of a SYN is no proof that the path is not full; but nobody was to wait for it for ever.
+#[test]
+fn one_that_is_never_dialled_has_tried_nothing() {
+    let mut growing = Growing::begin();
+    let (first, _) = growing.look(100_000);
+    let again = (0..200).find_map(|_| {
+        let wanted = growing.go_on(100_000);
+        let ended = closed(&wanted);
+        assert!(opened(&wanted).is_empty() || ended.is_empty(), "{wanted:?}");
+        (!ended.is_empty()).then_some(ended)
+    });
+    assert_eq!(again, Some(vec![first]));
+    growing.hear(first, Event::Closed(Error::Quit));
+    // It is looked again, by one.
+    let (second, _) = growing.look(100_000);
+    assert_ne!(second, first);
+}
+
+/// What came in a pause was taken for what the path carries: whatever came after it, the connections had paid.
+#[test]
+fn a_pause_before_connections_are_added_does_not_make_them_pay() {
+    let mut growing = Growing::begin();
+    let mut bytes = 20_000;
+    for _ in 0..8 {
+        bytes = bytes * 3 / 2;
+        assert!(opened(&growing.go_on(bytes)).is_empty(), "it gets faster still");
+    }
+    growing.now += 80;
+    growing.planner.handle_timeout(growing.at());
+    let [first] = opened(&wanted(&mut growing.planner))[..] else { panic!("nobody looks") };
+    growing.now += 41;
+    let then = growing.hear(first, Event::Connected);
+    let followers = opened(&then);
+    assert!(followers.len() > 4, "{followers:?}");
+    for id in &followers {
+        growing.hear(*id, Event::Connected);
+    }
+    growing.hear(first, Event::Ready(Features::default()));
+    growing.hear(first, facts(SIZE * 32));
+    // They bring a little.
+    let part = then.iter().find_map(|directive| match directive {
+        Directive::Request(id, _, Request::Retrieve(part)) if *id == first => Some(part.offset),
+        _ => None,
+    });
+    let part = part.expect("a range for the one that was dialled first");
+    growing.planner.handle(&Report::<Infallible>::Written(first, part..part + 1000), growing.at());
+    let ended = (0..60).find_map(|_| {
+        let ended = closed(&growing.go_on(bytes / 3 * 2));
+        (!ended.is_empty()).then_some(ended)
+    });
+    assert!(ended.is_some_and(|ended| ended.len() >= followers.len()), "they stay");
 }
 
 /// A connection on trial took the tail of a transfer that had no end, from the middle of 2^64 bytes on, or of its own.
@@ -169,21 +272,13 @@ fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_an
         assert!(now.0 < Duration::from_secs(5), "no connection is added");
         planner.handle(&Report::<Infallible>::Written(SessionId(2), at..at + 1000), now);
         at += 1000;
-        let opened = wanted(&mut planner).into_iter().find_map(|directive| match directive {
-            Directive::Open { id, .. } => Some(id),
-            _ => None,
-        });
-        if let Some(id) = opened {
+        if let [id] = opened(&wanted(&mut planner))[..] {
             break id;
         }
     };
     // The path is not full: the others follow.
     planner.handle(&Report::<Infallible>::Event(added, Event::Connected), now);
-    let opened = wanted(&mut planner).into_iter().filter_map(|directive| match directive {
-        Directive::Open { id, .. } => Some(id),
-        _ => None,
-    });
-    let followers: Vec<SessionId> = opened.collect();
+    let followers = opened(&wanted(&mut planner));
     assert!(!followers.is_empty());
     // The first has more than it said: that was the only one who knew the size.
     let closed = |id, error| Report::<Infallible>::Event(id, Event::Closed(error));
