@@ -149,7 +149,7 @@ impl Planner {
     }
 
     /// Whether the connection is of no use: it was withdrawn; or its server has no room for it, and there is another that will
-    /// find out when it has; or it was added to a mirror that cannot be dialled.
+    /// find out when it has; or it was added to a mirror that is not there.
     fn is_to_spare(&self, at: usize) -> bool {
         let Some(slot) = self.slots.get(at) else { return false };
         let Some(known) = self.mirrors.get(slot.mirror) else { return false };

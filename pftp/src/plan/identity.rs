@@ -140,14 +140,17 @@ impl Planner {
 
     /// Finds mirrors that have sent more than the file has, before the size was known or unaware of it.
     pub(super) fn find_overruns(&mut self) {
-        let Some(size) = self.size else { return };
         for at in 0..self.mirrors.len() {
+            let Some(size) = self.size else { return };
             // One that has not been heard has broken no word: it may yet say that its file is longer.
             let Some(known) = self.mirrors.get(at).filter(|known| known.verdict != Verdict::Unknown) else {
                 continue;
             };
             if known.is_alive() && known.fetched.iter().last().is_some_and(|range| range.end > size) {
                 let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
+                if self.drop_unfounded_size() {
+                    return;
+                }
                 self.unmask(at, failure);
             }
         }

@@ -255,7 +255,11 @@ impl Planner {
         let rests = self.connections.values().filter_map(|connection| connection.rest_until);
         let hedges = self.connections.values().filter_map(|connection| self.hedge_due(connection));
         let due = slots.chain(mirrors).chain(rests).chain(hedges).chain(self.trials_due());
-        due.chain(self.look_again).chain(self.search_due()).chain(self.confirmation_due()).min()
+        due.chain(self.look_again)
+            .chain(self.search_due())
+            .chain(self.confirmation_due())
+            .chain(self.probing_due())
+            .min()
     }
 
     /// What has come.

@@ -156,6 +156,8 @@ impl Planner {
         match finish {
             Finish::Cut => self.release(segment),
             _ if self.ends_before_old(finish, segment.start) => self.start_over(Facts::default()),
+            // The end is before what was to be fetched, as the file is shorter than anybody stands by.
+            _ if Self::ends_before(finish, segment.start) && self.drop_unfounded_size() => {}
             Finish::Whole { at } if *at < segment.start => {
                 let failure = self.ended_before(mirror, *at, segment.start);
                 // Where nothing came the file ends there or anywhere before.
@@ -197,12 +199,16 @@ impl Planner {
 
     /// Whether the end of a transfer says no more than that the file ends before what an earlier run has of it.
     fn ends_before_old(&self, finish: &Finish, start: u64) -> bool {
-        let ended = match finish {
-            Finish::Whole { at } => Some(*at),
-            Finish::Short { at, reply } => Some(*at).filter(|_| reply.code().is_completion()),
-            Finish::Cut => None,
-        };
-        ended.is_some_and(|at| at < start) && self.size.is_none() && self.has_earlier()
+        Self::ends_before(finish, start) && self.size.is_none() && self.has_earlier()
+    }
+
+    /// Whether the server has ended the transfer before the first byte that was wanted of it.
+    fn ends_before(finish: &Finish, start: u64) -> bool {
+        match finish {
+            Finish::Whole { at } => *at < start,
+            Finish::Short { at, reply } => *at < start && reply.code().is_completion(),
+            Finish::Cut => false,
+        }
     }
 
     /// A transfer without an end has ended: that is the size, unless the mirror has yet to say what it is.

@@ -295,13 +295,11 @@ impl Planner {
         })
     }
 
-    /// Whether nobody stands by the size that has been exceeded: the journal says it, or a mirror that was found out has,
-    /// and every other has been heard. Then the download begins anew without it.
-    pub(super) fn is_unfounded(&mut self) -> bool {
-        let unheard = |known: &Mirror| known.is_alive() && known.verdict == Verdict::Unknown;
+    /// Begins anew without the size of the file if nobody stands by it: the journal says it, or a mirror that was found out
+    /// has. Whether that is so.
+    pub(super) fn drop_unfounded_size(&mut self) -> bool {
         let vouched = self.vouched();
-        let nobodys = self.identity.size.is_some() && vouched.size.is_none();
-        let unfounded = nobodys && !self.mirrors.iter().any(unheard);
+        let unfounded = self.identity.size.is_some() && vouched.size.is_none();
         if unfounded {
             self.start_over(vouched);
         }

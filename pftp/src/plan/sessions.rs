@@ -14,6 +14,9 @@ const FULL_PAUSE: Duration = Duration::from_secs(60);
 /// Which wait between attempts is added to that, at random: the fourth, of two to four seconds.
 const FULL_JITTER: u32 = 4;
 
+/// How many times as long as an attempt took the next is waited for, where others have the connection meanwhile.
+const PROBE_SHARE: u32 = 4;
+
 impl Planner {
     /// Opens a session in every slot that may have one and has none, and one beside a slow address.
     pub(super) fn open_sessions(&mut self, now: Instant) {
@@ -21,6 +24,7 @@ impl Planner {
         if !self.has_work_for_more() {
             return;
         }
+        self.lend_meanwhile(now);
         self.call_back(now);
         for at in 0..self.slots.len() {
             let needed = self.needs_spare();
@@ -307,7 +311,7 @@ impl Planner {
         if mirror.verdict == Verdict::Unknown {
             self.disown(connection.mirror);
             self.on_failed(connection, failure, now);
-        } else if !self.is_unfounded() {
+        } else if !self.drop_unfounded_size() {
             self.unmask(connection.mirror, failure);
         }
     }
@@ -382,14 +386,20 @@ impl Planner {
     fn suspend(&mut self, connection: &Connection, failure: Failure, now: Instant) {
         let (mirror, retries) = (connection.mirror, self.attempts());
         let fetching = self.has_work_for_more();
+        let borrowers = self.borrowers().iter().any(|other| *other != mirror);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
             return self.give_up(mirror, |_| failure);
         }
         known.failure = Some(failure);
-        known.access = Access::Suspended { until: now + self.jitter.wait(known.failures) };
         // The first wait is over before one would be dialled elsewhere.
-        let lends = fetching && (known.failures > 1 || known.fetched.is_empty());
+        let lends = fetching && borrowers && (known.failures > 1 || known.fetched.is_empty());
+        let mut wait = self.jitter.wait(known.failures);
+        if lends && connection.stage < Stage::Ready {
+            // The one that tried is to be of use to others most of the time.
+            wait = wait.max(now.since(connection.opened).saturating_mul(PROBE_SHARE));
+        }
+        known.access = Access::Suspended { until: now + wait };
         // Its parked connections, too, have to wait for the one that tries.
         for slot in self.slots.iter_mut().filter(|slot| slot.mirror == mirror) {
             slot.parked = false;

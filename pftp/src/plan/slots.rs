@@ -3,11 +3,18 @@
 use super::Planner;
 use super::mirror::{Access, Mirror, Verdict};
 use ftp_proto::{Instant, SessionId};
+use std::time::Duration;
+
+/// How many round trips, and at least how long, a session has to show whether a mirror is there again before its other
+/// connections are lent.
+const LONG_PROBE: (u32, Duration) = (10, Duration::from_secs(2));
 
 /// One of the connections of the job. Sessions come and go in it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) mirror: usize,
+    /// The mirror that it was made for, which may have lent it.
+    home: usize,
     /// Its sessions: one, or several while addresses are tried against each other.
     pub(super) sessions: Vec<SessionId>,
     /// No new session before then.
@@ -25,6 +32,7 @@ impl Slot {
     pub(super) const fn new(mirror: usize) -> Self {
         Self {
             mirror,
+            home: mirror,
             sessions: Vec::new(),
             retry_at: None,
             failures: 0,
@@ -40,27 +48,57 @@ impl Planner {
     /// have their turn when the first have said what they are asked.
     pub(super) fn lend_slots(&mut self, mirrors: &[usize]) {
         for mirror in mirrors {
-            self.lend_slot(*mirror, |_| true);
+            self.lend_slot(*mirror);
         }
     }
 
-    /// Gives mirrors that may be tried again a connection, where others have been made of theirs meanwhile. Those keep one
-    /// at least, unless they cannot be dialled themselves.
-    pub(super) fn call_back(&mut self, now: Instant) {
-        for mirror in 0..self.mirrors.len() {
-            let wanted = self.mirrors.get(mirror).is_some_and(|known| {
-                known.access == Access::Trial && known.restarts && known.verdict != Verdict::Differs
-            });
-            if wanted && self.has_much_left(mirror, now) {
-                let cut_off = |known: &Mirror| known.suspended_until().is_some();
-                let lenders: Vec<bool> = self
-                    .mirrors
-                    .iter()
-                    .enumerate()
-                    .map(|(at, known)| cut_off(known) || self.slots_of(at) > 1)
-                    .collect();
-                self.lend_slot(mirror, |from| lenders.get(from) == Some(&true));
-            }
+    fn lend_slot(&mut self, mirror: usize) {
+        // One that may not be dialled yet has no use for a connection before that.
+        if self.is_cut_off(mirror) || self.slots_of(mirror) > 0 {
+            return;
+        }
+        let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
+        let last = |wanted: &dyn Fn(&Slot) -> bool| {
+            self.slots.iter().rposition(|slot| self.can_be_spared(slot) && wanted(slot))
+        };
+        // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
+        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
+        let idle = || last(&|slot| !self.works(slot));
+        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
+        if let Some(slot) = useless.or_else(idle).or_else(heard) {
+            self.make_over(slot, mirror);
+        }
+    }
+
+    /// Whether the mirror may not be dialled now.
+    fn is_cut_off(&self, mirror: usize) -> bool {
+        self.mirrors.get(mirror).is_none_or(|known| known.suspended_until().is_some())
+    }
+
+    /// Whether nothing that the download waits for hangs on this connection.
+    fn can_be_spared(&self, slot: &Slot) -> bool {
+        let votes = |id: &SessionId| {
+            let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
+            segment.is_some_and(|segment| segment.vote.is_some())
+        };
+        let busy = |id: &SessionId| votes(id) || self.is_asking(*id);
+        !self.is_waited_for(slot.mirror) && !slot.sessions.iter().any(busy)
+    }
+
+    /// Whether the connection is fetching, or is to show what it can.
+    fn works(&self, slot: &Slot) -> bool {
+        slot.sessions.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.segment.is_some() || !connection.closing && self.is_on_trial(connection.slot)
+        })
+    }
+
+    /// From now on the connection is one of this mirror.
+    fn make_over(&mut self, at: usize, mirror: usize) {
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        let sessions = slot.sessions.clone();
+        *slot = Slot { sessions: sessions.clone(), home: slot.home, ..Slot::new(mirror) };
+        for id in sessions {
+            self.close(id);
         }
     }
 
@@ -69,43 +107,58 @@ impl Planner {
         self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count()
     }
 
-    /// Gives the mirror a connection of one that may lend some, if it has none.
-    fn lend_slot(&mut self, mirror: usize, may_lend: impl Fn(usize) -> bool) {
-        // One that may not be dialled yet has no use for a connection before that.
-        if self.mirrors.get(mirror).is_none_or(|known| known.suspended_until().is_some()) {
-            return;
-        }
-        if self.slots_of(mirror) > 0 {
-            return;
-        }
-        let verdict = |mirror: usize| self.mirrors.get(mirror).map(|mirror| mirror.verdict);
-        let works = |id: &SessionId| {
-            self.connections.get(id).is_some_and(|connection| {
-                connection.segment.is_some() || !connection.closing && self.is_on_trial(connection.slot)
-            })
-        };
-        // One that may not fetch has no use for a connection any more; one that does nothing can spare it.
-        let votes = |id: &SessionId| {
-            let segment = self.connections.get(id).and_then(|connection| connection.segment.as_ref());
-            segment.is_some_and(|segment| segment.vote.is_some())
-        };
-        let last = |wanted: &dyn Fn(&Slot) -> bool| {
-            let busy = |id: &SessionId| votes(id) || self.is_asking(*id);
-            let taken = |slot: &Slot| {
-                self.is_waited_for(slot.mirror) || !may_lend(slot.mirror) || slot.sessions.iter().any(busy)
+    /// Gives back one of theirs to mirrors that may be tried again, and have lent all. Who has it keeps another, unless that
+    /// cannot be dialled itself.
+    pub(super) fn call_back(&mut self, now: Instant) {
+        for mirror in 0..self.mirrors.len() {
+            let wanted = |known: &&Mirror| {
+                known.access == Access::Trial && known.restarts && known.verdict != Verdict::Differs
             };
-            self.slots.iter().rposition(|slot| !taken(slot) && wanted(slot))
-        };
-        let useless = last(&|slot| verdict(slot.mirror) == Some(Verdict::Differs));
-        let idle = || last(&|slot| !slot.sessions.iter().any(works));
-        let heard = || last(&|slot| verdict(slot.mirror) != Some(Verdict::Unknown));
-        let Some(slot) = useless.or_else(idle).or_else(heard) else { return };
-        let Some(slot) = self.slots.get_mut(slot) else { return };
-        let sessions =
-            std::mem::replace(slot, Slot { sessions: slot.sessions.clone(), ..Slot::new(mirror) }).sessions;
-        for id in sessions {
-            self.close(id);
+            let Some(known) = self.mirrors.get(mirror).filter(wanted) else { continue };
+            if self.slots_of(mirror) > 0 || !self.has_much_left(mirror, now) {
+                continue;
+            }
+            // For one that has never brought anything no transfer is broken off again and again.
+            let promising = !known.fetched.is_empty() || known.failures <= 2;
+            let lent = |slot: &Slot| {
+                let keeps = self.slots_of(slot.mirror) > 1 || self.is_cut_off(slot.mirror);
+                slot.home == mirror && !slot.withdrawn && keeps && self.can_be_spared(slot)
+            };
+            let idle = self.slots.iter().position(|slot| lent(slot) && !self.works(slot));
+            let busy = || self.slots.iter().position(lent).filter(|_| promising);
+            if let Some(slot) = idle.or_else(busy) {
+                self.make_over(slot, mirror);
+            }
         }
+    }
+
+    /// Lends what stands still while it is tried whether a mirror is there again, if that takes long; with a single connection
+    /// nothing else is fetched meanwhile, and another mirror gets it.
+    pub(super) fn lend_meanwhile(&mut self, now: Instant) {
+        let late: Vec<(usize, usize)> =
+            self.probing().filter(|(due, ..)| *due <= now).map(|(_, mirror, slot)| (mirror, slot)).collect();
+        for (mirror, slot) in late {
+            self.lend_all(mirror);
+            let others = self.borrowers();
+            if let Some(other) = others.first().filter(|_| self.slots.len() == 1) {
+                self.make_over(slot, *other);
+            }
+        }
+    }
+
+    /// When it has taken long to find out whether a mirror is there again.
+    pub(super) fn probing_due(&self) -> impl Iterator<Item = Instant> {
+        self.probing().map(|(due, ..)| due).filter(|due| *due > self.now)
+    }
+
+    /// The sessions that are to find that out: when they have taken long, their mirrors and their slots.
+    fn probing(&self) -> impl Iterator<Item = (Instant, usize, usize)> {
+        self.connections.values().filter_map(|connection| {
+            let known = self.mirrors.get(connection.mirror)?;
+            let probes = known.access == Access::Probing && !connection.closing;
+            let due = connection.opened + known.span(LONG_PROBE);
+            probes.then_some((due, connection.mirror, connection.slot))
+        })
     }
 
     /// A mirror that may be able to restart, and has no connection, gets that of this session, which has no use for
@@ -123,16 +176,22 @@ impl Planner {
     }
 
     /// The connections of a mirror that is to be left alone for a while serve others meanwhile, if there are any that have
-    /// room. Those that were added stay: they are worth something here only.
+    /// room. Those that were added are of use only where they pay: who grows meanwhile may take them, and otherwise they stay.
     pub(super) fn lend_all(&mut self, mirror: usize) {
-        let others = self.by_slots(|known| {
-            known.access == Access::Open && !known.full && known.verdict != Verdict::Differs
-        });
+        let others = self.borrowers();
         let mut others = others.iter().cycle();
         let given = self.settings.begin_with.get();
-        for slot in self.slots.iter_mut().take(given).filter(|slot| slot.mirror == mirror) {
+        let idle = |slot: &&mut Slot| slot.mirror == mirror && slot.sessions.is_empty();
+        for slot in self.slots.iter_mut().take(given).filter(idle) {
             slot.mirror = others.next().copied().unwrap_or(mirror);
         }
+    }
+
+    /// Those that have a use for more connections.
+    pub(super) fn borrowers(&self) -> Vec<usize> {
+        self.by_slots(|known| {
+            known.access == Access::Open && !known.full && known.verdict != Verdict::Differs
+        })
     }
 
     /// The connections of a mirror that is given up go to the others: to those that have room, if there are any; where they
@@ -154,7 +213,8 @@ impl Planner {
             let Some(slot) = self.slots.get_mut(at) else { continue };
             slot.withdrawn |= !given;
             if let Some(heir) = heir {
-                (slot.mirror, slot.failures, slot.parked, slot.retry_at) = (heir, 0, waits, retry_at);
+                (slot.mirror, slot.home) = (heir, heir);
+                (slot.failures, slot.parked, slot.retry_at) = (0, waits, retry_at);
             }
         }
     }

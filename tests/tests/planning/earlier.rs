@@ -44,6 +44,27 @@ fn a_size_that_only_an_earlier_run_knew_goes_with_its_bytes() {
     }
 }
 
+/// It was given up for the size that only the journal told, as one that never answered might have told the same.
+#[test]
+fn a_good_mirror_is_not_given_up_for_what_a_silent_one_might_say() {
+    for same in [true, false] {
+        let mut world = World::new();
+        let silent = world.transport.black_hole();
+        let mirror = world.add(model(Behaviour::default().without("SIZE").without("MLST")));
+        let done = 0..SIZE / 2;
+        world.fetch_with(begun(&world, &[silent, mirror], SIZE - 100_000, std::slice::from_ref(&done), same));
+    }
+}
+
+/// What was to be fetched lay behind the end, and the mirror was said to end too soon until it was given up.
+#[test]
+fn a_file_that_has_become_shorter_than_what_an_earlier_run_has_of_it_is_fetched_anew() {
+    let mut world = World::new();
+    let mirror = world.add(model(Behaviour::default().without("SIZE").without("MLST")));
+    let done = 0..SIZE + 50_000;
+    world.fetch_with(begun(&world, &[mirror], SIZE + 100_000, std::slice::from_ref(&done), true));
+}
+
 /// It was fetched from by the old size, found to end too soon, and given up before the other was.
 #[test]
 fn a_mirror_that_tells_another_size_waits_until_the_others_are_heard() {

@@ -59,6 +59,38 @@ fn a_mirror_that_broke_off_once_comes_back() {
     }
 }
 
+/// One that went silent when it was dialled again held its connections for half a minute: with one, nothing was fetched.
+#[test]
+fn a_mirror_that_broke_off_and_is_silent_now_does_not_keep_its_connections() {
+    for (connections, most) in [(1, 12), (4, 4)] {
+        let mut world = World::new();
+        let breaks_off = throttled(1 << 20).cutting_every(Cut::silent(1 << 20, Interruption::Die));
+        let cap = Cap { sessions: 0, when_full: WhenFull::Hang, ..Cap::default() };
+        let silent = model(Behaviour { cap: Some(cap), ..Behaviour::default() });
+        let silent = silent.with_session(0, breaks_off.clone()).with_session(1, breaks_off);
+        let servers = [world.add(silent), world.add(model(throttled(1 << 20)))];
+        world.fetch(&servers, connections);
+        assert!(world.took() < Duration::from_secs(most), "{connections}: {:?}", world.took());
+    }
+}
+
+/// Each attempt at one that lets nobody in ended a transfer of another, which had to log in anew.
+#[test]
+fn a_mirror_that_lets_nobody_in_costs_the_others_little() {
+    let hangs = Behaviour { cap: Some(Cap { sessions: 0, ..Cap::default() }), ..Behaviour::default() };
+    let busy =
+        Behaviour::default().when(Trigger::Accepted, Reaction::reply_and_close("421 Busy, try later."));
+    for closed in [busy, hangs] {
+        let mut world = World::new();
+        let servers = [world.add(model(closed)), world.add(model(throttled(16 << 10)))];
+        world.fetch(&servers, 8);
+        let logins = world.transport.stats(servers[1]).logins();
+        // With 8 connections at 16 KiB/s each it takes 64 s.
+        assert!(logins <= 8 + 5, "{logins} logins");
+        assert!(world.took() < Duration::from_secs(72), "{:?}", world.took());
+    }
+}
+
 /// Those that paid at a mirror were dialled, when it was given up, at one that had no room for them.
 #[test]
 fn connections_that_were_added_go_with_their_mirror() {
