@@ -254,8 +254,7 @@ impl Session {
         let Some(transfer) = &mut self.transfer else { return };
         if transfer.spoiled.is_none() {
             // A server that understands only the first command of a write says this to the others.
-            transfer.again =
-                verb == Verb::Rest && is_out_of_step(&reply) && self.pipeline.in_burst() && !self.fenced;
+            transfer.again = verb == Verb::Rest && is_out_of_step(&reply) && self.pipeline.in_burst();
             transfer.spoiled = Some((verb, reply));
         }
     }

@@ -23,6 +23,10 @@ impl Planner {
         });
         // Whose file is another one than an earlier run has begun waits until the others are heard.
         let may = self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection));
+        // One that is only being dialled may hang, while others are free.
+        let dialled = self.connections.get(&id).is_some_and(|connection| !connection.is_ready());
+        let free = |connection: &Connection| connection.is_free() && self.may_go_on(connection);
+        let may = may && !(dialled && self.connections.values().any(free));
         let wanted = self.size.is_none() && !self.may_be_here_already() && !self.is_here_already();
         if wanted && may && !taken {
             self.go_on(id, Until::Eof);
