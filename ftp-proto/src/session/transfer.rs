@@ -286,8 +286,8 @@ impl Session {
         }
     }
 
-    /// What spoiled the transfer is final, unless PASV or a write for each command may do better: it is told before the server has noticed that
-    /// nobody takes what it sends, as that may be never.
+    /// What spoiled the transfer is final, unless PASV or a write for each command may do better: it is told before the
+    /// server has noticed that nobody takes what it sends, as that may be never.
     fn tell_refusal(&mut self) {
         let Some(transfer) = &mut self.transfer else { return };
         let last = |verb: Verb| verb != Verb::Epsv && !transfer.again;
