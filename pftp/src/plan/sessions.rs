@@ -20,12 +20,16 @@ const PROBE_SHARE: u32 = 4;
 impl Planner {
     /// Opens a session in every slot that may have one and has none, and one beside a slow address.
     pub(super) fn open_sessions(&mut self, now: Instant) {
+        let wanted = self.has_work_for_more();
+        if wanted {
+            self.lend_meanwhile(now);
+            self.call_back(now);
+        }
+        // After that: the first connection of a mirror, which tries its addresses, may be another one now.
         self.open_hedges(now);
-        if !self.has_work_for_more() {
+        if !wanted {
             return;
         }
-        self.lend_meanwhile(now);
-        self.call_back(now);
         for at in 0..self.slots.len() {
             let needed = self.needs_spare();
             let tried = self.slots.get(at).is_some_and(|slot| self.is_tried(slot.mirror));
