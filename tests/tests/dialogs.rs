@@ -179,6 +179,7 @@ dialogs! {
     rest_out_of_step_cut_not_answered
     rest_refused
     rest_refused_in_burst
+    rest_refused_in_burst_data_first
     rest_refused_in_burst_no_mark
     rest_refused_in_burst_while_dialling
     rest_unknown_in_burst

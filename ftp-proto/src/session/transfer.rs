@@ -14,8 +14,8 @@
 //! off without a word. Most servers say 426; Pure-FTPd says a second mark and nothing more; so whatever
 //! comes first counts, and until the next command is answered, a further reply that may belong to the cut
 //! transfer does. Where RETR is spoiled because EPSV, PASV or REST before it was refused, what is
-//! under way of it is awaited in the same way; its data connection is closed when the mark has come, as who closes it
-//! before the server accepts it may go unnoticed. A REST that was refused as by a server that understands only the first
+//! under way of it is awaited in the same way; its data connection is closed when the mark or data have come, as who
+//! closes it before the server accepts it may go unnoticed. A REST that was refused as by a server that understands only the first
 //! command of a write is sent once more, alone.
 
 use super::pipeline::Purpose;
@@ -71,13 +71,14 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) fn window(&self) -> Option<Range<u64>> {
-        let wanted = self.data == Data::Open && !self.is_spoiled();
-        wanted.then(|| self.at..self.part.until.end().max(self.at))
+        // Of a spoiled one nothing is wanted but the sign that the server has begun.
+        let end = if self.is_spoiled() { self.at } else { self.part.until.end().max(self.at) };
+        (self.data == Data::Open).then_some(self.at..end)
     }
 
-    /// Where the wanted bytes begin; those before are its lead.
+    /// Where the wanted bytes begin; those before are its lead. What a spoiled one brings is none.
     pub(super) const fn offset(&self) -> u64 {
-        self.part.offset
+        if self.is_spoiled() { self.at } else { self.part.offset }
     }
 
     pub(super) fn content(&self) -> Option<RequestId> {
@@ -305,18 +306,22 @@ impl Session {
         let Some(transfer) = &mut self.transfer else { return };
         self.stale_restart = false;
         self.pipeline.end_burst();
-        if transfer.spoiled.is_some() {
-            // The server sends, or tries to, what nobody takes: as after a cut.
-            self.drop_data();
-            self.abandon(now);
-            self.tell_refusal();
-            return self.settle_spoiled();
+        if transfer.is_spoiled() {
+            return self.abandon_spoiled(now);
         }
         if !core::mem::replace(&mut transfer.mark, true) {
             let id = transfer.id;
             self.event(Event::Started(id));
         }
         self.settle(now);
+    }
+
+    /// The server sends, or tries to, what nobody takes: as after a cut.
+    fn abandon_spoiled(&mut self, now: Instant) {
+        self.drop_data();
+        self.abandon(now);
+        self.tell_refusal();
+        self.settle_spoiled();
     }
 
     /// The final reply to RETR.
@@ -371,6 +376,9 @@ impl Session {
         if len > 0 {
             transfer.bytes = true;
             self.pipeline.end_burst();
+            if transfer.is_spoiled() {
+                return self.abandon_spoiled(now);
+            }
         }
         let until = transfer.part.until;
         match until {
