@@ -60,6 +60,10 @@ pub enum Request {
         /// How many bytes are taken at most.
         most: u64,
     },
+    /// A data connection ahead of the next [`Request::Retrieve`] or [`Request::Content`], by EPSV or else PASV: what that asks
+    /// for is then there a round trip later, where it would take three. [`Event::Prepared`] follows when it is established. It is
+    /// used by the next transfer in any case; if it comes to nothing, nothing is said, and that transfer makes one of its own.
+    Prepare,
 }
 
 /// A part of a file.
@@ -136,6 +140,8 @@ pub enum Event {
     Reply(RequestId, Reply),
     /// What the server says of a file. What it does not say is `None`.
     Facts(RequestId, Facts),
+    /// The data connection that a [`Request::Prepare`] asked for is established, and no transfer uses it yet.
+    Prepared(RequestId),
     /// The transfer has begun: the mark (1yz) has come.
     Started(RequestId),
     /// The transfer is over.

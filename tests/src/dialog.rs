@@ -18,6 +18,7 @@
 //! | `> facts PATH` | a request |
 //! | `> retrieve PATH OFFSET eof`, `.. size N`, `.. until N` | a request |
 //! | `> content PATH MOST` | a request |
+//! | `> prepare` | a request |
 //! | `> command VERB ARGUMENT` | a request |
 //! | `> shrink ID eof`, `.. size N`, `.. until N` | |
 //! | `> quit` | |
@@ -26,7 +27,7 @@
 //! | `S: 220 hi` | a line from the server; CRLF is added |
 //! | `S~ 220 hi\x0d\x0a` | bytes from the server; nothing is added |
 //! | `D: connected`, `D: fin`, `D: reset`, `D: refused` | the data connection |
-//! | `D: 100` | so many bytes on it; there has to be a window |
+//! | `D: 100` | so many bytes on it; there has to be a window, or the connection is there ahead of its transfer |
 //! | `control fin`, `control reset`, `control refused` | the control connection |
 //! | `+30s`, `+10ms` | time passes |
 //!
@@ -36,7 +37,7 @@
 //! | `A: connect 192.0.2.1:5000`, `A: close data`, `A: close control` | an action |
 //! | `E: connected`, `E: ready`, `E: ready SIZE, REST STREAM` | an event |
 //! | `E: reply 1 200 ok`, `E: facts 1 size=5 modify=20240615123456` | an event |
-//! | `E: started 1`, `E: finished 1 whole 100`, `.. cut`, `.. short 50: 426 oh` | an event |
+//! | `E: prepared 1`, `E: started 1`, `E: finished 1 whole 100`, `.. cut`, `.. short 50: 426 oh` | an event |
 //! | `E: refused 1 RETR: 550 no`, `E: wire C->S: NOOP`, `E: closed ERROR` | an event |
 //! | `M: TEXT` | a misuse, as the answer to a request |
 //!
@@ -209,6 +210,7 @@ fn call(text: &str) -> Result<Item, String> {
         ["content", path, most] => {
             Item::Request(Request::Content { path: argument(path)?, most: number(most)? })
         }
+        ["prepare"] => Item::Request(Request::Prepare),
         ["shrink", id, ref end @ ..] => Item::Shrink(number(id)?, until(end)?),
         ["command", verb] => Item::Request(Request::Command(command(verb, "none")?)),
         ["command", verb, argument] => Item::Request(Request::Command(command(verb, argument)?)),

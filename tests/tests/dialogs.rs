@@ -159,6 +159,18 @@ dialogs! {
     pasv_nonsense
     pasv_trusted_over_ipv6
     preliminary_without_end
+    prepare
+    prepare_after_a_cut
+    prepare_and_bytes
+    prepare_and_closed
+    prepare_connect_hangs
+    prepare_connect_refused
+    prepare_epsv_refused
+    prepare_for_content
+    prepare_in_lock_step
+    prepare_refused
+    prepare_twice
+    prepare_while_under_way
     quit_after_cut
     quit_connecting
     quit_greeting

@@ -50,7 +50,11 @@ mod over {
                             checksum_that_is_wrong
                             checksum_that_nobody_has
                         }
-                        cut::{cut_while_the_server_waits cut_while_the_server_writes}
+                        cut::{
+                            cut_while_the_server_waits
+                            cut_while_the_server_writes
+                            cut_with_data_connections_made_ahead
+                        }
                         dialog::{log_of_a_download_with_a_password log_of_an_anonymous_download}
                         failures::{missing_directory missing_file wrong_password}
                         files::{

@@ -78,8 +78,13 @@ fn a_further_range_takes_two_and_its_first_byte() {
     }
     // After a whole transfer.
     assert_eq!(ask(&mut world, 4, range(SIZE - 500, Until::Size(SIZE))), 2 + 1);
+    while !matches!(world.wait(None), Some(Report::Event(_, Event::Finished(..)))) {}
+    // Over a data connection that is there already.
+    world.request(id, RequestId(5), Request::Prepare);
+    while !matches!(world.wait(None), Some(Report::Event(_, Event::Prepared(RequestId(5))))) {}
+    assert_eq!(ask(&mut world, 6, range(SIZE - 500, Until::Size(SIZE))), 1);
     let stats = world.stats(server);
-    assert_eq!((stats.logins(), stats.data_connections()), (1, 4));
+    assert_eq!((stats.logins(), stats.data_connections()), (1, 5));
 }
 
 #[test]

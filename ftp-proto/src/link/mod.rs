@@ -112,7 +112,9 @@ impl<S: Sink + ?Sized> Link<S> {
     }
 
     fn read_data(&mut self, bytes: &[u8], now: Instant) {
-        let Some(window) = self.session.window() else { return };
+        let Some(window) = self.session.window() else {
+            return self.session.received(bytes.len() as u64, now);
+        };
         if let Some(id) = self.session.content() {
             return self.hand_over(id, window, bytes, now);
         }
@@ -202,7 +204,10 @@ impl<S: Sink + ?Sized> Link<S> {
             Channel::Control => {
                 Interest { read: self.session.listens(), write: !self.session.transmit().is_empty() }
             }
-            Channel::Data => Interest { read: self.session.window().is_some(), write: false },
+            Channel::Data => {
+                let read = self.session.window().is_some() || self.session.is_prepared();
+                Interest { read, write: false }
+            }
         }
     }
 

@@ -37,6 +37,7 @@ impl Session {
             | Event::Connected
             | Event::Ready(_)
             | Event::Facts(..)
+            | Event::Prepared(_)
             | Event::Started(_) => event,
         }
     }

@@ -122,7 +122,11 @@ impl Session {
                 return Err(Misuse::Reserved(command.verb()));
             }
             Request::Retrieve(part) if part.until.end() < part.offset => return Err(Misuse::EmptyRange),
-            Request::Command(_) | Request::Facts(_) | Request::Retrieve(_) | Request::Content { .. } => {}
+            Request::Command(_)
+            | Request::Facts(_)
+            | Request::Retrieve(_)
+            | Request::Content { .. }
+            | Request::Prepare => {}
         }
         self.requests.push_back((id, request));
         self.pump(now);
@@ -212,9 +216,9 @@ impl Session {
 
     /// Takes the passing of time. Does nothing before [`poll_timeout`](Self::poll_timeout) has fallen due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match self.poll_timeout() {
-            Some((due, timer)) if due <= now => self.on_timeout(timer),
-            _ => {}
+        // Not all of them end the session.
+        while let Some((_, timer)) = self.poll_timeout().filter(|(due, _)| *due <= now) {
+            self.on_timeout(timer);
         }
     }
 
@@ -279,8 +283,16 @@ impl Session {
         self.transfer.as_ref().and_then(Transfer::content)
     }
 
+    /// Whether the data connection is there ahead of its transfer ([`Request::Prepare`]). There is no window then, but it is to
+    /// be read, as the server may end it.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.transfer.as_ref().is_some_and(Transfer::is_prepared)
+    }
+
     /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
-    /// Does nothing while there is no window: nothing is to be read then.
+    /// While there is no window nothing is to be read: it does nothing then, but for a connection that
+    /// [is there ahead](Self::is_prepared) of its transfer, which is closed.
     pub fn received(&mut self, len: u64, now: Instant) {
         self.on_received(len, now);
         self.pump(now);
@@ -350,15 +362,16 @@ impl Session {
         if self.parting.is_some() {
             return self.depart();
         }
-        while self.transfer.is_none() {
+        while self.transfer.as_ref().is_none_or(Transfer::is_vacant) {
             match self.requests.pop_front() {
                 Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
                 Some((id, Request::Facts(path))) => self.start_inquiry(id, path),
-                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part, false),
+                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part, false, now),
                 Some((id, Request::Content { path, most })) => {
                     let part = Retrieve { path, offset: 0, until: Until::Offset(most) };
-                    self.start_transfer(id, part, true);
+                    self.start_transfer(id, part, true, now);
                 }
+                Some((id, Request::Prepare)) => self.prepare_transfer(id),
                 None => break,
             }
         }

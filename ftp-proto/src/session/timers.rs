@@ -81,6 +81,9 @@ impl Session {
         let failed = self.transfer.as_ref().and_then(|transfer| transfer.failure());
         let spoiled = self.transfer.as_ref().is_some_and(Transfer::is_spoiled);
         match (timer, failed) {
+            (Timer::DataConnect, _) if self.transfer.as_ref().is_some_and(Transfer::is_vacant) => {
+                self.drop_prepared();
+            }
             // One command at a time none is under way where one before it is refused.
             (Timer::Cut, _) if spoiled => self.fail(Error::OutOfStep(Box::new(Error::Timeout(timer)))),
             (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),

@@ -22,6 +22,7 @@ use super::pipeline::Purpose;
 use super::{
     Action, Change, Channel, Command, End, Event, Finish, RequestId, Retrieve, Session, Until, Verb,
 };
+use crate::arg::Arg;
 use crate::code::Severity;
 use crate::error::{Cause, Error, PeerFault, Timer};
 use crate::meaning;
@@ -41,11 +42,16 @@ enum Data {
     Failed(Cause),
 }
 
-/// A [`Request::Retrieve`](crate::Request::Retrieve) or a [`Request::Content`](crate::Request::Content) under way.
+/// A [`Request::Retrieve`](crate::Request::Retrieve) or a [`Request::Content`](crate::Request::Content) under way; or a
+/// [`Request::Prepare`](crate::Request::Prepare), which one of these takes up.
 #[derive(Debug)]
 pub(super) struct Transfer {
     id: RequestId,
-    part: Retrieve,
+    /// `None` if nothing is to be fetched yet.
+    path: Option<Arg>,
+    /// The first byte wanted.
+    offset: u64,
+    until: Until,
     /// It is a [`Request::Content`](crate::Request::Content).
     aside: bool,
     /// Offset of the first byte, which is that of its lead.
@@ -70,15 +76,46 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
+    /// One of which no more is known than that there is to be one.
+    const fn vacant(id: RequestId) -> Self {
+        Self {
+            id,
+            path: None,
+            offset: 0,
+            until: Until::Eof,
+            aside: false,
+            begun: 0,
+            at: 0,
+            data: Data::None,
+            mark: false,
+            bytes: false,
+            excess: 0,
+            outcome: None,
+            spoiled: None,
+            told: false,
+            again: false,
+        }
+    }
+
     pub(super) fn window(&self) -> Option<Range<u64>> {
         // Of a spoiled one nothing is wanted but the sign that the server has begun.
-        let end = if self.is_spoiled() { self.at } else { self.part.until.end().max(self.at) };
-        (self.data == Data::Open).then_some(self.at..end)
+        let end = if self.is_spoiled() { self.at } else { self.until.end().max(self.at) };
+        (self.data == Data::Open && !self.is_vacant()).then_some(self.at..end)
     }
 
     /// Where the wanted bytes begin; those before are its lead. What a spoiled one brings is none.
     pub(super) const fn offset(&self) -> u64 {
-        if self.is_spoiled() { self.at } else { self.part.offset }
+        if self.is_spoiled() { self.at } else { self.offset }
+    }
+
+    /// Whether nothing is to be fetched yet.
+    pub(super) const fn is_vacant(&self) -> bool {
+        self.path.is_none()
+    }
+
+    /// Whether the data connection is there, and nothing is to be fetched yet.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.is_vacant() && self.data == Data::Open
     }
 
     pub(super) fn content(&self) -> Option<RequestId> {
@@ -93,7 +130,7 @@ impl Transfer {
     pub(super) fn waits_for(&self) -> Option<Timer> {
         match (self.data, &self.outcome) {
             (Data::None, _) => None,
-            (Data::Open, _) if self.is_spoiled() => None,
+            (Data::Open, _) if self.is_spoiled() || self.is_vacant() => None,
             (Data::Connecting, None) => Some(Timer::DataConnect),
             (Data::Open, Some(reply)) if reply.code().is_refusal() => Some(Timer::Completion),
             (Data::Open, _) => Some(Timer::Stall),
@@ -124,7 +161,7 @@ impl Transfer {
     pub(super) fn ended_at_size(&self, error: &Error) -> Option<Event> {
         let lost = matches!(error, Error::Connection(..) | Error::OutOfStep(_));
         let whole = self.data == Data::Ended(End::Fin)
-            && self.part.until == Until::Size(self.at)
+            && self.until == Until::Size(self.at)
             && (self.bytes || self.mark && !lost)
             && self.spoiled.is_none();
         whole.then_some(Event::Finished(self.id, Finish::Whole { at: self.at }))
@@ -136,7 +173,7 @@ impl Transfer {
 
     /// Whether everything wanted is here, and the rest is not wanted.
     const fn is_past_its_end(&self) -> bool {
-        match self.part.until {
+        match self.until {
             Until::Offset(end) => self.at >= end,
             Until::Eof | Until::Size(_) => false,
         }
@@ -156,35 +193,47 @@ fn is_out_of_step(reply: &Reply) -> bool {
 }
 
 impl Session {
-    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve, aside: bool) {
+    /// Asks for a data connection that the next transfer takes up, unless there is one.
+    pub(super) fn prepare_transfer(&mut self, id: RequestId) {
+        if self.transfer.is_none() {
+            self.transfer = Some(Transfer::vacant(id));
+            self.push_transfer();
+        }
+    }
+
+    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve, aside: bool, now: Instant) {
         let at = part.offset.saturating_sub(self.config.lead);
+        // What was asked for ahead is on its way, or there.
+        let prepared = self.transfer.take();
+        let asks = prepared.is_none();
+        self.marks.data = now;
         self.transfer = Some(Transfer {
             id,
-            part,
+            path: Some(part.path),
+            offset: part.offset,
+            until: part.until,
             aside,
             begun: at,
             at,
-            data: Data::None,
-            mark: false,
-            bytes: false,
-            excess: 0,
-            outcome: None,
-            spoiled: None,
-            told: false,
-            again: false,
+            ..prepared.unwrap_or_else(|| Transfer::vacant(id))
         });
-        self.push_transfer();
+        if asks { self.push_transfer() } else { self.push_retr() }
     }
 
-    /// Queues EPSV or PASV, REST, RETR. REST goes directly before RETR (RFC 3659 §5.1).
+    /// Queues EPSV or PASV, and what follows it.
     fn push_transfer(&mut self) {
-        let Some(transfer) = &self.transfer else { return };
         let passive = if self.epsv { Command::Epsv } else { Command::Pasv };
         self.pipeline.push(passive, Purpose::Prepare);
-        if transfer.at > 0 || self.stale_restart {
-            self.pipeline.push(Command::Rest(transfer.at), Purpose::Prepare);
+        self.push_retr();
+    }
+
+    /// Queues REST, RETR. REST goes directly before RETR (RFC 3659 §5.1).
+    fn push_retr(&mut self) {
+        let Some(Transfer { path: Some(path), at, .. }) = &self.transfer else { return };
+        if *at > 0 || self.stale_restart {
+            self.pipeline.push(Command::Rest(*at), Purpose::Prepare);
         }
-        self.pipeline.push(Command::Retr(transfer.part.path.clone()), Purpose::Transfer);
+        self.pipeline.push(Command::Retr(path.clone()), Purpose::Transfer);
     }
 
     /// The final reply to EPSV, PASV or REST.
@@ -276,7 +325,7 @@ impl Session {
                 self.push_transfer();
             }
             Some((verb, reply)) => {
-                let (id, told) = (transfer.id, transfer.told);
+                let (id, told) = (transfer.id, transfer.told || transfer.is_vacant());
                 self.drop_data();
                 self.transfer = None;
                 if !told {
@@ -354,20 +403,40 @@ impl Session {
             return;
         }
         self.marks.data = now;
+        let was_open = transfer.data == Data::Open;
         transfer.data = match change {
             Change::Connected => Data::Open,
             _ if transfer.is_spoiled() => Data::None,
             Change::Ended(end) => Data::Ended(end),
             Change::Failed(cause) => Data::Failed(cause),
         };
-        if transfer.data != Data::Open {
+        let (id, is_open, is_vacant) = (transfer.id, transfer.data == Data::Open, transfer.is_vacant());
+        if !is_open {
             // At once: some servers say 226 only after they have seen this side close.
             self.action(Action::Close(Channel::Data));
         }
-        self.settle(now);
+        match (is_vacant, is_open) {
+            (true, true) if was_open => {}
+            (true, true) => self.event(Event::Prepared(id)),
+            // Whether it can be made at all is for the next transfer to find out.
+            (true, false) => self.transfer = None,
+            (false, _) => self.settle(now),
+        }
+    }
+
+    /// Nothing comes of what was asked for ahead of a transfer.
+    pub(super) fn drop_prepared(&mut self) {
+        if self.transfer.as_ref().is_some_and(Transfer::is_vacant) {
+            self.drop_data();
+            self.transfer = None;
+        }
     }
 
     pub(super) fn on_received(&mut self, len: u64, now: Instant) {
+        if self.is_prepared() {
+            // Nothing was asked for.
+            return self.drop_prepared();
+        }
         let Some(window) = self.window() else { return };
         let Some(transfer) = &mut self.transfer else { return };
         self.marks.data = now;
@@ -380,7 +449,7 @@ impl Session {
                 return self.abandon_spoiled(now);
             }
         }
-        let until = transfer.part.until;
+        let until = transfer.until;
         match until {
             Until::Size(size) => self.on_excess(len.saturating_sub(room), size, now),
             Until::Eof | Until::Offset(_) => self.settle(now),
@@ -399,11 +468,14 @@ impl Session {
     }
 
     pub(super) fn shrink_transfer(&mut self, id: RequestId, until: Until, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.id == id && !transfer.aside)
+        let Some(transfer) = self
+            .transfer
+            .as_mut()
+            .filter(|transfer| transfer.id == id && !transfer.aside && !transfer.is_vacant())
         else {
             return;
         };
-        transfer.part.until = until;
+        transfer.until = until;
         // What lies before the place where it began has not come.
         let (at, begun) = (transfer.at, transfer.begun);
         match until {
@@ -416,7 +488,7 @@ impl Session {
     fn settle(&mut self, now: Instant) {
         let Some(transfer) = &self.transfer else { return };
         let (id, at, begun) = (transfer.id, transfer.at, transfer.has_begun());
-        if transfer.spoiled.is_some() {
+        if transfer.spoiled.is_some() || transfer.is_vacant() {
             return;
         }
         match (&transfer.outcome, transfer.data) {
@@ -442,7 +514,7 @@ impl Session {
             (Some(reply), Data::Ended(end)) => {
                 let reply = reply.clone();
                 // Where the end is known, every byte has come, however the connection went.
-                let whole = match transfer.part.until {
+                let whole = match transfer.until {
                     Until::Size(size) => at == size,
                     Until::Offset(end) if !transfer.aside => at >= end,
                     // Of a file for the caller no more is known than what is too much.

@@ -280,6 +280,10 @@ impl<'a> Arbitrary<'a> for Op {
                 let commands = commands();
                 Self::Request(Request::Command(commands[which % commands.len()].clone()))
             }
+            10 if u.peek_bytes(1).is_some_and(|next| next[0] == u8::MAX) => {
+                byte(u)?;
+                Self::Request(Request::Prepare)
+            }
             10 if u.peek_bytes(1).is_some_and(|next| next[0] >= 0x80) => {
                 Self::Request(Request::Content { path: path(byte(u)? & 0x7f), most: read_number(u)? })
             }
@@ -352,6 +356,7 @@ fn encode_request(request: &Request, out: &mut Vec<u8>) {
             out.extend([10, which(path) | 0x80]);
             number(*most, out);
         }
+        Request::Prepare => out.extend([10, u8::MAX]),
         _ => {}
     }
 }

@@ -5,7 +5,7 @@ use super::reply::check_shown;
 use super::trace;
 use ftp_proto::{
     Action, Change, Channel, Event, Finish, Instant, Line, Misuse, Output, Request, RequestId, Retrieve,
-    Session, Until,
+    Session, Timer, Until,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -136,6 +136,8 @@ pub struct Watched<M> {
     ranges: BTreeMap<RequestId, Retrieve>,
     /// Those whose bytes go to the caller, and whose end stays.
     contents: BTreeSet<RequestId>,
+    /// Data connections asked for ahead of which nothing has been heard.
+    prepares: Vec<RequestId>,
     /// Requests taken and not ended, in order.
     open: Vec<RequestId>,
     started: Vec<RequestId>,
@@ -179,6 +181,7 @@ impl<M: Machine> Watched<M> {
             silent: false,
             ranges: BTreeMap::new(),
             contents: BTreeSet::new(),
+            prepares: Vec::new(),
             open: Vec::new(),
             started: Vec::new(),
             at: None,
@@ -292,7 +295,7 @@ impl<M: Machine> Watched<M> {
         match self.machine.request(id, request.clone(), self.now) {
             Ok(()) => {
                 assert!(!self.closed);
-                match request {
+                match request.clone() {
                     Request::Retrieve(part) => {
                         self.ranges.insert(id, part);
                     }
@@ -303,7 +306,12 @@ impl<M: Machine> Watched<M> {
                     }
                     _ => {}
                 }
-                self.open.push(id);
+                // Nothing need come of one.
+                if request == Request::Prepare {
+                    self.prepares.push(id);
+                } else {
+                    self.open.push(id);
+                }
             }
             Err(misuse) => assert_eq!(misuse == Misuse::Closed, self.closed, "{misuse}"),
         }
@@ -322,10 +330,13 @@ impl<M: Machine> Watched<M> {
     /// Time goes on to `now`: nothing happens before its time, and what is due then is not due any more.
     fn pass(&mut self, now: Instant) {
         let due = self.machine.deadline();
-        let fatal = self.machine.session().poll_timeout().is_some_and(|(due, _)| due <= now);
+        let late = self.machine.session().poll_timeout().filter(|(due, _)| *due <= now);
+        // A data connection ahead of its transfer is given up; what else is late by then ends the session.
+        let ahead = late.is_some_and(|(_, timer)| timer == Timer::DataConnect) && self.running().is_none();
         self.now = now;
         self.machine.timeout(now);
-        assert_eq!(self.machine.session().is_closed(), fatal || self.closed, "a deadline of the session");
+        let closed = self.machine.session().is_closed();
+        assert!(ahead || closed == (late.is_some() || self.closed), "a deadline of the session");
         if due.is_some_and(|due| due <= now) {
             assert!(self.machine.deadline().is_none_or(|due| due > now), "a deadline stays due for ever");
         } else {
@@ -388,6 +399,11 @@ impl<M: Machine> Watched<M> {
             Event::Ready(_) => {
                 assert!(!self.ready && self.connected);
                 self.ready = true;
+            }
+            Event::Prepared(id) => {
+                let at = self.prepares.iter().position(|asked| asked == id);
+                self.prepares.remove(at.expect("a data connection that nobody asked for ahead, or twice"));
+                assert!(self.data && self.machine.session().window().is_none());
             }
             Event::Started(id) => {
                 assert!(self.open.contains(id) && !self.started.contains(id));

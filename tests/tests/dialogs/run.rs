@@ -146,7 +146,7 @@ impl Runner {
                 self.session.handle_channel(*channel, *change, now);
             }
             Item::Payload(len) => {
-                if self.session.window().is_none() {
+                if self.session.window().is_none() && !self.session.is_prepared() {
                     return Err("no window for data".to_owned());
                 }
                 self.session.received(*len, now);
@@ -241,6 +241,7 @@ fn shown_event(event: &Event) -> String {
         Event::Ready(features) => format!("ready {}", shown_features(features)).trim_end().to_owned(),
         Event::Reply(RequestId(id), reply) => format!("reply {id} {reply}"),
         Event::Facts(RequestId(id), facts) => format!("facts {id}{}", shown_facts(facts)),
+        Event::Prepared(RequestId(id)) => format!("prepared {id}"),
         Event::Started(RequestId(id)) => format!("started {id}"),
         Event::Finished(RequestId(id), Finish::Whole { at }) => format!("finished {id} whole {at}"),
         Event::Finished(RequestId(id), Finish::Cut) => format!("finished {id} cut"),

@@ -25,14 +25,24 @@ pub(crate) fn cut_while_the_server_writes(setup: Setup) {
     cut_again_and_again(setup, &setup.serve(NAME, bytes), 40);
 }
 
+/// Each range comes over a data connection that was there before it was asked for.
+pub(crate) fn cut_with_data_connections_made_ahead(setup: Setup) {
+    let bytes = content(40 * MIB);
+    fetch_ranges(setup, &setup.serve(NAME, bytes), 10, true);
+}
+
 /// So many ranges over one session, one after the other, each of them cut.
 fn cut_again_and_again(setup: Setup, site: &Site, ranges: u64) {
+    fetch_ranges(setup, site, ranges, false);
+}
+
+fn fetch_ranges(setup: Setup, site: &Site, ranges: u64, ahead: bool) {
     let bytes = content(40 * MIB);
     let memory = Arc::new(Memory(Mutex::new(vec![0; bytes.len()])));
     let sink = Arc::clone(&memory);
     match setup.transport {
-        "std" => fetch(StdTransport::new(sink), &site.address(), ranges),
-        _ => fetch(MioTransport::new(sink).expect("an event loop"), &site.address(), ranges),
+        "std" => fetch(StdTransport::new(sink), &site.address(), ranges, ahead),
+        _ => fetch(MioTransport::new(sink).expect("an event loop"), &site.address(), ranges, ahead),
     }
     let memory = memory.0.lock().expect("no writer panicked");
     for range in 0..ranges {
@@ -48,16 +58,21 @@ fn bounds(range: u64) -> (u64, u64) {
     (start, start + 10_000 + range * 1000)
 }
 
-fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, ranges: u64) {
+fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, ranges: u64, ahead: bool) {
     let (id, path) = (SessionId(1), Arg::new(NAME).expect("an argument"));
     let mut config = Config::default();
     // Waited out even once, it would end the session.
     config.timeouts.cut = Duration::from_secs(60);
     transport.open(id, address.parse().expect("an address"), Arc::new(config));
-    for range in 0..ranges {
+    let part = |range| {
         let (offset, end) = bounds(range);
-        let part = Retrieve { path: path.clone(), offset, until: Until::Offset(end) };
-        transport.request(id, RequestId(range), Request::Retrieve(part));
+        Request::Retrieve(Retrieve { path: path.clone(), offset, until: Until::Offset(end) })
+    };
+    if ahead {
+        return (0..ranges).for_each(|range| fetch_ahead(&mut transport, id, range, part(range)));
+    }
+    for range in 0..ranges {
+        transport.request(id, RequestId(range), part(range));
     }
     let mut cut = 0;
     while cut < ranges {
@@ -70,6 +85,34 @@ fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, 
                 panic!("range {cut}: {event:?}")
             }
             _ => {}
+        }
+    }
+}
+
+/// The data connection is made, and stays unused while the server answers something else.
+fn fetch_ahead<T: Transport<SinkError = Infallible>>(
+    transport: &mut T,
+    id: SessionId,
+    range: u64,
+    part: Request,
+) {
+    type IsAnswer = fn(&Event) -> bool;
+    let steps: [(Request, IsAnswer); 3] = [
+        (Request::Prepare, |event| matches!(event, Event::Prepared(_))),
+        (Request::Facts(Arg::new(NAME).expect("an argument")), |event| matches!(event, Event::Facts(..))),
+        (part, |event| matches!(event, Event::Finished(_, Finish::Cut))),
+    ];
+    for (step, (request, is_answer)) in (0..).zip(steps) {
+        transport.request(id, RequestId(range * 3 + step), request.clone());
+        loop {
+            match transport.wait(None) {
+                Some(Report::Event(_, event)) if is_answer(&event) => break,
+                Some(Report::Event(
+                    _,
+                    event @ (Event::Finished(..) | Event::Refused(..) | Event::Closed(_)),
+                )) => panic!("range {range}, {request:?}: {event:?}"),
+                _ => {}
+            }
         }
     }
 }

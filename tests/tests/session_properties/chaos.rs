@@ -15,6 +15,7 @@ fn request() -> impl Strategy<Value = Request> {
         2 => Just(Request::Facts(path(0))),
         2 => select(commands().to_vec()).prop_map(Request::Command),
         1 => (0..40_u64).prop_map(|most| Request::Content { path: path(0), most }),
+        1 => Just(Request::Prepare),
         6 => (0..30_u64, until())
             .prop_map(|(offset, until)| Request::Retrieve(Retrieve { path: path(0), offset, until })),
     ]

@@ -321,6 +321,10 @@ impl World {
         let id = RequestId(self.asked.len() as u64);
         let at = if let Request::Retrieve(part) = &request { part.offset } else { 0 };
         self.session.request(id, request.clone(), NOW).expect("a request that can be");
+        if request == Request::Prepare {
+            // Nothing need come of it; the number is used up.
+            self.ended.insert(id, Event::Prepared(id));
+        }
         self.asked.insert(id, Asked { request, shrunk: false, at });
         self.drain();
     }
@@ -350,7 +354,9 @@ impl World {
                     let twice = self.ended.insert(id, event);
                     assert_eq!(twice, None);
                 }
-                Output::Event(Event::Connected | Event::Ready(_) | Event::Started(_)) => {}
+                Output::Event(
+                    Event::Connected | Event::Ready(_) | Event::Started(_) | Event::Prepared(_),
+                ) => {}
                 _ => panic!("{output:?}"),
             }
         }
@@ -372,7 +378,7 @@ impl World {
         for (id, asked) in &self.asked {
             let event = self.ended.get(id).unwrap_or_else(|| panic!("{:?} did not end", asked.request));
             match (&asked.request, event) {
-                (Request::Command(_), Event::Reply(..)) => {}
+                (Request::Command(_), Event::Reply(..)) | (Request::Prepare, Event::Prepared(_)) => {}
                 (Request::Facts(name), Event::Facts(_, facts)) => {
                     assert_eq!(facts.size, (*name == path("/f")).then_some(SIZE));
                     assert_eq!(facts.modify.is_some(), *name == path("/f"));
@@ -427,6 +433,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         40 => (0..4_u8, 0..40_u8).prop_map(|(what, much)| Op::Step(what, much)),
         3 => retrieve.prop_map(Op::Request),
+        1 => Just(Op::Request(Request::Prepare)),
         1 => names().prop_map(|name| Op::Request(Request::Facts(name))),
         1 => select(commands).prop_map(|command| Op::Request(Request::Command(command))),
         1 => (0..8_u64, 0..SIZE).prop_map(|(id, end)| Op::Shrink(id, end)),
