@@ -376,3 +376,74 @@ fn a_transfer_that_brings_nothing_does_not_show_where_the_file_ends() {
     assert!(!all.iter().any(|it| matches!(it, Directive::Warn(_) | Directive::Finish(_))), "{all:?}");
     assert_eq!(planner.size(), Some(SIZE));
 }
+
+/// Two sessions of one mirror, logged in, with a part of the file each. Their requests have the number 2.
+fn two_fetch(size: u64) -> Planner {
+    let mut planner = dialled(2);
+    for id in 1..=2 {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    hear(&mut planner, 1, facts(size));
+    planner
+}
+
+#[test]
+fn a_session_that_has_nothing_to_do_makes_a_data_connection_ahead_and_no_second_one() {
+    let mut planner = two_fetch(SIZE);
+    write(&mut planner, 1, 0..SIZE / 2);
+    write(&mut planner, 2, SIZE / 2..SIZE - 1000);
+    let asked = |planner: &mut Planner| {
+        let all = wanted(planner);
+        all.iter().filter(|it| matches!(it, Directive::Request(_, _, Request::Prepare))).count()
+    };
+    assert_eq!(asked(&mut planner), 0);
+    hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Cut));
+    assert_eq!(asked(&mut planner), 1);
+    planner.handle_timeout(Instant(Duration::from_millis(200)));
+    assert_eq!(asked(&mut planner), 0);
+}
+
+/// A transfer that had most of the path was at its end, and the other had yet to get what it had left: that was taken for
+/// collapsed, and made to begin anew, so that for a while nobody had anything.
+#[test]
+fn a_transfer_gets_no_fresh_data_connection_while_another_is_about_to_begin() {
+    let mut planner = two_fetch(64 << 20);
+    let at = |millis| Instant(Duration::from_millis(millis));
+    let tell = |planner: &mut Planner, id, event, millis| {
+        planner.handle(&Report::<Infallible>::Event(SessionId(id), event), at(millis));
+    };
+    let mut positions = [0, 0, 32 << 20];
+    let mut bring = |planner: &mut Planner, id: usize, bytes: u64, millis| {
+        let (start, end) = (positions[id], positions[id] + bytes);
+        positions[id] = end;
+        let id = SessionId(u64::try_from(id).unwrap());
+        planner.handle(&Report::<Infallible>::Written(id, start..end), at(millis));
+        end
+    };
+    let cut = |planner: &mut Planner, position| {
+        wanted(planner).iter().any(|directive| {
+            matches!(directive, Directive::Shrink(SessionId(1), _, Until::Offset(end)) if *end == position)
+        })
+    };
+    for id in 1..=2 {
+        tell(&mut planner, id, Event::Started(RequestId(2)), 100);
+    }
+    for millis in (100..1700).step_by(50) {
+        bring(&mut planner, 1, 100_000, millis + 50);
+        bring(&mut planner, 2, 1 << 20, millis + 50);
+    }
+    // The second is done with its part, and is given a tail of what the first has.
+    tell(&mut planner, 2, Event::Finished(RequestId(2), Finish::Whole { at: 64 << 20 }), 1700);
+    wanted(&mut planner);
+    for millis in (1750..=2150).step_by(50) {
+        let position = bring(&mut planner, 1, 1000, millis);
+        assert!(!cut(&mut planner, position), "at {millis} ms");
+    }
+    // It had its time, and more.
+    let late = (2200..=4000).step_by(50).any(|millis| {
+        let position = bring(&mut planner, 1, 1000, millis);
+        cut(&mut planner, position)
+    });
+    assert!(late, "one that never begins is not waited for");
+}

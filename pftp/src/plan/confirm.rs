@@ -22,6 +22,10 @@ const UNASKED: (u32, Duration) = (4, Duration::from_millis(200));
 /// How long is waited for the answer.
 const UNANSWERED: (u32, Duration) = (6, Duration::from_secs(2));
 
+/// Round trips that a session takes for that which has just fetched something: the server notices the cut, behind what it has
+/// sent, which may fill a queue as long as the path, and answers.
+const CLOSING: u32 = 3;
+
 impl Planner {
     /// Asks the mirrors what they say of the file now that all of it is here.
     pub(super) fn confirm(&mut self, now: Instant) {
@@ -84,6 +88,17 @@ impl Planner {
     /// Whether all that is here came, or comes, in one.
     fn is_of_one_transfer(&self) -> bool {
         self.transfers == 1 && !self.has_earlier()
+    }
+
+    /// How long after the last byte of the last transfer from a mirror it has said that its file is the same. No time if another
+    /// session than `taker` has nothing to do, as that asks before.
+    pub(super) fn closing_time(&self, mirror: usize, taker: Option<SessionId>) -> Duration {
+        let idle = |(id, connection): (&SessionId, &Connection)| {
+            connection.mirror == mirror && connection.is_free() && Some(*id) != taker
+        };
+        let asked_before = self.is_of_one_transfer() || self.connections.iter().any(idle);
+        let known = self.mirrors.get(mirror).filter(|_| !asked_before);
+        known.map_or(Duration::ZERO, |known| known.round_trip().saturating_mul(CLOSING))
     }
 
     fn session_to_confirm(&self, mirror: usize) -> Option<SessionId> {

@@ -40,6 +40,8 @@ pub(super) struct Segment {
     pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
     pub(super) vote: Option<SeamId>,
+    /// Its data connection was there when it was asked for.
+    pub(super) prepared: bool,
 }
 
 impl Segment {
@@ -56,6 +58,7 @@ impl Segment {
             spoiled: RangeSet::new(),
             taken: 0,
             vote: None,
+            prepared: false,
         }
     }
 
@@ -73,10 +76,24 @@ impl Segment {
     }
 }
 
+/// Whether a session has a data connection ahead of its next transfer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ahead {
+    /// It has not been asked for one.
+    None,
+    /// It is to make one.
+    Asked(RequestId),
+    /// It has made one.
+    Ready,
+}
+
 /// How long a transfer may take to its first byte before others may take it over: that many times as long as is usual, and
 /// some time that a busy server may need. All that doubles each time it happens to a part, or two slow sessions would take
 /// it from each other for ever.
 const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
+
+/// How many times as long as usual a transfer takes to its first byte whose data connection was not there when it was asked for.
+pub(super) const PREPARED: u32 = 3;
 
 /// From how much longer than usual on it is late; that, too, doubles.
 const LATE: Duration = Duration::from_millis(50);
@@ -108,6 +125,8 @@ pub(super) struct Connection {
     pub(super) checking: Option<RequestId>,
     /// No work before then: a transfer has failed.
     pub(super) rest_until: Option<Instant>,
+    /// A data connection has been asked for ahead of the next transfer, and whether it is there.
+    pub(super) ahead: Ahead,
     /// The planner has closed it.
     pub(super) closing: bool,
     pub(super) rate: Rate,
@@ -134,6 +153,7 @@ impl Connection {
             ended_at: None,
             checking: None,
             rest_until: None,
+            ahead: Ahead::None,
             closing: false,
             rate: Rate::default(),
             replaced_rate: None,
@@ -183,25 +203,25 @@ impl Connection {
         let segment = self.segment.as_ref().filter(fetches).filter(|_| !self.closing)?;
         let left = segment.at..segment.until.end().max(segment.at);
         let waited = now.since(segment.asked);
+        let first_byte = if segment.prepared { usual / PREPARED } else { usual };
         let (times, more) = PATIENCE;
-        let patience = usual.saturating_mul(times).saturating_add(more);
+        let patience = first_byte.saturating_mul(times).saturating_add(more);
         let again = 1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX);
         let patience = patience.saturating_mul(again);
+        // How long its mirror takes to close is not for one connection to say.
+        let running = |rate, delay| Some(Running { left, rate, delay, closing: Duration::ZERO });
         if segment.at > segment.start {
-            return Some(Running {
-                left,
-                rate: self.rate.cautious(guess, usual, now),
-                delay: Duration::ZERO,
-            });
+            return running(self.rate.cautious(guess, usual, now), Duration::ZERO);
         }
         if waited >= patience {
-            return Some(Running { left, rate: 0, delay: Duration::ZERO });
+            return running(0, Duration::ZERO);
         }
         // What is measured is still of the transfer before this one.
         let rate = self.rate.established().unwrap_or(guess).max(1);
         // One that is late has lost something on its way, and waits for longer the longer it has waited.
-        let late = waited.saturating_sub(usual.saturating_add(LATE).saturating_mul(again)).saturating_mul(2);
-        Some(Running { left, rate, delay: usual.saturating_sub(waited).max(late) })
+        let late =
+            waited.saturating_sub(first_byte.saturating_add(LATE).saturating_mul(again)).saturating_mul(2);
+        running(rate, first_byte.saturating_sub(waited).max(late))
     }
 }
 

@@ -188,7 +188,7 @@ impl Planner {
         self.size.unwrap_or(0).saturating_sub(self.done.len())
     }
 
-    /// Whether what is left takes well longer than a trial does.
+    /// Whether what is left takes longer than a trial does.
     pub(super) fn has_much_left(&self, mirror: usize, now: Instant) -> bool {
         let Some(known) = self.mirrors.get(mirror) else { return false };
         let others = self.mirrors.iter().enumerate().filter(|(at, _)| *at != mirror);
@@ -198,7 +198,7 @@ impl Planner {
         let flow = flows.fold(own, u64::saturating_add);
         let left = u128::from(self.left()).saturating_mul(1000);
         let trial = known.round_trip().saturating_mul(TRIAL);
-        left / u128::from(flow.max(1)) > trial.as_millis().saturating_mul(3) / 2
+        left / u128::from(flow.max(1)) > trial.as_millis()
     }
 
     fn add_connections(&mut self, mirror: usize, now: Instant) {

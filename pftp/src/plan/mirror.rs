@@ -2,7 +2,7 @@
 
 use super::RangeSet;
 use super::backoff::Jitter;
-use super::connection::Stage;
+use super::connection::{Ahead, PREPARED, Stage};
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
@@ -262,13 +262,21 @@ impl Mirror {
         self.round_trip().saturating_mul(round_trips)
     }
 
-    /// How long a further range takes until it flows at `rate` bytes per second: after its first byte a round trip for
+    /// The same on a session that may have a data connection ahead of it.
+    pub(super) fn first_byte_time_of(&self, ahead: Ahead) -> Duration {
+        match ahead {
+            Ahead::Ready => (self.first_byte_time() / PREPARED).max(self.round_trip()),
+            Ahead::None | Ahead::Asked(_) => self.first_byte_time(),
+        }
+    }
+
+    /// How long a further range takes until it flows at `rate` bytes per second: after its `first_byte` a round trip for
     /// each doubling of TCP's slow start, but two, as something comes meanwhile.
-    pub(super) fn set_up_time(&self, rate: u64) -> Duration {
+    pub(super) fn set_up_time(&self, first_byte: Duration, rate: u64) -> Duration {
         let round_trip = self.round_trip();
         let in_flight = u128::from(rate).saturating_mul(round_trip.as_millis()) / 1000 / INITIAL_WINDOW;
         let doublings = u128::BITS.saturating_sub(in_flight.leading_zeros());
-        self.first_byte_time().saturating_add(round_trip.saturating_mul(doublings.saturating_sub(2)))
+        first_byte.saturating_add(round_trip.saturating_mul(doublings.saturating_sub(2)))
     }
 
     /// So many bytes have come over one of its sessions.

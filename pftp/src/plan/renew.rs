@@ -92,7 +92,7 @@ impl Planner {
             return None;
         }
         if now < mirror.renewal.not_before
-            || self.is_being_renewed(connection.mirror)
+            || self.is_set_up_anew(connection.mirror, now)
             || mirror.is_at_its_best(now)
         {
             return None;
@@ -105,13 +105,14 @@ impl Planner {
         (rate < fresh / 3 * 2 && millis(rate) > millis(fresh).saturating_add(set_up)).then_some(rate)
     }
 
-    /// One at a time: what the others do meanwhile shows what it brings.
-    fn is_being_renewed(&self, mirror: usize) -> bool {
-        self.connections.values().any(|connection| {
-            let silent = |segment: &Segment| segment.letting_go || segment.at == segment.start;
-            connection.mirror == mirror
-                && connection.replaced_rate.is_some()
-                && connection.segment.as_ref().is_none_or(silent)
+    /// Whether transfers from the mirror are about to begin: what they bring shows what there is to gain, and where one had most
+    /// of the path it is they that have it next.
+    fn is_set_up_anew(&self, mirror: usize, now: Instant) -> bool {
+        let usual = self.mirrors.get(mirror).map(Mirror::first_byte_time).unwrap_or_default();
+        self.connections.values().filter(|connection| connection.mirror == mirror).any(|connection| {
+            let Some(segment) = &connection.segment else { return connection.replaced_rate.is_some() };
+            let begins = || connection.running(1, usual, now).is_some_and(|running| running.rate > 0);
+            segment.letting_go || segment.at == segment.start && begins()
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What reports of the transport change.
 
+use super::connection::Ahead;
 use super::mirror::{PathForm, Verdict};
 use super::seams::LEAD;
 use super::{Planner, RangeSet};
@@ -52,6 +53,13 @@ impl Planner {
                 self.on_facts(mirror, &facts);
                 self.believe_end(id);
             }
+            Event::Prepared(request) => {
+                if let Some(connection) = self.connections.get_mut(&id)
+                    && connection.ahead == Ahead::Asked(*request)
+                {
+                    connection.ahead = Ahead::Ready;
+                }
+            }
             Event::Started(_) => {
                 self.transfers = self.transfers.saturating_add(1);
                 let Some(known) = self.mirrors.get_mut(mirror) else { return };
@@ -60,8 +68,10 @@ impl Planner {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.rate.start(round_trip, now);
                 // Of what was taken from it as a whole no byte comes that would tell how long it takes here.
-                if let Some(segment) =
-                    connection.segment.as_ref().filter(|segment| segment.until.end() <= segment.start)
+                if let Some(segment) = connection
+                    .segment
+                    .as_ref()
+                    .filter(|segment| segment.until.end() <= segment.start && !segment.prepared)
                 {
                     known.delivers_not_before(now.since(segment.asked));
                 }
@@ -105,7 +115,7 @@ impl Planner {
             // It may have written over what another had brought.
             return self.fetch_again(&range);
         }
-        if segment.at == segment.start {
+        if segment.at == segment.start && !segment.prepared {
             mirror.delivered_after(now.since(segment.asked));
         }
         let skipped = segment.advance(&range, now);

@@ -36,6 +36,8 @@ pub(super) struct Running {
     pub(super) rate: u64,
     /// How long it is to its first byte, if that has not come.
     pub(super) delay: Duration,
+    /// How long after its last byte its mirror has said that the file is still the same.
+    pub(super) closing: Duration,
 }
 
 impl Running {
@@ -51,32 +53,52 @@ impl Running {
         let millis = self.len() * 1000 / u128::from(self.rate.max(1)) + self.delay.as_millis();
         u64::try_from(millis).unwrap_or(u64::MAX)
     }
+
+    /// Milliseconds until nothing more of it is waited for.
+    #[must_use]
+    pub(super) fn time_to_close(&self) -> u64 {
+        self.time_left().saturating_add(u64::try_from(self.closing.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// Milliseconds that a cut has to save: it makes the server send what nobody takes.
 const LEAST_SAVING: u128 = 30;
 
-/// How many bytes of the tail of `victim` a free connection of `rate` bytes per second should take over, which
-/// starts to deliver after `setup`: as many as make both end together if the victim brings `brings` per cent of its
-/// rate. `None` if that saves less time than half of what the setting up takes, or next to none, or would be less
-/// than `least` bytes.
+/// A free connection that may take over the tail of a transfer.
+#[derive(Clone, Debug)]
+pub(super) struct Taker {
+    /// Bytes per second.
+    pub(super) rate: u64,
+    /// How long it is until it delivers.
+    pub(super) set_up: Duration,
+    /// As [`Running::closing`].
+    pub(super) closing: Duration,
+    /// Bytes below which nothing is worth taking.
+    pub(super) least: u64,
+}
+
+/// How many bytes of the tail of `victim` a free connection should take over: as many as make nothing more of either be waited
+/// for from the same moment on, if the victim brings `brings` per cent of its rate. `None` if that saves less time than half of
+/// what the setting up takes, or next to none, or would be too little.
 #[must_use]
-pub(super) fn tail(victim: &Running, rate: u64, setup: Duration, least: u64, brings: u128) -> Option<u64> {
+pub(super) fn tail(victim: &Running, taker: &Taker, brings: u128) -> Option<u64> {
     let left = victim.len();
-    let (rate, victims) = (u128::from(rate.max(1)), u128::from(victim.rate) * brings / 100);
-    let (setup, delay) = (setup.as_millis(), victim.delay.as_millis());
+    let (rate, victims) = (u128::from(taker.rate.max(1)), u128::from(victim.rate) * brings / 100);
+    let delay = victim.delay.saturating_add(victim.closing).as_millis();
+    let least_saving = (taker.set_up.as_millis() / 2).max(LEAST_SAVING);
+    let setup = taker.set_up.saturating_add(taker.closing).as_millis();
     // left = victims * (together - delay) + rate * (together - setup)
     let together = (left * 1000 + victims * delay + rate * setup) / (victims + rate);
     let alone = setup + left * 1000 / rate;
     // What would bring nothing until then keeps nothing.
     let all = victims == 0 || alone <= delay;
     let end = if all { alone } else { together };
-    if end.saturating_add((setup / 2).max(LEAST_SAVING)) > u128::from(victim.time_left()) {
+    if end.saturating_add(least_saving) > u128::from(victim.time_to_close()) {
         return None;
     }
     let take = if all { left } else { rate * together.checked_sub(setup)? / 1000 };
     let take = u64::try_from(take.min(left)).ok()?;
-    (take >= least.max(1)).then_some(take)
+    (take >= taker.least.max(1)).then_some(take)
 }
 
 #[cfg(test)]
@@ -97,30 +119,47 @@ mod tests {
         assert_eq!(split(&whole(u64::MAX), 3, 1).len(), 3);
     }
 
+    fn running(left: Range<u64>, rate: u64) -> Running {
+        Running { left, rate, delay: Duration::ZERO, closing: Duration::ZERO }
+    }
+
+    fn taker(rate: u64, set_up: u64, least: u64) -> Taker {
+        Taker { rate, set_up: Duration::from_millis(set_up), closing: Duration::ZERO, least }
+    }
+
     #[test]
     fn a_tail_ends_when_its_head_does() {
-        let slow = Running { left: 0..1_000_000, rate: 10_000, delay: Duration::ZERO };
+        let slow = running(0..1_000_000, 10_000);
         // 990,000 bytes/s against 10,000: nearly everything.
-        assert_eq!(tail(&slow, 990_000, Duration::ZERO, 1, 100), Some(990_000));
-        let even = Running { left: 500..1500, rate: 100, delay: Duration::ZERO };
-        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1, 100), Some(400));
-        assert_eq!(
-            tail(&even, 100, Duration::from_secs(60), 1, 100),
-            None,
-            "set-up costs more than it saves"
-        );
-        assert_eq!(tail(&even, 100, Duration::ZERO, 600, 100), None, "too small to split");
-        assert_eq!(tail(&even, 100, Duration::from_secs(2), 1, 125), Some(333), "the victim may do more");
+        assert_eq!(tail(&slow, &taker(990_000, 0, 1), 100), Some(990_000));
+        let even = running(500..1500, 100);
+        assert_eq!(tail(&even, &taker(100, 2_000, 1), 100), Some(400));
+        assert_eq!(tail(&even, &taker(100, 60_000, 1), 100), None, "set-up costs more than it saves");
+        assert_eq!(tail(&even, &taker(100, 0, 600), 100), None, "too small to split");
+        assert_eq!(tail(&even, &taker(100, 2_000, 1), 125), Some(333), "the victim may do more");
+    }
+
+    /// Whose mirror takes long to say that its file is the same brings its last byte the earlier.
+    #[test]
+    fn a_tail_leaves_the_time_that_its_mirror_takes_to_close() {
+        let second = Duration::from_secs(1);
+        let slow_to_close = Taker { closing: second * 2, ..taker(100, 0, 1) };
+        assert_eq!(tail(&running(0..1000, 100), &slow_to_close, 100), Some(400));
+        let victim = Running { closing: second * 2, ..running(0..1000, 100) };
+        assert_eq!(tail(&victim, &taker(100, 0, 1), 100), Some(600));
+        assert_eq!(tail(&victim, &slow_to_close, 100), Some(500));
+        let ending = Running { closing: second * 2, ..running(0..50, 100) };
+        assert_eq!(tail(&ending, &taker(100, 0, 1), 100), Some(50), "nothing is waited for but its closing");
     }
 
     /// Milliseconds were rounded down, and what they came to was left, for which another data connection had to be made.
     #[test]
     fn a_transfer_that_brings_nothing_loses_all_of_it() {
         for size in [1000, 1001, 123_457, 10_000_019] {
-            let dead = Running { left: 0..size, rate: 0, delay: Duration::ZERO };
-            assert_eq!(tail(&dead, 300_000, Duration::from_millis(160), 100, 125), Some(size));
-            let late = Running { left: 0..size, rate: 300_000, delay: Duration::from_secs(60) };
-            assert_eq!(tail(&late, 300_000, Duration::from_millis(160), 100, 125), Some(size));
+            let dead = running(0..size, 0);
+            assert_eq!(tail(&dead, &taker(300_000, 160, 100), 125), Some(size));
+            let late = Running { delay: Duration::from_secs(60), ..running(0..size, 300_000) };
+            assert_eq!(tail(&late, &taker(300_000, 160, 100), 125), Some(size));
         }
     }
 
@@ -149,9 +188,9 @@ mod tests {
             start in any::<u64>(), len in any::<u64>(), victim in any::<u64>(), rate in any::<u64>(), setup in 0_u64..100_000,
             delay in 0_u64..100_000, brings in 100_u128..150,
         ) {
-            let delay = Duration::from_millis(delay);
-            let running = Running { left: start..start.saturating_add(len), rate: victim, delay };
-            if let Some(take) = tail(&running, rate, Duration::from_millis(setup), 1, brings) {
+            let (delay, closing) = (Duration::from_millis(delay), Duration::from_millis(delay / 3));
+            let running = Running { left: start..start.saturating_add(len), rate: victim, delay, closing };
+            if let Some(take) = tail(&running, &taker(rate, setup, 1), brings) {
                 prop_assert!(take <= running.left.end - running.left.start);
             }
         }

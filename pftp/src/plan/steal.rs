@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::mirror::Mirror;
 use super::seams::LEAD;
-use super::segment::{Running, tail};
+use super::segment::{Running, Taker, tail};
 use super::{Directive, Planner};
 use ftp_proto::{Command, Instant, Request, SessionId, Until};
 use std::cmp::Reverse;
@@ -43,15 +43,18 @@ impl Planner {
         let least = self.settings.min_segment.min(LEAST_TAIL);
         // What the other server is to have sent before the first byte that counts.
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
+        let closing = self.closing_time(mirror_of, Some(id));
         let before = lead.saturating_add(mirror.login_time(free.stage));
-        let set_up = mirror.set_up_time(rate).saturating_add(before);
-        let first_byte = mirror.first_byte_time().saturating_add(before);
+        let first_byte = mirror.first_byte_time_of(free.ahead);
+        let set_up = mirror.set_up_time(first_byte, rate).saturating_add(before);
+        let first_byte = first_byte.saturating_add(before);
+        let taker = Taker { rate, set_up, closing, least };
         let running = self.running(now);
         // The one that would end last may have too little left to share.
         let shared = running.iter().find_map(|(id, running)| {
             let same = self.connections.get(id).map(|victim| victim.mirror) == Some(mirror_of);
             let brings = if same { BRINGS } else { 100 };
-            let take = tail(running, rate, set_up, least, brings)?;
+            let take = tail(running, &taker, brings)?;
             // What has yet to log in is not there in time to help one that was left too little.
             let kept = if free.is_ready() { 0 } else { self.may_bring(*id, set_up, now) };
             let take = take.min(running.left.end.saturating_sub(running.left.start).saturating_sub(kept));
@@ -65,10 +68,10 @@ impl Planner {
         }
         let copied = running.into_iter().find(|(_, running)| {
             let flows = running.len().saturating_mul(1000) / u128::from(rate.max(1));
-            let again = flows.saturating_add(first_byte.as_millis());
+            let again = flows.saturating_add(first_byte.saturating_add(closing).as_millis());
             // What is longer is to be shared, if that pays.
             let short = flows <= first_byte.as_millis();
-            short && u128::from(running.time_left()) > again.saturating_mul(COPY_PAYS) / 100
+            short && u128::from(running.time_to_close()) > again.saturating_mul(COPY_PAYS) / 100
         });
         if let Some((slow, running)) = copied {
             let (start, until) = (running.left.start, self.until(running.left.end));
@@ -107,25 +110,28 @@ impl Planner {
     /// The transfers under way of which nobody else is fetching anything, the one that would end last first.
     pub(super) fn running(&self, now: Instant) -> Vec<(SessionId, Running)> {
         // The same for all connections of a mirror, and to find it takes a look at each of them.
-        let guesses: Vec<u64> = (0..self.mirrors.len()).map(|mirror| self.guess(mirror, now)).collect();
+        let guesses: Vec<(u64, Duration)> = (0..self.mirrors.len())
+            .map(|mirror| (self.guess(mirror, now), self.closing_time(mirror, None)))
+            .collect();
         let mut running: Vec<(SessionId, Running)> = self
             .connections
             .iter()
             .filter(|(_, connection)| self.may_go_on(connection))
             .filter_map(|(id, connection)| {
                 let mirror = self.mirrors.get(connection.mirror)?;
-                let guess = guesses.get(connection.mirror).copied()?;
+                let (guess, closing) = guesses.get(connection.mirror).copied()?;
                 let usual = mirror.first_byte_time().saturating_add(mirror.login_time(connection.stage));
                 let mut running = connection.running(guess, usual, now)?;
                 // What a fresh data connection may bring, this one may as well, or two would take turns for ever.
                 if running.rate > 0 && !connection.delivers() {
                     running.rate = running.rate.max(mirror.renewal.fresh().unwrap_or(0));
                 }
+                running.closing = closing;
                 Some((*id, running))
             })
             .collect();
         running.retain(|(id, running)| !running.left.is_empty() && !self.is_fetched_twice(*id, running));
-        running.sort_by_key(|(_, running)| Reverse(running.time_left()));
+        running.sort_by_key(|(_, running)| Reverse(running.time_to_close()));
         running
     }
 

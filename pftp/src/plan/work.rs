@@ -1,6 +1,6 @@
 //! Handing out ranges.
 
-use super::connection::{Connection, Segment, Stage};
+use super::connection::{Ahead, Connection, Segment, Stage};
 use super::mirror::Verdict;
 use super::segment::split;
 use super::{Directive, Planner, RangeSet};
@@ -129,7 +129,8 @@ impl Planner {
         let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
         let Some(path) = mirror.path_in(connection.form) else { return };
         let request = connection.next_request();
-        connection.segment = Some(Segment::new(request, offset, until, self.now));
+        let prepared = std::mem::replace(&mut connection.ahead, Ahead::None) == Ahead::Ready;
+        connection.segment = Some(Segment { prepared, ..Segment::new(request, offset, until, self.now) });
         (connection.asked, connection.rest_until) = (Some(self.now), None);
         self.about_to_write(offset..until.end());
         let part = Retrieve { path, offset, until };
@@ -206,6 +207,19 @@ impl Planner {
         if idle(&id) && busy && !Self::is_single(&self.settings) {
             self.look_again = Some(now + WATCH);
             self.confirm_early(id, now);
+            self.prepare(id);
+        }
+    }
+
+    /// Has a session that has nothing to do make the data connection of its next transfer: what it may take over then, when
+    /// another becomes slow, is there sooner.
+    fn prepare(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let restarts = self.mirrors.get(connection.mirror).is_some_and(|mirror| mirror.restarts);
+        if connection.ahead == Ahead::None && restarts && self.size.is_some() {
+            let request = connection.next_request();
+            connection.ahead = Ahead::Asked(request);
+            self.directives.push_back(Directive::Request(id, request, Request::Prepare));
         }
     }
 

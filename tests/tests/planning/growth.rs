@@ -68,3 +68,15 @@ fn connections_are_not_judged_before_their_first_bytes_can_have_come() {
     assert!(logins <= 32, "{logins} logins");
     assert!(world.took() < Duration::from_secs(9), "{:?}", world.took());
 }
+
+/// What was left had to take half as long again as a trial may: a fast start was then followed by one connection to the end.
+#[test]
+fn connections_are_added_where_what_is_left_takes_little_longer_than_a_trial() {
+    let mut world = World::new();
+    // Of 8 MiB there are 1.1 s left at first, and a trial takes one second.
+    let server = world.add(model(throttled(6 << 20)));
+    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
+    let logins = world.transport.stats(server).logins();
+    assert!(logins > 4, "{logins} logins");
+    assert!(world.took() < Duration::from_millis(1200), "{:?}", world.took());
+}

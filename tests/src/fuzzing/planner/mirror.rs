@@ -186,6 +186,9 @@ impl Session {
                 }
                 self.running = Some(Running { request: id, at: part.offset, part });
             }
+            // Nothing need come of it.
+            Request::Prepare if id.0 % 2 == 0 => self.tell(Event::Prepared(id)),
+            Request::Prepare => {}
             Request::Command(Command::Feat) => self.tell(Event::Reply(id, reply("211 none"))),
             Request::Command(Command::Size(path)) => {
                 let there = mirror.lists() && path.as_bytes() == b"pub/CHECKSUMS";
@@ -258,6 +261,7 @@ impl Session {
             Request::Retrieve(_) | Request::Content { .. } => {
                 self.tell(Event::Refused(id, verb, reply(words)));
             }
+            Request::Prepare => {}
             _ => self.tell(Event::Refused(id, Verb::Cwd, reply(words))),
         }
     }
