@@ -17,168 +17,25 @@
 //! under way of it is awaited in the same way; its data connection is closed when the mark or data have come, as who
 //! closes it before the server accepts it may go unnoticed. A REST that was refused as by a server that understands only the first
 //! command of a write is sent once more, alone.
+//!
+//! A data connection that is made ahead ([`Request::Prepare`](crate::Request::Prepare)) is a transfer without a path. The
+//! next request takes it up, wherever it stands, and asks with REST and RETR only.
+
+mod state;
+
+pub(super) use state::Transfer;
 
 use super::pipeline::Purpose;
 use super::{
     Action, Change, Channel, Command, End, Event, Finish, RequestId, Retrieve, Session, Until, Verb,
 };
-use crate::arg::Arg;
 use crate::code::Severity;
-use crate::error::{Cause, Error, PeerFault, Timer};
+use crate::error::{Error, PeerFault};
 use crate::meaning;
 use crate::reply::Reply;
 use crate::time::Instant;
 use core::net::{IpAddr, SocketAddr};
-use core::ops::Range;
-
-/// The data connection of a transfer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Data {
-    /// Not asked for, or given up.
-    None,
-    Connecting,
-    Open,
-    Ended(End),
-    Failed(Cause),
-}
-
-/// A [`Request::Retrieve`](crate::Request::Retrieve) or a [`Request::Content`](crate::Request::Content) under way; or a
-/// [`Request::Prepare`](crate::Request::Prepare), which one of these takes up.
-#[derive(Debug)]
-pub(super) struct Transfer {
-    id: RequestId,
-    /// `None` if nothing is to be fetched yet.
-    path: Option<Arg>,
-    /// The first byte wanted.
-    offset: u64,
-    until: Until,
-    /// It is a [`Request::Content`](crate::Request::Content).
-    aside: bool,
-    /// Offset of the first byte, which is that of its lead.
-    begun: u64,
-    /// Offset of the next byte.
-    at: u64,
-    data: Data,
-    /// The mark (1yz) to RETR has come.
-    mark: bool,
-    /// Data have come, wanted or not.
-    bytes: bool,
-    /// Bytes that came past the end of the file.
-    excess: u64,
-    /// The final reply to RETR.
-    outcome: Option<Reply>,
-    /// EPSV, PASV or REST was refused while RETR was under way.
-    spoiled: Option<(Verb, Reply)>,
-    /// The caller has been told of that.
-    told: bool,
-    /// That may be because it came in a burst: it is tried once more, one command at a time.
-    again: bool,
-}
-
-impl Transfer {
-    /// One of which no more is known than that there is to be one.
-    const fn vacant(id: RequestId) -> Self {
-        Self {
-            id,
-            path: None,
-            offset: 0,
-            until: Until::Eof,
-            aside: false,
-            begun: 0,
-            at: 0,
-            data: Data::None,
-            mark: false,
-            bytes: false,
-            excess: 0,
-            outcome: None,
-            spoiled: None,
-            told: false,
-            again: false,
-        }
-    }
-
-    pub(super) fn window(&self) -> Option<Range<u64>> {
-        // Of a spoiled one nothing is wanted but the sign that the server has begun.
-        let end = if self.is_spoiled() { self.at } else { self.until.end().max(self.at) };
-        (self.data == Data::Open && !self.is_vacant()).then_some(self.at..end)
-    }
-
-    /// Where the wanted bytes begin; those before are its lead. What a spoiled one brings is none.
-    pub(super) const fn offset(&self) -> u64 {
-        if self.is_spoiled() { self.at } else { self.offset }
-    }
-
-    /// Whether nothing is to be fetched yet.
-    pub(super) const fn is_vacant(&self) -> bool {
-        self.path.is_none()
-    }
-
-    /// Whether the data connection is there, and nothing is to be fetched yet.
-    pub(super) fn is_prepared(&self) -> bool {
-        self.is_vacant() && self.data == Data::Open
-    }
-
-    pub(super) fn content(&self) -> Option<RequestId> {
-        self.aside.then_some(self.id)
-    }
-
-    pub(super) const fn has_connection(&self) -> bool {
-        matches!(self.data, Data::Connecting | Data::Open)
-    }
-
-    /// What the data connection, or its absence, is waited on for.
-    pub(super) fn waits_for(&self) -> Option<Timer> {
-        match (self.data, &self.outcome) {
-            (Data::None, _) => None,
-            (Data::Open, _) if self.is_spoiled() || self.is_vacant() => None,
-            (Data::Connecting, None) => Some(Timer::DataConnect),
-            (Data::Open, Some(reply)) if reply.code().is_refusal() => Some(Timer::Completion),
-            (Data::Open, _) => Some(Timer::Stall),
-            (Data::Connecting, Some(_)) | (Data::Ended(_) | Data::Failed(_), _) => Some(Timer::Completion),
-        }
-    }
-
-    /// Whether the server has called it complete, while data are still to come.
-    pub(super) fn is_completed(&self) -> bool {
-        self.has_connection() && self.outcome.as_ref().is_some_and(|reply| reply.code().is_completion())
-    }
-
-    /// Whether the server is to notice that nobody takes what it sends.
-    pub(super) const fn is_spoiled(&self) -> bool {
-        self.spoiled.is_some()
-    }
-
-    /// Why the data connection could not be made.
-    pub(super) const fn failure(&self) -> Option<Cause> {
-        match self.data {
-            Data::Failed(cause) => Some(cause),
-            Data::None | Data::Connecting | Data::Open | Data::Ended(_) => None,
-        }
-    }
-
-    /// What is to be told of it if the session ends by `error`: the server has closed the data connection in order, exactly
-    /// where the file ends. No reply could say more. But if it was lost without a byte, it may have been about to send some.
-    pub(super) fn ended_at_size(&self, error: &Error) -> Option<Event> {
-        let lost = matches!(error, Error::Connection(..) | Error::OutOfStep(_));
-        let whole = self.data == Data::Ended(End::Fin)
-            && self.until == Until::Size(self.at)
-            && (self.bytes || self.mark && !lost)
-            && self.spoiled.is_none();
-        whole.then_some(Event::Finished(self.id, Finish::Whole { at: self.at }))
-    }
-
-    const fn has_begun(&self) -> bool {
-        self.mark || self.bytes
-    }
-
-    /// Whether everything wanted is here, and the rest is not wanted.
-    const fn is_past_its_end(&self) -> bool {
-        match self.until {
-            Until::Offset(end) => self.at >= end,
-            Until::Eof | Until::Size(_) => false,
-        }
-    }
-}
+use state::Data;
 
 /// Whether the reply may be one more to a cut transfer: servers that say 426 may say 226 as well, as they have
 /// to after an ABOR (RFC 959 §4.1.3). No command that may come next is answered with one of these.
