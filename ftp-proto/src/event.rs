@@ -60,9 +60,11 @@ pub enum Request {
         /// How many bytes are taken at most.
         most: u64,
     },
-    /// A data connection ahead of the next [`Request::Retrieve`] or [`Request::Content`], by EPSV or else PASV: what that asks
-    /// for is then there a round trip later, where it would take three. [`Event::Prepared`] follows when it is established. It is
-    /// used by the next transfer in any case; if it comes to nothing, nothing is said, and that transfer makes one of its own.
+    /// A data connection ahead of the next [`Request::Retrieve`] or [`Request::Content`], by EPSV or else PASV (RFC 2428 §3,
+    /// RFC 959 §4.1.2): what that asks for is then there a round trip later, where it would take three. [`Event::Prepared`]
+    /// follows when it is established, unless it has been taken up by then, which the next transfer does in any case. Where
+    /// the server refuses it, closes it or cannot be reached there, nothing is said, and that transfer makes one of its own. A
+    /// further request of this kind makes no second one, but takes the place of the first, and tells whether it is there.
     Prepare,
 }
 

@@ -56,7 +56,7 @@
 //!   [wake](Transport::waker) the loop when there is an answer.
 //! - No session keeps the others waiting. Each socket that is ready has its turn, in which it is read up to 1 MiB.
 //! - An idle session takes about 3 KiB of memory beside what the system keeps for its socket, and the loop 256 KiB. A
-//!   session has one descriptor, and one more during a transfer.
+//!   session has one descriptor, and one more during a transfer or for one that is prepared.
 //! - A server's queue of connections that it has not accepted is short, 128 with many. What comes beyond that may be
 //!   lost and is noticed only by [`Timeouts::reply`](ftp_proto::Timeouts::reply). Thousands of sessions with one
 //!   server are better opened as earlier ones have become [`Connected`](ftp_proto::Event::Connected).

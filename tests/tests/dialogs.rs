@@ -161,8 +161,10 @@ dialogs! {
     preliminary_without_end
     prepare
     prepare_after_a_cut
+    prepare_and_425
     prepare_and_bytes
     prepare_and_closed
+    prepare_and_wait_for_the_turn
     prepare_connect_hangs
     prepare_connect_refused
     prepare_epsv_refused

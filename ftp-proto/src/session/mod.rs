@@ -260,7 +260,8 @@ impl Session {
 
     /// Where in the file the next bytes of the open data connection belong. Bytes that do not fit are to be
     /// dropped, but reported to [`received`](Self::received) with the others. The range is empty where the end of the data is
-    /// awaited and no byte. `None` when no data connection is open, and as long as the reply to REST is
+    /// awaited and no byte. `None` when no data connection is open, or [no transfer](Self::is_prepared) is to use it yet, and as
+    /// long as the reply to REST is
     /// not known: bytes may overtake it, and where they belong hangs on it.
     #[must_use]
     pub fn window(&self) -> Option<Range<u64>> {

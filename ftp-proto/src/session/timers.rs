@@ -46,7 +46,9 @@ impl Session {
                         Timer::Stall => timeouts.stall,
                         _ => timeouts.completion,
                     };
-                    (self.marks.data + patience, timer)
+                    let waits = self.transfer.as_ref().is_some_and(Transfer::waits_for_turn);
+                    let since = if waits { self.marks.data.max(self.marks.control) } else { self.marks.data };
+                    (since + patience, timer)
                 });
                 [login, data, self.control_deadline(data.is_some())].into_iter().flatten().min()
             }

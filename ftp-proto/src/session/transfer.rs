@@ -50,11 +50,19 @@ fn is_out_of_step(reply: &Reply) -> bool {
 }
 
 impl Session {
-    /// Asks for a data connection that the next transfer takes up, unless there is one.
+    /// Asks for a data connection that the next transfer takes up, unless one is there or on its way.
     pub(super) fn prepare_transfer(&mut self, id: RequestId) {
-        if self.transfer.is_none() {
-            self.transfer = Some(Transfer::vacant(id));
-            self.push_transfer();
+        match &mut self.transfer {
+            Some(vacant) => {
+                vacant.id = id;
+                if vacant.is_prepared() {
+                    self.event(Event::Prepared(id));
+                }
+            }
+            None => {
+                self.transfer = Some(Transfer::vacant(id));
+                self.push_transfer();
+            }
         }
     }
 
@@ -63,6 +71,7 @@ impl Session {
         // What was asked for ahead is on its way, or there.
         let prepared = self.transfer.take();
         let asks = prepared.is_none();
+        let ahead = prepared.as_ref().is_some_and(Transfer::is_prepared);
         self.marks.data = now;
         self.transfer = Some(Transfer {
             id,
@@ -70,6 +79,7 @@ impl Session {
             offset: part.offset,
             until: part.until,
             aside,
+            ahead,
             begun: at,
             at,
             ..prepared.unwrap_or_else(|| Transfer::vacant(id))
@@ -236,6 +246,9 @@ impl Session {
         if transfer.spoiled.is_some() {
             return self.settle_spoiled();
         }
+        if transfer.is_lost_ahead(&reply) {
+            return self.begin_again();
+        }
         let code = reply.code();
         let strange = !code.is_completion() && !code.is_refusal();
         let out_of_step = !transfer.has_begun() && is_out_of_step(&reply) && self.pipeline.in_burst();
@@ -251,6 +264,15 @@ impl Session {
             self.marks.data = now;
         }
         self.settle(now);
+    }
+
+    /// The server does not have the data connection any more that was made ahead: another one is made.
+    fn begin_again(&mut self) {
+        self.drop_data();
+        if let Some(transfer) = &mut self.transfer {
+            transfer.ahead = false;
+        }
+        self.push_transfer();
     }
 
     /// A change of the data connection.

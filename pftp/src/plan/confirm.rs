@@ -22,8 +22,8 @@ const UNASKED: (u32, Duration) = (4, Duration::from_millis(200));
 /// How long is waited for the answer.
 const UNANSWERED: (u32, Duration) = (6, Duration::from_secs(2));
 
-/// Round trips that a session takes for that which has just fetched something: the server notices the cut, behind what it has
-/// sent, which may fill a queue as long as the path, and answers.
+/// Round trips that a session takes for that which has just fetched something, at most: the server notices the cut, behind what
+/// it has sent, which may fill a queue as long as the path, and answers.
 const CLOSING: u32 = 3;
 
 impl Planner {
@@ -43,7 +43,7 @@ impl Planner {
 
     /// Has a session that has nothing to do ask, if the end is near.
     pub(super) fn confirm_early(&mut self, id: SessionId, now: Instant) {
-        let last = self.running(now).first().map_or(u64::MAX, |(_, running)| running.time_left());
+        let last = self.running(now).iter().map(|(_, running)| running.time_left()).max().unwrap_or(u64::MAX);
         let left = Duration::from_millis(last);
         if left < RECENT / 2 {
             self.ask_again(id, now + left, now);
@@ -94,10 +94,10 @@ impl Planner {
     /// session than `taker` has nothing to do, as that asks before.
     pub(super) fn closing_time(&self, mirror: usize, taker: Option<SessionId>) -> Duration {
         let idle = |(id, connection): (&SessionId, &Connection)| {
-            connection.mirror == mirror && connection.is_free() && Some(*id) != taker
+            connection.mirror == mirror && connection.is_free() && !self.is_asking(*id) && Some(*id) != taker
         };
         let asked_before = self.is_of_one_transfer() || self.connections.iter().any(idle);
-        let known = self.mirrors.get(mirror).filter(|_| !asked_before);
+        let known = self.mirrors.get(mirror).filter(|known| known.facts.is_some() && !asked_before);
         known.map_or(Duration::ZERO, |known| known.round_trip().saturating_mul(CLOSING))
     }
 

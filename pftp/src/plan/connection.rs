@@ -40,8 +40,9 @@ pub(super) struct Segment {
     pub(super) taken: u32,
     /// It fetches nothing but its lead, to decide about that seam.
     pub(super) vote: Option<SeamId>,
-    /// Its data connection was there when it was asked for.
-    pub(super) prepared: bool,
+    /// How much sooner its first byte is to come than usual, as its data connection was there when it was asked for. `None`
+    /// if that was on its way.
+    pub(super) spared: Option<Duration>,
 }
 
 impl Segment {
@@ -58,7 +59,7 @@ impl Segment {
             spoiled: RangeSet::new(),
             taken: 0,
             vote: None,
-            prepared: false,
+            spared: Some(Duration::ZERO),
         }
     }
 
@@ -81,19 +82,16 @@ impl Segment {
 pub(super) enum Ahead {
     /// It has not been asked for one.
     None,
-    /// It is to make one.
-    Asked(RequestId),
-    /// It has made one.
-    Ready,
+    /// It has been asked for one then.
+    Asked(RequestId, Instant),
+    /// It had one then.
+    Ready(Instant),
 }
 
 /// How long a transfer may take to its first byte before others may take it over: that many times as long as is usual, and
 /// some time that a busy server may need. All that doubles each time it happens to a part, or two slow sessions would take
 /// it from each other for ever.
 const PATIENCE: (u32, Duration) = (4, Duration::from_millis(500));
-
-/// How many times as long as usual a transfer takes to its first byte whose data connection was not there when it was asked for.
-pub(super) const PREPARED: u32 = 3;
 
 /// From how much longer than usual on it is late; that, too, doubles.
 const LATE: Duration = Duration::from_millis(50);
@@ -203,7 +201,7 @@ impl Connection {
         let segment = self.segment.as_ref().filter(fetches).filter(|_| !self.closing)?;
         let left = segment.at..segment.until.end().max(segment.at);
         let waited = now.since(segment.asked);
-        let first_byte = if segment.prepared { usual / PREPARED } else { usual };
+        let first_byte = usual.saturating_sub(segment.spared.unwrap_or_default());
         let (times, more) = PATIENCE;
         let patience = first_byte.saturating_mul(times).saturating_add(more);
         let again = 1_u32.checked_shl(segment.taken).unwrap_or(u32::MAX);

@@ -2,7 +2,7 @@
 
 use super::RangeSet;
 use super::backoff::Jitter;
-use super::connection::{Ahead, PREPARED, Stage};
+use super::connection::{Ahead, Stage};
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
@@ -262,11 +262,13 @@ impl Mirror {
         self.round_trip().saturating_mul(round_trips)
     }
 
-    /// The same on a session that may have a data connection ahead of it.
-    pub(super) fn first_byte_time_of(&self, ahead: Ahead) -> Duration {
+    /// How much less that is on a session that has a data connection ahead: neither EPSV nor that is waited for. `None` if it is
+    /// on its way.
+    pub(super) fn spared(&self, ahead: Ahead) -> Option<Duration> {
         match ahead {
-            Ahead::Ready => (self.first_byte_time() / PREPARED).max(self.round_trip()),
-            Ahead::None | Ahead::Asked(_) => self.first_byte_time(),
+            Ahead::None => Some(Duration::ZERO),
+            Ahead::Asked(..) => None,
+            Ahead::Ready(_) => Some(self.round_trip().saturating_mul(2)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What reports of the transport change.
 
-use super::connection::Ahead;
+use super::connection::{Ahead, Connection, Segment};
 use super::mirror::{PathForm, Verdict};
 use super::seams::LEAD;
 use super::{Planner, RangeSet};
@@ -54,10 +54,9 @@ impl Planner {
                 self.believe_end(id);
             }
             Event::Prepared(request) => {
-                if let Some(connection) = self.connections.get_mut(&id)
-                    && connection.ahead == Ahead::Asked(*request)
-                {
-                    connection.ahead = Ahead::Ready;
+                let asked = |connection: &&mut Connection| matches!(connection.ahead, Ahead::Asked(asked, _) if asked == *request);
+                if let Some(connection) = self.connections.get_mut(&id).filter(asked) {
+                    connection.ahead = Ahead::Ready(now);
                 }
             }
             Event::Started(_) => {
@@ -68,12 +67,11 @@ impl Planner {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.rate.start(round_trip, now);
                 // Of what was taken from it as a whole no byte comes that would tell how long it takes here.
-                if let Some(segment) = connection
-                    .segment
-                    .as_ref()
-                    .filter(|segment| segment.until.end() <= segment.start && !segment.prepared)
+                let taken = |segment: &&Segment| segment.until.end() <= segment.start;
+                if let Some(segment) = connection.segment.as_ref().filter(taken)
+                    && let Some(spared) = segment.spared
                 {
-                    known.delivers_not_before(now.since(segment.asked));
+                    known.delivers_not_before(now.since(segment.asked).saturating_add(spared));
                 }
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
@@ -115,8 +113,8 @@ impl Planner {
             // It may have written over what another had brought.
             return self.fetch_again(&range);
         }
-        if segment.at == segment.start && !segment.prepared {
-            mirror.delivered_after(now.since(segment.asked));
+        if let Some(spared) = segment.spared.filter(|_| segment.at == segment.start) {
+            mirror.delivered_after(now.since(segment.asked).saturating_add(spared));
         }
         let skipped = segment.advance(&range, now);
         let overlap = |spoiled: Range<u64>| spoiled.start.max(range.start)..spoiled.end.min(range.end);

@@ -4,12 +4,12 @@
 //! connections fetch, one that is about to get a part asks first, which takes about five round trips of that one; where only
 //! one does, it asks when everything has come. The first mirror that works is asked, and the next one if that has nothing.
 
-use super::connection::Connection;
+use super::connection::{Ahead, Connection};
 use super::mirror::{Mirror, PathForm, Verdict};
 use super::{Directive, Planner, Slot};
 use crate::verify::{Answer, Found, Inquiry, Remark};
 use bytes::Bytes;
-use ftp_proto::{Event, Instant, RequestId, SessionId};
+use ftp_proto::{Event, Instant, Request, RequestId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -190,6 +190,10 @@ impl Planner {
         for request in requests {
             let request_id = connection.next_request();
             errand.asked.push(request_id);
+            if matches!(request, Request::Content { .. }) {
+                // It takes up what was made ahead.
+                connection.ahead = Ahead::None;
+            }
             self.directives.push_back(Directive::Request(errand.id, request_id, request));
         }
         if errand.asked.is_empty() {

@@ -62,7 +62,7 @@ impl Running {
 }
 
 /// Milliseconds that a cut has to save: it makes the server send what nobody takes.
-const LEAST_SAVING: u128 = 30;
+pub(super) const LEAST_SAVING: u128 = 30;
 
 /// A free connection that may take over the tail of a transfer.
 #[derive(Clone, Debug)]
@@ -92,7 +92,8 @@ pub(super) fn tail(victim: &Running, taker: &Taker, brings: u128) -> Option<u64>
     let alone = setup + left * 1000 / rate;
     // What would bring nothing until then keeps nothing.
     let all = victims == 0 || alone <= delay;
-    let end = if all { alone } else { together };
+    // Who has brought anything has to close, however little is left to it.
+    let end = if all { alone } else { together }.max(victim.closing.as_millis());
     if end.saturating_add(least_saving) > u128::from(victim.time_to_close()) {
         return None;
     }
@@ -148,8 +149,9 @@ mod tests {
         let victim = Running { closing: second * 2, ..running(0..1000, 100) };
         assert_eq!(tail(&victim, &taker(100, 0, 1), 100), Some(600));
         assert_eq!(tail(&victim, &slow_to_close, 100), Some(500));
-        let ending = Running { closing: second * 2, ..running(0..50, 100) };
-        assert_eq!(tail(&ending, &taker(100, 0, 1), 100), Some(50), "nothing is waited for but its closing");
+        let ending = |bytes| Running { closing: second * 2, ..running(0..bytes, 100) };
+        assert_eq!(tail(&ending(50), &taker(100, 0, 1), 100), Some(50), "it closes half a second sooner");
+        assert_eq!(tail(&ending(2), &taker(100, 0, 1), 100), None, "it has to close, and does so now");
     }
 
     /// Milliseconds were rounded down, and what they came to was left, for which another data connection had to be made.

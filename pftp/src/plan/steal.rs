@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::mirror::Mirror;
 use super::seams::LEAD;
-use super::segment::{Running, Taker, tail};
+use super::segment::{LEAST_SAVING, Running, Taker, tail};
 use super::{Directive, Planner};
 use ftp_proto::{Command, Instant, Request, SessionId, Until};
 use std::cmp::Reverse;
@@ -45,7 +45,8 @@ impl Planner {
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
         let closing = self.closing_time(mirror_of, Some(id));
         let before = lead.saturating_add(mirror.login_time(free.stage));
-        let first_byte = mirror.first_byte_time_of(free.ahead);
+        let spared = mirror.spared(free.ahead).unwrap_or_default();
+        let first_byte = mirror.first_byte_time().saturating_sub(spared);
         let set_up = mirror.set_up_time(first_byte, rate).saturating_add(before);
         let first_byte = first_byte.saturating_add(before);
         let taker = Taker { rate, set_up, closing, least };
@@ -71,7 +72,9 @@ impl Planner {
             let again = flows.saturating_add(first_byte.saturating_add(closing).as_millis());
             // What is longer is to be shared, if that pays.
             let short = flows <= first_byte.as_millis();
-            short && u128::from(running.time_to_close()) > again.saturating_mul(COPY_PAYS) / 100
+            let pays = u128::from(running.time_to_close()) > again.saturating_mul(COPY_PAYS) / 100;
+            // How long its mirror takes to close is no reason.
+            short && pays && u128::from(running.time_left()) > LEAST_SAVING
         });
         if let Some((slow, running)) = copied {
             let (start, until) = (running.left.start, self.until(running.left.end));

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How often a session that has nothing to do looks at what the others do.
 const WATCH: Duration = Duration::from_millis(200);
 
+/// How long a data connection that was made ahead is taken to be still there.
+const KEPT: Duration = Duration::from_secs(10);
+
 impl Planner {
     /// The first session asks for the whole file in the write that asks for its size.
     pub(super) fn start_unsized(&mut self, id: SessionId) {
@@ -129,8 +132,8 @@ impl Planner {
         let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
         let Some(path) = mirror.path_in(connection.form) else { return };
         let request = connection.next_request();
-        let prepared = std::mem::replace(&mut connection.ahead, Ahead::None) == Ahead::Ready;
-        connection.segment = Some(Segment { prepared, ..Segment::new(request, offset, until, self.now) });
+        let spared = mirror.spared(std::mem::replace(&mut connection.ahead, Ahead::None));
+        connection.segment = Some(Segment { spared, ..Segment::new(request, offset, until, self.now) });
         (connection.asked, connection.rest_until) = (Some(self.now), None);
         self.about_to_write(offset..until.end());
         let part = Retrieve { path, offset, until };
@@ -207,18 +210,23 @@ impl Planner {
         if idle(&id) && busy && !Self::is_single(&self.settings) {
             self.look_again = Some(now + WATCH);
             self.confirm_early(id, now);
-            self.prepare(id);
+            self.prepare(id, now);
         }
     }
 
     /// Has a session that has nothing to do make the data connection of its next transfer: what it may take over then, when
     /// another becomes slow, is there sooner.
-    fn prepare(&mut self, id: SessionId) {
+    fn prepare(&mut self, id: SessionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let restarts = self.mirrors.get(connection.mirror).is_some_and(|mirror| mirror.restarts);
-        if connection.ahead == Ahead::None && restarts && self.size.is_some() {
+        let due = match connection.ahead {
+            Ahead::None => true,
+            // A server may close what it is not told to use, and nobody hears of that: it is asked for once more.
+            Ahead::Asked(_, since) | Ahead::Ready(since) => now.since(since) >= KEPT,
+        };
+        if due && restarts && self.size.is_some() {
             let request = connection.next_request();
-            connection.ahead = Ahead::Asked(request);
+            connection.ahead = Ahead::Asked(request, now);
             self.directives.push_back(Directive::Request(id, request, Request::Prepare));
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::site::{MIB, Setup, Site, content};
 use ftp_proto::{
-    Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
+    Arg, Config, Event, Finish, Line, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
 };
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
@@ -63,13 +63,15 @@ fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, 
     let mut config = Config::default();
     // Waited out even once, it would end the session.
     config.timeouts.cut = Duration::from_secs(60);
+    config.trace = ahead;
     transport.open(id, address.parse().expect("an address"), Arc::new(config));
     let part = |range| {
         let (offset, end) = bounds(range);
         Request::Retrieve(Retrieve { path: path.clone(), offset, until: Until::Offset(end) })
     };
     if ahead {
-        return (0..ranges).for_each(|range| fetch_ahead(&mut transport, id, range, part(range)));
+        let asked: usize = (0..ranges).map(|range| fetch_ahead(&mut transport, id, range, part(range))).sum();
+        return assert_eq!(asked as u64, ranges, "EPSV, one for each range");
     }
     for range in 0..ranges {
         transport.request(id, RequestId(range), part(range));
@@ -89,24 +91,28 @@ fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, 
     }
 }
 
-/// The data connection is made, and stays unused while the server answers something else.
+/// The data connection is made, and stays unused while the server answers something else. How many were asked for.
 fn fetch_ahead<T: Transport<SinkError = Infallible>>(
     transport: &mut T,
     id: SessionId,
     range: u64,
     part: Request,
-) {
+) -> usize {
     type IsAnswer = fn(&Event) -> bool;
     let steps: [(Request, IsAnswer); 3] = [
         (Request::Prepare, |event| matches!(event, Event::Prepared(_))),
         (Request::Facts(Arg::new(NAME).expect("an argument")), |event| matches!(event, Event::Facts(..))),
         (part, |event| matches!(event, Event::Finished(_, Finish::Cut))),
     ];
+    let mut asked = 0;
     for (step, (request, is_answer)) in (0..).zip(steps) {
         transport.request(id, RequestId(range * 3 + step), request.clone());
         loop {
             match transport.wait(None) {
                 Some(Report::Event(_, event)) if is_answer(&event) => break,
+                Some(Report::Event(_, Event::Wire(Line::Sent(line)))) => {
+                    asked += usize::from(&line[..] == b"EPSV")
+                }
                 Some(Report::Event(
                     _,
                     event @ (Event::Finished(..) | Event::Refused(..) | Event::Closed(_)),
@@ -115,6 +121,7 @@ fn fetch_ahead<T: Transport<SinkError = Infallible>>(
             }
         }
     }
+    asked
 }
 
 struct Memory(Mutex<Vec<u8>>);

@@ -354,9 +354,13 @@ impl World {
                     let twice = self.ended.insert(id, event);
                     assert_eq!(twice, None);
                 }
-                Output::Event(
-                    Event::Connected | Event::Ready(_) | Event::Started(_) | Event::Prepared(_),
-                ) => {}
+                Output::Event(Event::Connected | Event::Ready(_) | Event::Started(_)) => {}
+                Output::Event(Event::Prepared(id)) => {
+                    let asked =
+                        self.asked.get_mut(&id).expect("a data connection that nobody asked for ahead");
+                    assert!(asked.request == Request::Prepare && !asked.shrunk, "told twice");
+                    asked.shrunk = true;
+                }
                 _ => panic!("{output:?}"),
             }
         }

@@ -30,6 +30,8 @@ pub(in crate::session) struct Transfer {
     pub(super) until: Until,
     /// It is a [`Request::Content`](crate::Request::Content).
     pub(super) aside: bool,
+    /// Its data connection was there before it was asked for, as far as is known.
+    pub(super) ahead: bool,
     /// Offset of the first byte, which is that of its lead.
     pub(super) begun: u64,
     /// Offset of the next byte.
@@ -60,6 +62,7 @@ impl Transfer {
             offset: 0,
             until: Until::Eof,
             aside: false,
+            ahead: false,
             begun: 0,
             at: 0,
             data: Data::None,
@@ -141,6 +144,16 @@ impl Transfer {
             && (self.bytes || self.mark && !lost)
             && self.spoiled.is_none();
         whole.then_some(Event::Finished(self.id, Finish::Whole { at: self.at }))
+    }
+
+    /// Whether no byte can be late yet: RETR may have had to wait for its turn.
+    pub(in crate::session) const fn waits_for_turn(&self) -> bool {
+        self.ahead && !self.has_begun()
+    }
+
+    /// Whether RETR was refused for want of a data connection, where one was made ahead.
+    pub(super) fn is_lost_ahead(&self, reply: &Reply) -> bool {
+        self.waits_for_turn() && matches!(reply.code().get(), 425 | 503)
     }
 
     pub(super) const fn has_begun(&self) -> bool {

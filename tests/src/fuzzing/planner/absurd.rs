@@ -52,7 +52,7 @@ pub(super) fn report(session: u8, what: u8, one: u16, two: u16) -> Told {
     let request = RequestId(u64::from(one % 8));
     let wide =
         |number: u16| if number >= 0xff00 { u64::MAX - u64::from(number & 0xff) } else { u64::from(number) };
-    let event = match what % 14 {
+    let event = match what % 13 {
         0 => return Report::Written(id, wide(one).min(wide(two))..wide(two).max(wide(one))),
         1 => return Report::Written(id, 0..u64::MAX),
         2 => return Report::Lead(id, wide(one), Bytes::from(vec![7; usize::from(two % 9)])),
@@ -64,8 +64,8 @@ pub(super) fn report(session: u8, what: u8, one: u16, two: u16) -> Told {
             let modify = TimeVal::parse(format!("2024061512{:04}", two % 60).as_bytes());
             Event::Facts(request, Facts { modify, ..Facts::default() })
         }
+        8 if what % 26 == 21 => Event::Prepared(request),
         8 => Event::Started(request),
-        13 => Event::Prepared(request),
         9 => Event::Finished(request, Finish::Whole { at: wide(two) }),
         10 => Event::Finished(request, Finish::Cut),
         11 => {
