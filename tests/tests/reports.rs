@@ -21,6 +21,17 @@ fn dialled(connections: usize) -> Planner {
     resolved(settings(&[server(1)], NAME, connections), &[server(1)])
 }
 
+/// Two sessions of one mirror, logged in, with a part of the file each. Their requests have the number 2.
+fn two_fetch(size: u64) -> Planner {
+    let mut planner = dialled(2);
+    for id in 1..=2 {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    hear(&mut planner, 1, facts(size));
+    planner
+}
+
 fn server(host: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], 21))
 }
@@ -55,12 +66,7 @@ fn write(planner: &mut Planner, id: u64, range: Range<u64>) {
 /// A transfer that was to end earlier had brought the whole file by then, and nobody looked at whether more would come.
 #[test]
 fn the_end_is_asked_for_where_the_first_transfer_outran_its_new_end() {
-    let mut planner = dialled(2);
-    for id in 1..=2 {
-        hear(&mut planner, id, Event::Connected);
-        hear(&mut planner, id, Event::Ready(Features::default()));
-    }
-    hear(&mut planner, 1, facts(SIZE));
+    let mut planner = two_fetch(SIZE);
     write(&mut planner, 1, 0..SIZE);
     hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Cut));
     let all = wanted(&mut planner);
@@ -375,17 +381,6 @@ fn a_transfer_that_brings_nothing_does_not_show_where_the_file_ends() {
     let all = wanted(&mut planner);
     assert!(!all.iter().any(|it| matches!(it, Directive::Warn(_) | Directive::Finish(_))), "{all:?}");
     assert_eq!(planner.size(), Some(SIZE));
-}
-
-/// Two sessions of one mirror, logged in, with a part of the file each. Their requests have the number 2.
-fn two_fetch(size: u64) -> Planner {
-    let mut planner = dialled(2);
-    for id in 1..=2 {
-        hear(&mut planner, id, Event::Connected);
-        hear(&mut planner, id, Event::Ready(Features::default()));
-    }
-    hear(&mut planner, 1, facts(size));
-    planner
 }
 
 #[test]
