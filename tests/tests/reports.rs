@@ -293,7 +293,12 @@ fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_an
     for id in followers.into_iter().chain([added, SessionId(2)]) {
         planner.handle(&closed(id, Error::Quit), now);
     }
-    let asked: Vec<_> = wanted(&mut planner)
+    let mut all = wanted(&mut planner);
+    for id in opened(&all) {
+        planner.handle(&Report::<Infallible>::Event(id, Event::Connected), now);
+    }
+    all.extend(wanted(&mut planner));
+    let asked: Vec<_> = all
         .into_iter()
         .filter_map(|directive| match directive {
             Directive::Request(id, _, Request::Retrieve(part)) => Some((id, part.offset, part.until)),
@@ -318,6 +323,7 @@ fn an_answer_about_bytes_that_were_taken_back_since_accuses_nobody() {
     let servers = [server(1), server(2)];
     let mut planner = resolved(settings(&servers, NAME, 4), &servers);
     // The first two are with one mirror. Its first transfer outruns its new end, where the other has begun.
+    hear(&mut planner, 1, Event::Connected);
     hear(&mut planner, 1, facts(SIZE));
     for id in [3, 2] {
         hear(&mut planner, id, Event::Connected);
@@ -372,6 +378,7 @@ fn what_one_session_cannot_say_another_has_said() {
 fn a_transfer_that_brings_nothing_does_not_show_where_the_file_ends() {
     let servers = [server(1), server(2)];
     let mut planner = resolved(settings(&servers, NAME, 2), &servers);
+    hear(&mut planner, 1, Event::Connected);
     hear(&mut planner, 1, facts(SIZE));
     let modify = TimeVal::parse(b"20240229123456");
     hear(&mut planner, 2, Event::Facts(RequestId(1), Facts { modify, ..Facts::default() }));
@@ -381,6 +388,20 @@ fn a_transfer_that_brings_nothing_does_not_show_where_the_file_ends() {
     let all = wanted(&mut planner);
     assert!(!all.iter().any(|it| matches!(it, Directive::Warn(_) | Directive::Finish(_))), "{all:?}");
     assert_eq!(planner.size(), Some(SIZE));
+}
+
+/// The mirror whose name was found first began, however far it was, and the nearest waited until the size was known.
+#[test]
+fn the_mirror_that_is_reached_first_begins() {
+    let servers = [server(1), server(2)];
+    let mut planner = resolved(settings(&servers, NAME, 2), &servers);
+    hear(&mut planner, 2, Event::Connected);
+    hear(&mut planner, 1, Event::Connected);
+    let begins = wanted(&mut planner).into_iter().filter_map(|directive| match directive {
+        Directive::Request(id, _, Request::Retrieve(part)) => Some((id.0, part.offset, part.until)),
+        _ => None,
+    });
+    assert_eq!(begins.collect::<Vec<_>>(), [(2, 0, Until::Eof)]);
 }
 
 #[test]

@@ -149,7 +149,10 @@ impl Planner {
                     Request::Facts(path),
                 ));
                 self.connections.insert(id, connection);
-                self.start_unsized(id);
+                // Of several mirrors the one that is reached first begins, in whichever order their names were found.
+                if self.mirrors.len() == 1 {
+                    self.start_unsized(id);
+                }
                 if self.is_on_trial(slot) {
                     self.take_over(id, now);
                 }
@@ -197,6 +200,9 @@ impl Planner {
             .collect();
         for loser in losers {
             self.close(loser);
+        }
+        if self.connections.get(&id).is_some_and(|known| known.placed && known.segment.is_none()) {
+            self.start_unsized(id);
         }
     }
 
