@@ -165,12 +165,15 @@ impl Rate {
     }
 
     /// Whether a transfer that has not settled brings hardly more than it did `span / 2` ago, where TCP's slow start brings
-    /// several times as much.
+    /// several times as much; or not even that many times as much as a whole span ago, as what fills a hole comes in a burst.
     fn has_stopped_growing(&self, span: Duration, now: Instant) -> bool {
-        let begun = self.meter.since_start(now) >= span;
-        let (late, both) = (self.over(span / 2, now), self.over(span, now));
-        let early = both.zip(late).map(|(both, late)| both.saturating_mul(2).saturating_sub(late));
-        begun && late.zip(early).is_some_and(|(late, early)| early > 0 && late / 3 <= early / 2)
+        let rose_by = |span: Duration, times: (u64, u64)| {
+            let begun = self.meter.since_start(now) >= span;
+            let (late, both) = (self.over(span / 2, now), self.over(span, now));
+            let early = both.zip(late).map(|(both, late)| both.saturating_mul(2).saturating_sub(late));
+            begun && late.zip(early).is_some_and(|(late, early)| early > 0 && late / times.0 <= early / times.1)
+        };
+        rose_by(span, (3, 2)) || rose_by(span.saturating_mul(2).min(WINDOW), (3, 1))
     }
 
     /// Bytes per second when bytes last came to a transfer that had settled.
@@ -273,5 +276,29 @@ mod tests {
         assert_eq!(rate.expected(7, at(5_200)), 20_000);
         rate.add(100, at(5_600));
         assert!(rate.expected(7, at(5_600)) < 1_000, "it has settled by now");
+    }
+
+    /// A transfer over a long path was taken to be as fast as the mean of all for as long as holes were filled in it: what
+    /// then came at once looked like growth.
+    #[test]
+    fn what_fills_a_hole_is_no_growth() {
+        let usual = Duration::from_millis(500);
+        let begun = |add: &dyn Fn(u64) -> u64| {
+            let mut rate = Rate::default();
+            rate.start(Duration::from_millis(150), at(0));
+            for step in 1..=150 {
+                rate.add(add(step), at(step * 10));
+            }
+            rate.cautious(5_000_000, usual, at(1_500))
+        };
+        // A megabyte per second, but for half a second next to nothing, whose bytes come after that.
+        let burst = begun(&|step| match step {
+            100..125 => 100,
+            125..150 => 19_900,
+            _ => 10_000,
+        });
+        assert!((900_000..2_000_000).contains(&burst), "{burst}");
+        // Twice as much in each round trip.
+        assert_eq!(begun(&|step| 100 << (step / 15)), 5_000_000);
     }
 }
