@@ -73,7 +73,7 @@ pub struct Cli {
     #[arg(short, long, value_name = "MODE", ignore_case = true)]
     pub mode: Option<Mode>,
 
-    /// Connections for the file, all mirrors together [default: as many as help]
+    /// Connections for the file at most, all mirrors together [default: as many as help]
     #[arg(short, long, value_name = "N")]
     pub connections: Option<NonZeroUsize>,
 

@@ -1,8 +1,8 @@
 //! What the planner makes of single reports, told it one by one.
 
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, PeerFault, ReplyParser, Report, Request, RequestId,
-    SessionId, TimeVal, Until,
+    Command, Error, Event, Facts, Features, Finish, Instant, PeerFault, ReplyParser, Report, Request,
+    RequestId, SessionId, TimeVal, Until,
 };
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
@@ -402,6 +402,101 @@ fn the_mirror_that_is_reached_first_begins() {
         _ => None,
     });
     assert_eq!(begins.collect::<Vec<_>>(), [(2, 0, Until::Eof)]);
+}
+
+/// That was taken for a change of the file, though another mirror could have delivered it.
+#[test]
+fn a_mirror_that_tells_another_size_than_it_has_shown_is_given_up() {
+    let servers = [server(1), server(2)];
+    let mut planner = resolved(settings(&servers, NAME, 2), &servers);
+    hear(&mut planner, 1, Event::Connected);
+    hear(&mut planner, 1, Event::Ready(Features::default()));
+    let modify = TimeVal::parse(b"20240229123456");
+    hear(&mut planner, 1, Event::Facts(RequestId(1), Facts { modify, ..Facts::default() }));
+    hear(&mut planner, 2, facts(1000));
+    // As there was more than one transfer it is asked once more at the end.
+    for id in [1, 2] {
+        hear(&mut planner, id, Event::Started(RequestId(2)));
+    }
+    write(&mut planner, 1, 0..1000);
+    hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Whole { at: 1000 }));
+    let all = wanted(&mut planner);
+    assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
+    hear(&mut planner, 1, Event::Facts(RequestId(1), Facts { modify, size: Some(1002), ..Facts::default() }));
+    let all = wanted(&mut planner);
+    assert!(
+        all.iter().any(|it| matches!(it, Directive::Warn(text) if text.contains("ends at byte 1000"))),
+        "{all:?}"
+    );
+    assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
+    assert!(planner.done().is_empty(), "{:?}", planner.done());
+}
+
+/// What two sessions of the first of two mirrors are asked, the first of which gets no faster: when both are logged in and when
+/// the second has answered, which takes that many milliseconds. The other mirror has the other part.
+fn asked_of_reserve(answer_takes: u64) -> (Vec<Request>, Vec<Request>) {
+    let servers = [server(1), server(2)];
+    let mut planner = resolved(settings(&servers, NAME, 3), &servers);
+    let at = |millis| Instant(Duration::from_millis(millis));
+    let tell = |planner: &mut Planner, id, event, millis| {
+        planner.handle(&Report::<Infallible>::Event(SessionId(id), event), at(millis));
+    };
+    // The first two are with the first mirror, the third with the second.
+    for (id, millis) in [(1, 40), (2, 40), (3, 40)] {
+        tell(&mut planner, id, Event::Connected, millis);
+    }
+    for id in [1, 2, 3] {
+        tell(&mut planner, id, Event::Ready(Features::default()), 120);
+        tell(&mut planner, id, facts(SIZE * 32), 120);
+    }
+    let of_second = |all: &[Directive]| -> Vec<(RequestId, Request)> {
+        let of = |directive: &Directive| match directive {
+            Directive::Request(SessionId(2), id, request) => Some((*id, request.clone())),
+            _ => None,
+        };
+        all.iter().filter_map(of).collect()
+    };
+    let noop = |asked: &[(RequestId, Request)]| {
+        let is_noop =
+            |(_, request): &&(RequestId, Request)| matches!(request, Request::Command(Command::Noop));
+        asked.iter().find(is_noop).map(|(id, _)| *id)
+    };
+    let reply = || {
+        let mut parser = ReplyParser::new(100);
+        parser.push(b"200 Here.\r\n");
+        parser.next().expect("a reply").expect("all of it")
+    };
+    let first = of_second(&wanted(&mut planner));
+    // While nothing comes, that is how long the server takes to answer.
+    let at_rest = noop(&first).expect("it is asked once at rest");
+    tell(&mut planner, 2, Event::Reply(at_rest, reply()), 160);
+    let prepare = first.iter().find(|(_, request)| matches!(request, Request::Prepare)).map(|(id, _)| *id);
+    tell(&mut planner, 2, Event::Prepared(prepare.expect("a data connection ahead")), 200);
+    let (mut millis, mut written) = (200, 0);
+    loop {
+        millis += 50;
+        assert!(millis < 5_000, "nobody looks whether the path is full");
+        planner.handle(&Report::<Infallible>::Written(SessionId(1), written..written + 100_000), at(millis));
+        written += 100_000;
+        let asked = of_second(&wanted(&mut planner));
+        if let Some(id) = noop(&asked) {
+            tell(&mut planner, 2, Event::Reply(id, reply()), millis + answer_takes);
+            let then = of_second(&wanted(&mut planner));
+            let requests = |asked: Vec<(RequestId, Request)>| asked.into_iter().map(|(_, it)| it).collect();
+            return (requests(first), requests(then));
+        }
+    }
+}
+
+/// Both connections to a mirror began at once, and on a full path made each other lose.
+#[test]
+fn a_second_connection_to_one_of_several_mirrors_waits_until_the_path_has_shown_room() {
+    let fetches = |asked: &[Request]| asked.iter().any(|request| matches!(request, Request::Retrieve(_)));
+    let (first, then) = asked_of_reserve(41);
+    assert!(!fetches(&first), "{first:?}");
+    assert!(fetches(&then), "{then:?}");
+    let (_, then) = asked_of_reserve(90);
+    assert!(!fetches(&then), "{then:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::mirror::PathForm;
 use super::rate::Rate;
+use super::reserve::Echo;
 use super::segment::Running;
 use super::{RangeSet, SeamId};
 use ftp_proto::{Instant, RequestId, Until};
@@ -125,6 +126,8 @@ pub(super) struct Connection {
     pub(super) rest_until: Option<Instant>,
     /// A data connection has been asked for ahead of the next transfer, and whether it is there.
     pub(super) ahead: Ahead,
+    /// What it was asked last to see whether packets wait on the way.
+    pub(super) echo: Option<Echo>,
     /// The planner has closed it.
     pub(super) closing: bool,
     pub(super) rate: Rate,
@@ -152,6 +155,7 @@ impl Connection {
             checking: None,
             rest_until: None,
             ahead: Ahead::None,
+            echo: None,
             closing: false,
             rate: Rate::default(),
             replaced_rate: None,

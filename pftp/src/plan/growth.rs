@@ -3,11 +3,12 @@
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
 //! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
-//! given no work. If it does not, others follow, all at once: each round trip that they come later is one without them. They
+//! given no work, but may stay [in reserve](super::reserve). If it does not, others follow, all at once: each round trip that they come later is one without them. They
 //! stay if they raise what the mirror delivers; if not, and much is left, they bring their ranges to the end and go.
 
-use super::connection::{Connection, Stage};
+use super::connection::Connection;
 use super::mirror::{Access, Mirror};
+use super::reserve::Fullness;
 use super::{Planner, Slot};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(super) struct Growth {
     /// The most bytes per second from the mirror over as long as a collapse is looked for.
     best: u64,
     trial: Option<Trial>,
+    pub(super) fullness: Fullness,
 }
 
 /// Connections that have been added, and may have to go again.
@@ -71,6 +73,7 @@ impl Default for Growth {
             in_vain: None,
             best: 0,
             trial: None,
+            fullness: Fullness::Unknown,
         }
     }
 }
@@ -105,9 +108,6 @@ const PAID_OVER: (u32, Duration) = (5, Duration::from_millis(60));
 /// many as a transfer needs to settle. It is later where first bytes take longer.
 const TRIAL: u32 = 24;
 
-/// Dialling takes that much longer on a full path, per cent, and at least so much.
-const QUEUE: (u32, Duration) = (110, Duration::from_millis(5));
-
 impl Planner {
     /// Adds connections where that may pay, and withdraws what did not.
     pub(super) fn grow(&mut self, now: Instant) {
@@ -121,12 +121,18 @@ impl Planner {
             // A trial ends even if the size it began with turned out to be wrong.
             if self.mirrors.get(mirror).is_some_and(|known| known.growth.trial.is_some()) {
                 self.judge_trial(mirror, now);
-            } else if self.size.is_some()
-                && self.in_use() < self.settings.connections.get()
-                && self.may_grow(mirror, now)
-            {
+            } else if self.size.is_some() && self.can_probe(mirror, now) && self.may_grow(mirror, now) {
                 self.add_connections(mirror, now);
             }
+        }
+    }
+
+    /// Whether there is a connection to find out with whether the path is full: one in reserve, or else another.
+    fn can_probe(&self, mirror: usize, now: Instant) -> bool {
+        if self.has_reserve(mirror, now) {
+            self.reserve_of(mirror, now).is_some()
+        } else {
+            self.in_use() < self.settings.connections.get()
         }
     }
 
@@ -167,7 +173,12 @@ impl Planner {
         if self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked) {
             return false;
         }
-        let own = || self.connections.values().filter(|connection| connection.mirror == mirror);
+        let own = || {
+            let works = |(id, connection): &(&SessionId, &Connection)| {
+                connection.mirror == mirror && !self.is_in_reserve(**id, now)
+            };
+            self.connections.iter().filter(works).map(|(_, connection)| connection)
+        };
         // What has only just begun brings less than it will; but for the first, which nothing has come before.
         let first = known.growth.in_vain.is_none();
         let delivers =
@@ -180,7 +191,9 @@ impl Planner {
             return false;
         }
         let Some((late, early)) = known.lately(now) else { return false };
-        late / 13 <= early / 10 && self.has_much_left(mirror, now)
+        // To ask one that is there costs nothing, however little is left.
+        let worth_it = || self.reserve_of(mirror, now).is_some() || self.has_much_left(mirror, now);
+        late / 13 <= early / 10 && worth_it()
     }
 
     /// Bytes that have not come; 0 while the size is not known.
@@ -202,14 +215,16 @@ impl Planner {
     }
 
     fn add_connections(&mut self, mirror: usize, now: Instant) {
-        let others = self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count();
         let Some(known) = self.mirrors.get(mirror) else { return };
         // Not the mean of the last second: the burst of a slow start, which that has in it, may be as much as the path carries.
         // The greater of the two, as a pause may have been in one of them.
         let Some((late, early)) = known.lately(now) else { return };
         let before = late.max(early);
         let following = known.growth.step.saturating_sub(1);
-        let slots = self.add_slots(mirror, 1);
+        let others = self.slots_of(mirror);
+        let reserve = self.probe_with_reserve(mirror, now);
+        let others = if reserve.is_some() { self.fetching_from(mirror, now).count() } else { others };
+        let slots = reserve.map_or_else(|| self.add_slots(mirror, 1), |slot| vec![slot]);
         if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {
             let until = known.trial_ends(now);
             known.growth.trial = Some(Trial { before, slots, probing: true, others, following, until });
@@ -259,7 +274,8 @@ impl Planner {
         let begun = added.any(Connection::delivers);
         let refused = known.full || !known.is_alive();
         // One that has not even been dialled by now has tried nothing.
-        let full = trial.probing && (self.dialled_slowly(mirror) == Some(true) || now >= trial.until);
+        let queued = self.is_found_queued(mirror) == Some(true);
+        let full = trial.probing && (queued || now >= trial.until);
         let hopeless = refused || full;
         let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
         let paid = paid && !hopeless;
@@ -289,6 +305,13 @@ impl Planner {
             // Where less comes than the path has shown to carry, they may not have paid, but do no harm; where the server has
             // turned some away, those that it let in may; and near the end the more there are the sooner the slowest has help.
             let harm = !refused && known.is_at_its_best(now);
+            if full && queued && self.keep_in_reserve(mirror, trial.others) {
+                return;
+            }
+            // Nobody has shown that it is.
+            if full && !queued {
+                self.has_room(mirror);
+            }
             if full || harm && self.has_much_left(mirror, now) {
                 self.withdraw(mirror, &trial.slots);
             }
@@ -302,13 +325,14 @@ impl Planner {
         else {
             return;
         };
-        if self.dialled_slowly(mirror) != Some(false) {
+        if self.is_found_queued(mirror) != Some(false) {
             return;
         }
         let (first, following) = (trial.slots.first().copied(), trial.following);
         let more = self.add_slots(mirror, following);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         let until = known.trial_ends(now);
+        known.growth.fullness = Fullness::Room;
         if let Some(trial) = known.growth.trial.as_mut() {
             trial.probing = false;
             trial.slots.extend(more);
@@ -324,27 +348,24 @@ impl Planner {
         }
     }
 
-    /// Whether the dialling of the added connections has shown that packets wait in a queue. `None` until one was dialled.
-    fn dialled_slowly(&self, mirror: usize) -> Option<bool> {
+    /// Whether the added connections have shown that packets wait in a queue. `None` until one has shown anything.
+    fn is_found_queued(&self, mirror: usize) -> Option<bool> {
         let known = self.mirrors.get(mirror)?;
         let trial = known.growth.trial.as_ref()?;
-        let (percent, least) = QUEUE;
-        let usual = known.round_trip();
-        let long = (usual.saturating_mul(percent) / 100).max(usual.saturating_add(least));
-        let fresh = |connection: &&Connection| {
-            connection.mirror == mirror
-                && trial.slots.contains(&connection.slot)
-                && connection.stage < Stage::Ready
-        };
-        let took =
-            self.connections.values().filter(fresh).filter_map(|connection| connection.dialled_in).max();
-        took.map(|took| took >= long)
+        let added = self
+            .connections
+            .values()
+            .filter(|connection| connection.mirror == mirror && trial.slots.contains(&connection.slot));
+        let took = added.filter_map(Connection::took_there_and_back).max();
+        took.map(|took| known.is_queued(took))
     }
 
     /// Connections that brought nothing go again. What one is fetching it brings to its end first: to break that off would
     /// cost what is under way, and the others a new beginning.
     fn withdraw(&mut self, mirror: usize, slots: &[usize]) {
-        for at in slots {
+        // Those that the user has asked for stay.
+        let given = self.settings.begin_with.get();
+        for at in slots.iter().filter(|at| **at >= given) {
             // One may have been lent to another mirror meanwhile.
             let own = |slot: &&mut Slot| slot.mirror == mirror;
             if let Some(slot) = self.slots.get_mut(*at).filter(own) {
@@ -394,10 +415,15 @@ impl Planner {
 impl Mirror {
     /// Whether much less comes than when more connections did not pay, and that for some time.
     fn has_collapsed(&self, now: Instant) -> bool {
+        let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.span(COLLAPSED_OVER));
+        waited && self.brings_less(now)
+    }
+
+    /// Whether much less comes than did, or than when more connections did not pay.
+    pub(super) fn brings_less(&self, now: Instant) -> bool {
         let (part, all) = COLLAPSED;
         let flow = self.long_flow(now).unwrap_or(self.growth.best);
-        let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.span(COLLAPSED_OVER));
-        waited && flow.saturating_mul(all) < self.growth.best.saturating_mul(part)
+        flow.saturating_mul(all) < self.growth.best.saturating_mul(part)
     }
 
     /// Bytes per second over the last round trip, and the one before.

@@ -126,6 +126,23 @@ impl Planner {
         }
     }
 
+    /// Whether a mirror tells, for the first time, another size than where it has ended a transfer. It is wrong in one or the
+    /// other, and no more is wanted of it.
+    pub(super) fn belies_its_end(&mut self, mirror: usize, told: &Facts) -> bool {
+        let Some(known) = self.mirrors.get(mirror).filter(|known| known.told.size.is_none()) else {
+            return false;
+        };
+        let shown = known.facts.as_ref().and_then(|facts| facts.size);
+        let Some((shown, told)) = shown.zip(told.size).filter(|(shown, told)| shown != told) else {
+            return false;
+        };
+        let server = &known.server;
+        let message =
+            format!("{server}: fetching: its file ends at byte {shown}, but it says that it has {told}");
+        self.unmask(mirror, Failure::new(Kind::Integrity, message));
+        true
+    }
+
     /// After a mirror was found out: what it said of the file may have been taken for the truth.
     fn vouch_again(&mut self) {
         let vouches = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Agrees;

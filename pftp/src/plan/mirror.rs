@@ -102,6 +102,8 @@ pub(super) struct Mirror {
     pub(super) told: Facts,
     /// When a transfer of it last began.
     pub(super) started_at: Option<Instant>,
+    /// When a transfer of it was last cut.
+    pub(super) cut_at: Option<Instant>,
     /// When it last said what it has.
     pub(super) said_at: Option<Instant>,
     /// The session that asks whether it still has that, and since when.
@@ -115,6 +117,8 @@ pub(super) struct Mirror {
     pub(super) rests_until: Option<Instant>,
     /// The shortest time that a connection took to be established.
     round_trip: Option<Duration>,
+    /// How long the server took to answer where nothing else came from it.
+    pub(super) answers_in: Option<Duration>,
     /// How long transfers took to their first byte of late.
     set_up: Option<Duration>,
     /// What comes over all its sessions, and the most bytes per second that ever did.
@@ -147,6 +151,7 @@ impl Mirror {
             facts: None,
             told: Facts::default(),
             started_at: None,
+            cut_at: None,
             said_at: None,
             confirming: None,
             verdict: Verdict::Unknown,
@@ -154,6 +159,7 @@ impl Mirror {
             failed_at: None,
             rests_until: None,
             round_trip: None,
+            answers_in: None,
             set_up: None,
             flow: Meter::new(FLOW_WINDOW),
             best_flow: 0,

@@ -16,6 +16,7 @@ mod ranges;
 mod rate;
 mod renew;
 mod reports;
+mod reserve;
 mod resume;
 mod seams;
 mod search;

@@ -171,7 +171,8 @@ impl Rate {
             let begun = self.meter.since_start(now) >= span;
             let (late, both) = (self.over(span / 2, now), self.over(span, now));
             let early = both.zip(late).map(|(both, late)| both.saturating_mul(2).saturating_sub(late));
-            begun && late.zip(early).is_some_and(|(late, early)| early > 0 && late / times.0 <= early / times.1)
+            begun
+                && late.zip(early).is_some_and(|(late, early)| early > 0 && late / times.0 <= early / times.1)
         };
         rose_by(span, (3, 2)) || rose_by(span.saturating_mul(2).min(WINDOW), (3, 1))
     }

@@ -40,9 +40,12 @@ impl Planner {
         match event {
             Event::Connected => self.on_connected(id, now),
             Event::Ready(_) => self.on_ready(id, now),
-            Event::Reply(request, _) => self.on_reply(id, *request),
+            Event::Reply(request, _) => self.on_reply(id, *request, now),
             Event::Facts(_, facts) => {
                 let mut facts = facts.clone();
+                if self.belies_its_end(mirror, &facts) {
+                    return;
+                }
                 if let Some(known) = self.mirrors.get_mut(mirror) {
                     (known.said_at, known.confirming) = (Some(now), None);
                     // One session may not be told what another was.
@@ -81,7 +84,8 @@ impl Planner {
     }
 
     /// The session lives; or the directory has been changed to, and the file can be asked for by its name.
-    fn on_reply(&mut self, id: SessionId, request: RequestId) {
+    fn on_reply(&mut self, id: SessionId, request: RequestId, now: Instant) {
+        self.hear_echo(id, request, now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.checking.take_if(|checking| *checking == request);
         if connection.changing != Some(request) {
@@ -162,7 +166,12 @@ impl Planner {
         let mirror = connection.mirror;
         self.learn_from(id, &segment, now);
         match finish {
-            Finish::Cut => self.release(segment),
+            Finish::Cut => {
+                if let Some(known) = self.mirrors.get_mut(mirror) {
+                    known.cut_at = Some(now);
+                }
+                self.release(segment);
+            }
             _ if self.ends_before_old(finish, segment.start) => self.start_over(Facts::default()),
             // The end is before what was to be fetched, as the file is shorter than anybody stands by.
             _ if Self::ends_before(finish, segment.start) && self.drop_unfounded_size() => {}
@@ -280,6 +289,7 @@ impl Planner {
     }
 
     fn on_refused(&mut self, id: SessionId, request: RequestId, (verb, reply): (Verb, &Reply), now: Instant) {
+        self.hear_echo(id, request, now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror = connection.mirror;
         // That it refuses is a sign of life as well.

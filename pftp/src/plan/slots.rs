@@ -102,6 +102,15 @@ impl Planner {
         }
     }
 
+    /// How many connections begin to fetch as soon as they can.
+    pub(super) fn slots_to_begin(&self) -> usize {
+        let of = |mirror: usize| {
+            let slots = self.slots_of(mirror);
+            if self.waits_to_see() { slots.min(1) } else { slots }
+        };
+        (0..self.mirrors.len()).map(of).sum()
+    }
+
     /// How many connections the mirror has.
     pub(super) fn slots_of(&self, mirror: usize) -> usize {
         self.slots.iter().filter(|slot| slot.mirror == mirror && !slot.withdrawn).count()

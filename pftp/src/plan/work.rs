@@ -69,7 +69,7 @@ impl Planner {
                 missing.remove(segment.at..segment.until.end().max(segment.at));
             }
         }
-        let parts = if Self::is_single(&self.settings) { 1 } else { self.slots.len() };
+        let parts = if Self::is_single(&self.settings) { 1 } else { self.slots_to_begin() };
         self.todo = split(&missing, parts, self.settings.min_segment).into();
         let Some((id, at)) = self.keep_one_unsized() else { return self.find_overruns() };
         let Some(part) = self.todo.iter().position(|range| range.start <= at && at < range.end) else {
@@ -183,14 +183,16 @@ impl Planner {
 
     /// Gives every free session something to do.
     pub(super) fn hand_out(&mut self, now: Instant) {
-        let free: Vec<SessionId> = self
+        let mut free: Vec<(bool, SessionId)> = self
             .connections
             .iter()
             .filter(|(id, connection)| connection.is_free() && !self.is_asking(**id))
-            .map(|(id, _)| *id)
+            .map(|(id, connection)| (!matches!(connection.ahead, Ahead::Ready(_)), *id))
             .collect();
+        // Who has a data connection ahead goes first.
+        free.sort_unstable();
         self.look_again = None;
-        for id in free {
+        for (_, id) in free {
             if self.asks_in_vain(id) {
                 self.change_directory(id);
             } else if self.ask_for_vote(id) {
@@ -208,10 +210,14 @@ impl Planner {
         let idle = |id: &SessionId| self.connections.get(id).is_some_and(Connection::is_free);
         let busy = self.connections.values().any(|connection| connection.segment.is_some());
         if idle(&id) && busy && !Self::is_single(&self.settings) {
-            self.look_again = Some(now + WATCH);
+            self.look_again_by(now + WATCH);
             self.confirm_early(id, now);
             self.prepare(id, now);
         }
+    }
+
+    fn look_again_by(&mut self, at: Instant) {
+        self.look_again = Some(self.look_again.map_or(at, |known| known.min(at)));
     }
 
     /// Has a session that has nothing to do make the data connection of its next transfer: what it may take over then, when
@@ -248,7 +254,11 @@ impl Planner {
         if !restarts {
             return self.employ_from_start(id);
         }
-        if let Some(range) = self.next_range() {
+        if let Some(until) = self.drains_until(id, now) {
+            self.look_again_by(until);
+        } else if self.is_in_reserve(id, now) {
+            self.probe_at_rest(id, now);
+        } else if let Some(range) = self.next_range() {
             let until = self.until(range.end);
             self.retrieve(id, range.start, until);
         } else if self.wants_end() {

@@ -26,6 +26,10 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
         ("A server full with 2 sessions, 1 MiB/s each, 40 ms", full()),
         ("As many connections as pay", chosen()),
         ("A path with TCP's congestion control, 200 Mbit/s, 80 ms, the median of several", congested()),
+        (
+            "Three mirrors with TCP's congestion control on their paths, the median of several",
+            congested_mirrors(),
+        ),
         ("A mirror that fails, beside one of 40 Mbit/s, 40 ms", failing()),
         ("Servers with ways of their own, 80 Mbit/s, 40 ms", dialects()),
         ("Small files, 100 Mbit/s, 100 ms", small()),
@@ -49,7 +53,6 @@ fn clean() -> Vec<Case> {
 }
 
 fn mirrors() -> Vec<Case> {
-    let three = || [Mirror::new(80, 20), Mirror::new(40, 60), Mirror::new(8, 150)];
     let mut cases = Vec::new();
     let pairs = [
         ("2: 40/40 Mbit/s, 40/40 ms", [(40, 40), (40, 40)]),
@@ -160,6 +163,22 @@ fn congested() -> Vec<Case> {
     };
     let counts = [(1, false), (4, false), (8, false), (16, false), (MOST_CHOSEN, true)];
     paths.iter().flat_map(|path| counts.map(|count| cell(*path, count))).collect()
+}
+
+/// The paths of the lab's three mirrors.
+fn three() -> [Mirror; 3] {
+    [Mirror::new(80, 20), Mirror::new(40, 60), Mirror::new(8, 150)]
+}
+
+/// Their rows.
+pub(crate) const CONGESTED_MIRRORS: &str = "80/40/8 Mbit/s, 20/60/150 ms, congested";
+
+fn congested_mirrors() -> Vec<Case> {
+    let cell = |(connections, chosen)| {
+        let mirrors = three().map(|mirror| mirror.congested(0));
+        Case { chosen, ..of_size(64 * MIB, case(CONGESTED_MIRRORS, connections, mirrors)) }
+    };
+    [(6, false), (12, false), (MOST_CHOSEN, true)].map(cell).to_vec()
 }
 
 /// One of them: the server is full with two sessions.
