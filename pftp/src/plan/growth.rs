@@ -3,8 +3,9 @@
 //! On a path that is full further connections only take from those that are there, and their slow starts make all of them
 //! lose. Where every connection is held back for itself, by the server or by losses, they add up. Which it is shows itself
 //! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
-//! given no work, but may stay [in reserve](super::reserve). If it does not, others follow, all at once: each round trip that they come later is one without them. They
-//! stay if they raise what the mirror delivers; if not, and much is left, they bring their ranges to the end and go.
+//! given no work, but may stay [in reserve](super::reserve). If it does not, others follow, all at once: each round trip that
+//! they come later is one without them. They stay if they raise what the mirror delivers; if not, and much is left, they bring
+//! their ranges to the end and go.
 
 use super::connection::Connection;
 use super::mirror::{Access, Mirror};
@@ -37,6 +38,8 @@ struct Trial {
     /// Bytes per second from the mirror before.
     before: u64,
     slots: Vec<usize>,
+    /// Whether it began with one that was in reserve: that its server takes no more than it has is not for it to show.
+    asked: bool,
     /// Whether the first, which is still the only one, has yet to show whether the path is full.
     probing: bool,
     /// How many there were before.
@@ -87,6 +90,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(4);
 /// How many round trips are waited when the path was full, and at least so long, as TCP's slow start may have filled it for
 /// a moment only; doubled each time.
 const FULL_WAIT: (u32, Duration) = (4, Duration::from_millis(250));
+
+/// How often that is doubled at most where it costs no more than a question.
+const MOST_WAITS: u32 = 32;
 
 /// Where less comes than this part of what came when more connections did not pay, and that over so many round trips and at
 /// least so long, it is not the path any more that holds back what is there.
@@ -167,10 +173,14 @@ impl Planner {
 
     /// Whether the mirror's connections all deliver, and do not get faster any more; and there is enough left to do.
     fn may_grow(&self, mirror: usize, now: Instant) -> bool {
-        let Some(known) = self.mirrors.get(mirror).filter(|known| !known.full && known.restarts) else {
+        let Some(known) = self.mirrors.get(mirror).filter(|known| known.restarts) else { return false };
+        // To ask one that is there costs nothing, however little is left, and whoever else is not let in.
+        let asks = self.reserve_of(mirror, now).is_some();
+        let turns_away = known.full || self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked);
+        if turns_away && !asks {
             return false;
-        };
-        if self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked) {
+        }
+        if now < known.growth.not_before && !known.has_collapsed(now) {
             return false;
         }
         let own = || {
@@ -187,13 +197,12 @@ impl Planner {
         if delivering == 0 || delivering.saturating_mul(4) < own().count().saturating_mul(3) {
             return false;
         }
-        if now < known.growth.not_before && !known.has_collapsed(now) {
-            return false;
-        }
-        let Some((late, early)) = known.lately(now) else { return false };
-        // To ask one that is there costs nothing, however little is left.
-        let worth_it = || self.reserve_of(mirror, now).is_some() || self.has_much_left(mirror, now);
-        late / 13 <= early / 10 && worth_it()
+        // What comes once in a long while is not measured so, but can be asked about.
+        let lately = known
+            .lately(now)
+            .or_else(|| (asks && own().all(|it| it.rate.has_settled(now))).then_some((0, 0)));
+        let Some((late, early)) = lately else { return false };
+        late / 13 <= early / 10 && (asks || self.has_much_left(mirror, now))
     }
 
     /// Bytes that have not come; 0 while the size is not known.
@@ -218,16 +227,21 @@ impl Planner {
         let Some(known) = self.mirrors.get(mirror) else { return };
         // Not the mean of the last second: the burst of a slow start, which that has in it, may be as much as the path carries.
         // The greater of the two, as a pause may have been in one of them.
-        let Some((late, early)) = known.lately(now) else { return };
+        let (late, early) = known.lately(now).unwrap_or_default();
         let before = late.max(early);
-        let following = known.growth.step.saturating_sub(1);
+        // Those that wait to see whether there is room are there.
+        let waiting = known.growth.fullness == Fullness::Unknown && self.has_reserve(mirror, now);
+        let follow = !known.full && !waiting && self.has_much_left(mirror, now);
+        let following = if follow { known.growth.step.saturating_sub(1) } else { 0 };
         let others = self.slots_of(mirror);
         let reserve = self.probe_with_reserve(mirror, now);
         let others = if reserve.is_some() { self.fetching_from(mirror, now).count() } else { others };
+        let asked = reserve.is_some();
         let slots = reserve.map_or_else(|| self.add_slots(mirror, 1), |slot| vec![slot]);
         if let Some(known) = self.mirrors.get_mut(mirror).filter(|_| !slots.is_empty()) {
             let until = known.trial_ends(now);
-            known.growth.trial = Some(Trial { before, slots, probing: true, others, following, until });
+            known.growth.trial =
+                Some(Trial { before, slots, asked, probing: true, others, following, until });
         }
     }
 
@@ -272,7 +286,7 @@ impl Planner {
             .values()
             .filter(|connection| connection.mirror == mirror && trial.slots.contains(&connection.slot));
         let begun = added.any(Connection::delivers);
-        let refused = known.full || !known.is_alive();
+        let refused = known.full && !trial.asked || !known.is_alive();
         // One that has not even been dialled by now has tried nothing.
         let queued = self.is_found_queued(mirror) == Some(true);
         let full = trial.probing && (queued || now >= trial.until);
@@ -293,7 +307,12 @@ impl Planner {
         } else {
             known.growth.not_before = now
                 + if full {
-                    known.span(FULL_WAIT).saturating_mul(known.growth.wait_as_full())
+                    let waits = known.growth.wait_as_full();
+                    known.span(FULL_WAIT).saturating_mul(if trial.asked {
+                        waits.min(MOST_WAITS)
+                    } else {
+                        waits
+                    })
                 } else {
                     known.growth.wait_in_vain()
                 };
@@ -340,7 +359,8 @@ impl Planner {
         }
         // One that has to change the directory first, or has become of no use meanwhile, is seen to when it is ready.
         let of_first = |(id, connection): (&SessionId, &Connection)| {
-            let takes = connection.placed && connection.segment.is_none() && self.may_go_on(connection);
+            let waits = connection.placed && connection.segment.is_none() && !connection.is_ready();
+            let takes = waits && self.may_go_on(connection);
             (Some(connection.slot) == first && takes).then_some(*id)
         };
         if let Some(id) = self.connections.iter().find_map(of_first) {

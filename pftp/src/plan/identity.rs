@@ -129,6 +129,10 @@ impl Planner {
     /// Whether a mirror tells, for the first time, another size than where it has ended a transfer. It is wrong in one or the
     /// other, and no more is wanted of it.
     pub(super) fn belies_its_end(&mut self, mirror: usize, told: &Facts) -> bool {
+        // What the only one has brought is kept for a later run.
+        if !self.mirrors.iter().enumerate().any(|(at, other)| at != mirror && other.is_alive()) {
+            return false;
+        }
         let Some(known) = self.mirrors.get(mirror).filter(|known| known.told.size.is_none()) else {
             return false;
         };

@@ -174,7 +174,10 @@ impl Rate {
             begun
                 && late.zip(early).is_some_and(|(late, early)| early > 0 && late / times.0 <= early / times.1)
         };
-        rose_by(span, (3, 2)) || rose_by(span.saturating_mul(2).min(WINDOW), (3, 1))
+        // A span is three round trips at least. In half of what is looked back at there have to be two, or slow start may bring no
+        // more than three times as much, either.
+        let long = span.saturating_mul(2).min(WINDOW);
+        rose_by(span, (3, 2)) || long >= span.saturating_mul(4) / 3 && rose_by(long, (3, 1))
     }
 
     /// Bytes per second when bytes last came to a transfer that had settled.

@@ -26,6 +26,9 @@ pub(super) enum Fullness {
     Room,
 }
 
+/// After that time nothing is heard of a data connection that was to be made ahead: the server has refused it.
+const UNPREPARED: Duration = Duration::from_secs(2);
+
 /// The question of a session in reserve that shows how long packets wait on the way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Echo {
@@ -54,9 +57,9 @@ impl Planner {
 
     /// How many connections fill the path to the mirror, as far as is known: one, while that has yet to be seen.
     fn full_with(&self, mirror: usize) -> Option<usize> {
-        match self.mirrors.get(mirror)?.growth.fullness {
+        match self.mirrors.get(mirror).filter(|_| self.waits_to_see())?.growth.fullness {
             Fullness::With(connections) => Some(connections),
-            Fullness::Unknown => self.waits_to_see().then_some(1),
+            Fullness::Unknown => Some(1),
             Fullness::Room => None,
         }
     }
@@ -77,8 +80,10 @@ impl Planner {
     pub(super) fn fetching_from(&self, mirror: usize, now: Instant) -> impl Iterator<Item = &Connection> {
         let usual = self.mirrors.get(mirror).map(Mirror::first_byte_time).unwrap_or_default();
         self.connections.values().filter(move |connection| {
-            let given_up = || connection.running(1, usual, now).is_some_and(|running| running.rate == 0);
-            connection.mirror == mirror && connection.segment.is_some() && !connection.closing && !given_up()
+            let running = || connection.running(1, usual, now);
+            // Neither what is silent or late, nor a vote, nor what is being let go of.
+            connection.mirror == mirror
+                && running().is_some_and(|running| running.rate > 0 && running.delay <= usual)
         })
     }
 
@@ -95,7 +100,7 @@ impl Planner {
         let idle = |(id, connection): &(&SessionId, &Connection)| {
             connection.mirror == mirror
                 && connection.is_free()
-                && !matches!(connection.ahead, Ahead::Asked(..))
+                && !matches!(connection.ahead, Ahead::Asked(_, since) if now.since(since) < UNPREPARED)
                 && !self.is_asking(**id)
                 && self.is_in_reserve(**id, now)
         };

@@ -68,3 +68,15 @@ fn what_sessions_that_are_never_greeted_were_given_the_others_fetch() {
         assert!(world.took() < ideal * 11 / 10 + Duration::from_secs(1), "{cap}: {:?}", world.took());
     }
 }
+
+/// Whoever was let in beside the first waited to the end to see whether there was room on the path, as others were turned away.
+#[test]
+fn all_sessions_that_a_full_mirror_lets_in_fetch() {
+    for when_full in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse, WhenFull::Hang] {
+        let mut world = World::new();
+        let mirrors = [(); 2].map(|()| world.add(model(throttled(256 << 10).with_cap(2, when_full))));
+        world.fetch(&mirrors, 8);
+        // 8 MiB at 256 KiB/s each.
+        assert!(world.took() < Duration::from_secs(10), "{when_full:?}: {:?}", world.took());
+    }
+}

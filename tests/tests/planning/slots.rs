@@ -86,7 +86,8 @@ fn a_mirror_that_lets_nobody_in_costs_the_others_little() {
         world.fetch(&servers, 8);
         let logins = world.transport.stats(servers[1]).logins();
         // With 8 connections at 16 KiB/s each it takes 64 s.
-        assert!(logins <= 8 + 5, "{logins} logins");
+        // Some of those that are called back have nothing to do yet, and can be spared at once.
+        assert!(logins <= 8 + 6, "{logins} logins");
         assert!(world.took() < Duration::from_secs(72), "{:?}", world.took());
     }
 }
