@@ -472,6 +472,7 @@ fn asked_of_reserve(answer_takes: u64) -> (Vec<Request>, Vec<Request>) {
     tell(&mut planner, 2, Event::Reply(at_rest, reply()), 160);
     let prepare = first.iter().find(|(_, request)| matches!(request, Request::Prepare)).map(|(id, _)| *id);
     tell(&mut planner, 2, Event::Prepared(prepare.expect("a data connection ahead")), 200);
+    tell(&mut planner, 1, Event::Started(RequestId(2)), 200);
     let (mut millis, mut written) = (200, 0);
     loop {
         millis += 50;
