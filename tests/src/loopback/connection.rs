@@ -230,7 +230,8 @@ impl Connection {
                 Ok(count) => self.session.transmitted(count, now),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.control_ended(now),
+                // The client is gone, but its last commands may still be here; after them reading tells.
+                Err(_) => self.session.transmitted(self.session.transmit().len(), now),
             }
         }
         if self.state == ControlState::Flushing {

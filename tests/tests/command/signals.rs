@@ -73,13 +73,17 @@ fn while_nobody_reads_standard_output() {
 
 #[test]
 fn sessions_are_ended_in_order() {
-    let server = stalling(&file(8 * MIB));
-    let running = pftp("-c 3 --min-segment 64K", &[&server]).start();
-    until("all are at work", || server.with_stats(|stats| stats.transfers.len() == 3));
-    running.signal(Signal::INT);
-    running.wait().expect_code(130);
-    until("the server has seen their ends", || server.with_stats(|stats| stats.open_sessions() == 0));
-    assert_eq!(server.stop().count("QUIT"), 3);
+    // With a part of a file and its journal to close, and with nothing to do but to end.
+    for (options, sessions) in [("-c 3 --min-segment 64K", 3), ("-c 1 -o -", 1)] {
+        let server = stalling(&file(8 * MIB));
+        let running = pftp(options, &[&server]).start();
+        until("all are at work", || server.with_stats(|stats| stats.transfers.len() == sessions));
+        running.signal(Signal::INT);
+        running.wait().expect_code(130);
+        until("the server has seen their ends", || server.with_stats(|stats| stats.open_sessions() == 0));
+        let stats = server.stop();
+        assert_eq!(stats.count("QUIT"), sessions, "{options}: {:?}", stats.lines);
+    }
 }
 
 /// The last word of a run that ends in order, or a second after its signal at the latest.
