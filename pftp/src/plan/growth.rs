@@ -5,11 +5,12 @@
 //! by one that is dialled: on a full path packets wait in its queue, so that dialling takes longer than it would, and it is
 //! given no work, but may stay [in reserve](super::reserve). If it does not, others follow, all at once: each round trip that
 //! they come later is one without them. They stay if they raise what the mirror delivers; if not, and much is left, they bring
-//! their ranges to the end and go.
+//! their ranges to the end and go: that is what their [trial](super::trial) is for.
 
 use super::connection::Connection;
 use super::mirror::{Access, Mirror};
 use super::reserve::Fullness;
+use super::trial::{Outcome, Trial};
 use super::{Planner, Slot};
 use ftp_proto::{Instant, SessionId};
 use std::time::Duration;
@@ -28,41 +29,16 @@ pub(super) struct Growth {
     in_vain: Option<Instant>,
     /// The most bytes per second from the mirror over as long as a collapse is looked for.
     best: u64,
-    trial: Option<Trial>,
+    pub(super) trial: Option<Trial>,
     pub(super) fullness: Fullness,
 }
 
-/// Connections that have been added, and may have to go again.
-#[derive(Debug)]
-struct Trial {
-    /// Bytes per second from the mirror before.
-    before: u64,
-    slots: Vec<usize>,
-    /// Whether it began with one that was in reserve: that its server takes no more than it has is not for it to show.
-    asked: bool,
-    /// Whether the first, which is still the only one, has yet to show whether the path is full.
-    probing: bool,
-    /// How many there were before.
-    others: usize,
-    /// How many more are added when it has shown that it is not.
-    following: usize,
-    /// Until when it has to be decided.
-    until: Instant,
-}
-
 impl Growth {
-    /// How long is waited now that connections did not pay.
-    const fn wait_in_vain(&mut self) -> Duration {
-        let wait = self.wait;
-        self.wait = wait.saturating_mul(2);
-        wait
-    }
-
-    /// How many times [`FULL_WAIT`] is waited now that one has found the path full.
-    const fn wait_as_full(&mut self) -> u32 {
-        let waits = self.full_waits;
-        self.full_waits = waits.saturating_mul(2);
-        waits
+    /// Those on trial have paid: the next may be as many as there are now, and twice more.
+    pub(super) const fn extend(&mut self, trial: &Trial) {
+        self.step = trial.slots.len().saturating_add(trial.others).saturating_mul(3);
+        self.wait = FIRST_WAIT;
+        self.full_waits = 1;
     }
 }
 
@@ -99,16 +75,9 @@ const MOST_WAITS: u32 = 32;
 const COLLAPSED: (u64, u64) = (2, 3);
 const COLLAPSED_OVER: (u32, Duration) = (6, Duration::from_millis(500));
 
-/// Of what connections would bring if each brought as much as those before, the part that they have to bring at least; and
-/// as much of what came before is enough however many they are, as the path may be full with fewer.
-const PAYS: (u64, u64) = (1, 4);
-
 /// Round trips over which what comes is compared with what came before, and at least so long: TCP's slow start brings twice
 /// as much in each.
 const LOOK_BACK: (u32, Duration) = (1, Duration::from_millis(50));
-
-/// The same for what added connections bring.
-const PAID_OVER: (u32, Duration) = (5, Duration::from_millis(60));
 
 /// Round trips after which added connections have to show what they bring: five to log in, three to ask for a range, and as
 /// many as a transfer needs to settle. It is later where first bytes take longer.
@@ -171,18 +140,24 @@ impl Planner {
         slot.withdrawn || one_more || cut_off
     }
 
-    /// Whether the mirror's connections all deliver, and do not get faster any more; and there is enough left to do.
+    /// Whether more connections may pay now: those of the mirror deliver and get no faster any more, there is enough left to do,
+    /// and nothing has spoken against it lately.
     fn may_grow(&self, mirror: usize, now: Instant) -> bool {
         let Some(known) = self.mirrors.get(mirror).filter(|known| known.restarts) else { return false };
         // To ask one that is there costs nothing, however little is left, and whoever else is not let in.
         let asks = self.reserve_of(mirror, now).is_some();
         let turns_away = known.full || self.slots.iter().any(|slot| slot.mirror == mirror && slot.parked);
-        if turns_away && !asks {
-            return false;
-        }
-        if now < known.growth.not_before && !known.has_collapsed(now) {
-            return false;
-        }
+        let in_time = now >= known.growth.not_before || known.has_collapsed(now);
+        (asks || !turns_away)
+            && in_time
+            && self.have_levelled_off(mirror, asks, now)
+            && (asks || self.has_much_left(mirror, now))
+    }
+
+    /// Whether the mirror's connections but those in reserve deliver, most of them, and get no faster any more. Where one is
+    /// only `asked`, it is enough that they have settled.
+    fn have_levelled_off(&self, mirror: usize, asked: bool, now: Instant) -> bool {
+        let Some(known) = self.mirrors.get(mirror) else { return false };
         let own = || {
             let works = |(id, connection): &(&SessionId, &Connection)| {
                 connection.mirror == mirror && !self.is_in_reserve(**id, now)
@@ -198,11 +173,8 @@ impl Planner {
             return false;
         }
         // What comes once in a long while is not measured so, but can be asked about.
-        let lately = known
-            .lately(now)
-            .or_else(|| (asks && own().all(|it| it.rate.has_settled(now))).then_some((0, 0)));
-        let Some((late, early)) = lately else { return false };
-        late / 13 <= early / 10 && (asks || self.has_much_left(mirror, now))
+        let settled = || own().all(|connection| connection.rate.has_settled(now));
+        known.lately(now).map_or_else(|| asked && settled(), |(late, early)| late / 13 <= early / 10)
     }
 
     /// Bytes that have not come; 0 while the size is not known.
@@ -246,7 +218,7 @@ impl Planner {
     }
 
     /// Up to `count` more connections to the mirror, as far as that is allowed and leaves each a part to fetch.
-    fn add_slots(&mut self, mirror: usize, count: usize) -> Vec<usize> {
+    pub(super) fn add_slots(&mut self, mirror: usize, count: usize) -> Vec<usize> {
         let parts = self.left().checked_div(self.settings.min_segment).unwrap_or(u64::MAX);
         let parts = usize::try_from(parts).unwrap_or(usize::MAX);
         let room = self.settings.connections.get().min(parts).saturating_sub(self.in_use());
@@ -270,169 +242,28 @@ impl Planner {
         }
         slots
     }
-
-    fn judge_trial(&mut self, mirror: usize, now: Instant) {
-        self.follow_up(mirror, now);
-        let Some(known) = self.mirrors.get(mirror) else { return };
-        let Some(trial) = &known.growth.trial else { return };
-        let (pays, all) = PAYS;
-        let (added, others) = (trial.slots.len() as u64, trial.others.max(1) as u64);
-        let expected = (u128::from(trial.before).saturating_mul(added.into()) / u128::from(others))
-            .min(u128::from(trial.before));
-        let wanted = u128::from(trial.before) + expected.saturating_mul(pays.into()) / u128::from(all);
-        let span = known.span(PAID_OVER);
-        let mut added = self
-            .connections
-            .values()
-            .filter(|connection| connection.mirror == mirror && trial.slots.contains(&connection.slot));
-        let begun = added.any(Connection::delivers);
-        let refused = known.full && !trial.asked || !known.is_alive();
-        // One that has not even been dialled by now has tried nothing.
-        let queued = self.is_found_queued(mirror) == Some(true);
-        let full = trial.probing && (queued || now >= trial.until);
-        let hopeless = refused || full;
-        let paid = begun && known.flow.over(span, now).is_some_and(|flow| u128::from(flow) >= wanted);
-        let paid = paid && !hopeless;
-        if !hopeless && !paid && now < trial.until {
-            return;
-        }
-        let Some(trial) = self.mirrors.get_mut(mirror).and_then(|known| known.growth.trial.take()) else {
-            return;
-        };
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        if paid {
-            known.growth.step = trial.slots.len().saturating_add(trial.others).saturating_mul(3);
-            known.growth.wait = FIRST_WAIT;
-            known.growth.full_waits = 1;
-        } else {
-            known.growth.not_before = now
-                + if full {
-                    let waits = known.growth.wait_as_full();
-                    known.span(FULL_WAIT).saturating_mul(if trial.asked {
-                        waits.min(MOST_WAITS)
-                    } else {
-                        waits
-                    })
-                } else {
-                    known.growth.wait_in_vain()
-                };
-            known.growth.in_vain = Some(now);
-            // What there is now is what the path may carry now.
-            known.growth.best = known.long_flow(now).unwrap_or(known.growth.best);
-            // One that found the path full says nothing of how many would pay if it were not.
-            known.growth.step = if full { known.growth.step } else { 1 };
-            // Where less comes than the path has shown to carry, they may not have paid, but do no harm; where the server has
-            // turned some away, those that it let in may; and near the end the more there are the sooner the slowest has help.
-            let harm = !refused && known.is_at_its_best(now);
-            if full && queued && self.keep_in_reserve(mirror, trial.others) {
-                return;
-            }
-            // Nobody has shown that it is.
-            if full && !queued {
-                self.has_room(mirror);
-            }
-            if full || harm && self.has_much_left(mirror, now) {
-                self.withdraw(mirror, &trial.slots);
-            }
-        }
-    }
-
-    /// Adds those that were to wait for the dialling of the first, which has shown that the path is not full.
-    fn follow_up(&mut self, mirror: usize, now: Instant) {
-        let known = self.mirrors.get(mirror);
-        let Some(trial) = known.and_then(|known| known.growth.trial.as_ref()).filter(|trial| trial.probing)
-        else {
-            return;
-        };
-        if self.is_found_queued(mirror) != Some(false) {
-            return;
-        }
-        let (first, following) = (trial.slots.first().copied(), trial.following);
-        let more = self.add_slots(mirror, following);
-        let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        let until = known.trial_ends(now);
-        known.growth.fullness = Fullness::Room;
-        if let Some(trial) = known.growth.trial.as_mut() {
-            trial.probing = false;
-            trial.slots.extend(more);
-            trial.until = until;
-        }
-        // One that has to change the directory first, or has become of no use meanwhile, is seen to when it is ready.
-        let of_first = |(id, connection): (&SessionId, &Connection)| {
-            let waits = connection.placed && connection.segment.is_none() && !connection.is_ready();
-            let takes = waits && self.may_go_on(connection);
-            (Some(connection.slot) == first && takes).then_some(*id)
-        };
-        if let Some(id) = self.connections.iter().find_map(of_first) {
-            self.take_over(id, now);
-        }
-    }
-
-    /// Whether the added connections have shown that packets wait in a queue. `None` until one has shown anything.
-    fn is_found_queued(&self, mirror: usize) -> Option<bool> {
-        let known = self.mirrors.get(mirror)?;
-        let trial = known.growth.trial.as_ref()?;
-        let added = self
-            .connections
-            .values()
-            .filter(|connection| connection.mirror == mirror && trial.slots.contains(&connection.slot));
-        let took = added.filter_map(Connection::took_there_and_back).max();
-        took.map(|took| known.is_queued(took))
-    }
-
-    /// Connections that brought nothing go again. What one is fetching it brings to its end first: to break that off would
-    /// cost what is under way, and the others a new beginning.
-    fn withdraw(&mut self, mirror: usize, slots: &[usize]) {
-        // Those that the user has asked for stay.
-        let given = self.settings.begin_with.get();
-        for at in slots.iter().filter(|at| **at >= given) {
-            // One may have been lent to another mirror meanwhile.
-            let own = |slot: &&mut Slot| slot.mirror == mirror;
-            if let Some(slot) = self.slots.get_mut(*at).filter(own) {
-                slot.withdrawn = true;
-            }
-        }
-        self.dismiss_withdrawn();
-    }
-
-    /// Closes the sessions of connections that were withdrawn, as far as they deliver nothing. One that is the last of its
-    /// mirror stays: another might not be let in.
-    pub(super) fn dismiss_withdrawn(&mut self) {
-        let withdrawn: Vec<SessionId> = self
-            .connections
-            .iter()
-            .filter(|(id, connection)| {
-                !connection.closing
-                    && !connection.delivers()
-                    && !self.is_asking(**id)
-                    && self.slots.get(connection.slot).is_some_and(|slot| slot.withdrawn)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in withdrawn {
-            let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { continue };
-            if self.is_last_of_its_mirror(id) {
-                if let Some(slot) = self.slots.get_mut(slot) {
-                    slot.withdrawn = false;
-                }
-            } else {
-                self.close(id);
-            }
-        }
-    }
-
-    fn is_last_of_its_mirror(&self, id: SessionId) -> bool {
-        let Some(mirror) = self.connections.get(&id).map(|connection| connection.mirror) else {
-            return false;
-        };
-        !self
-            .connections
-            .iter()
-            .any(|(other, connection)| *other != id && connection.mirror == mirror && connection.is_ready())
-    }
 }
 
 impl Mirror {
+    /// Those on trial have not paid: no others come for a while.
+    pub(super) fn defer_growth(&mut self, trial: &Trial, outcome: Outcome, now: Instant) {
+        let wait = if outcome.is_full() {
+            let waits = self.growth.full_waits;
+            self.growth.full_waits = waits.saturating_mul(2);
+            self.span(FULL_WAIT).saturating_mul(if trial.asked { waits.min(MOST_WAITS) } else { waits })
+        } else {
+            let wait = self.growth.wait;
+            self.growth.wait = wait.saturating_mul(2);
+            // One that found the path full says nothing of how many would pay if it were not.
+            self.growth.step = 1;
+            wait
+        };
+        self.growth.not_before = now + wait;
+        self.growth.in_vain = Some(now);
+        // What there is now is what the path may carry now.
+        self.growth.best = self.long_flow(now).unwrap_or(self.growth.best);
+    }
+
     /// Whether much less comes than when more connections did not pay, and that for some time.
     fn has_collapsed(&self, now: Instant) -> bool {
         let waited = self.growth.in_vain.is_some_and(|at| now.since(at) >= self.span(COLLAPSED_OVER));
@@ -457,7 +288,7 @@ impl Mirror {
     }
 
     /// Until when connections that are added now have to show what they bring.
-    fn trial_ends(&self, now: Instant) -> Instant {
+    pub(super) fn trial_ends(&self, now: Instant) -> Instant {
         let late = self.first_byte_time().saturating_sub(self.round_trip().saturating_mul(3));
         now + self
             .round_trip()

@@ -24,6 +24,7 @@ mod segment;
 mod sessions;
 mod slots;
 mod steal;
+mod trial;
 mod work;
 
 pub use mirror::Source;

@@ -117,13 +117,6 @@ impl Planner {
         wanted
     }
 
-    /// Those that there are do not fill the path to the mirror, or nothing shows that they do.
-    pub(super) fn has_room(&mut self, mirror: usize) {
-        if let Some(known) = self.mirrors.get_mut(mirror) {
-            known.growth.fullness = Fullness::Room;
-        }
-    }
-
     /// Has a session of the mirror that is in reserve, if there is one, find out whether the path is still full: its connection.
     pub(super) fn probe_with_reserve(&mut self, mirror: usize, now: Instant) -> Option<usize> {
         let id = self.reserve_of(mirror, now)?;
