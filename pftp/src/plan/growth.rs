@@ -154,8 +154,8 @@ impl Planner {
             && (asks || self.has_much_left(mirror, now))
     }
 
-    /// Whether the mirror's connections but those in reserve deliver, most of them, and get no faster any more. Where one is
-    /// only `asked`, it is enough that they have settled.
+    /// Whether the mirror's connections but those in reserve deliver, most of them, and get no faster any more. Where that
+    /// is not to be measured, and one is only `asked`, it is enough that they have settled.
     fn have_levelled_off(&self, mirror: usize, asked: bool, now: Instant) -> bool {
         let Some(known) = self.mirrors.get(mirror) else { return false };
         let own = || {
@@ -247,7 +247,7 @@ impl Planner {
 impl Mirror {
     /// Those on trial have not paid: no others come for a while.
     pub(super) fn defer_growth(&mut self, trial: &Trial, outcome: Outcome, now: Instant) {
-        let wait = if outcome.is_full() {
+        let wait = if outcome.ends_with_the_first() {
             let waits = self.growth.full_waits;
             self.growth.full_waits = waits.saturating_mul(2);
             self.span(FULL_WAIT).saturating_mul(if trial.asked { waits.min(MOST_WAITS) } else { waits })

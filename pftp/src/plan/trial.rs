@@ -34,18 +34,18 @@ pub(super) enum Outcome {
     Paid,
     /// It does not.
     Vain,
-    /// The server takes no more.
+    /// The server takes no more, or is not there any more.
     Refused,
     /// The first has found packets waiting in a queue.
     Queued,
-    /// The first has not even been dialled in time: it has shown nothing.
-    Undialled,
+    /// The first has not been dialled in time, or was given no answer: it has shown nothing.
+    Unanswered,
 }
 
 impl Outcome {
-    /// Whether the path is taken to be full.
-    pub(super) const fn is_full(self) -> bool {
-        matches!(self, Self::Queued | Self::Undialled)
+    /// Whether the first was all there was of it: the path is full, or nothing has shown that it is not.
+    pub(super) const fn ends_with_the_first(self) -> bool {
+        matches!(self, Self::Queued | Self::Unanswered)
     }
 }
 
@@ -82,14 +82,14 @@ impl Planner {
         // Where less comes than the path has shown to carry, they may not have paid, but do no harm; where the server has
         // turned some away, those that it let in may; and near the end the more there are the sooner the slowest has help.
         let harm = outcome == Outcome::Vain && known.is_at_its_best(now);
-        if outcome == Outcome::Undialled {
+        if outcome == Outcome::Unanswered {
             // Nobody has shown that the path is full.
             known.growth.fullness = Fullness::Room;
         }
         if outcome == Outcome::Queued && self.keep_in_reserve(mirror, trial.others) {
             return;
         }
-        if outcome.is_full() || harm && self.has_much_left(mirror, now) {
+        if outcome.ends_with_the_first() || harm && self.has_much_left(mirror, now) {
             self.withdraw(mirror, &trial.slots);
         }
     }
@@ -103,12 +103,12 @@ impl Planner {
             return Some(Outcome::Queued);
         }
         if trial.probing && is_over {
-            return Some(Outcome::Undialled);
+            return Some(Outcome::Unanswered);
         }
         if known.full && !trial.asked || !known.is_alive() {
             return Some(Outcome::Refused);
         }
-        let begun = self.on_trial(mirror, trial).any(Connection::delivers);
+        let begun = self.added(mirror, trial).any(Connection::delivers);
         let flow = known.flow.over(known.span(PAID_OVER), now);
         if begun && flow.is_some_and(|flow| u128::from(flow) >= trial.wanted()) {
             return Some(Outcome::Paid);
@@ -116,12 +116,12 @@ impl Planner {
         is_over.then_some(Outcome::Vain)
     }
 
-    /// The connections on trial, as far as they are there.
-    fn on_trial<'a>(&'a self, mirror: usize, trial: &'a Trial) -> impl Iterator<Item = &'a Connection> {
-        let added = move |connection: &&Connection| {
+    /// The connections of the trial, as far as they are there.
+    fn added<'a>(&'a self, mirror: usize, trial: &'a Trial) -> impl Iterator<Item = &'a Connection> {
+        let of = move |connection: &&Connection| {
             connection.mirror == mirror && trial.slots.contains(&connection.slot)
         };
-        self.connections.values().filter(added)
+        self.connections.values().filter(of)
     }
 
     /// Adds those that were to wait for the dialling of the first, which has shown that the path is not full.
@@ -159,7 +159,7 @@ impl Planner {
     fn is_found_queued(&self, mirror: usize) -> Option<bool> {
         let known = self.mirrors.get(mirror)?;
         let trial = known.growth.trial.as_ref()?;
-        let took = self.on_trial(mirror, trial).filter_map(Connection::took_there_and_back).max();
+        let took = self.added(mirror, trial).filter_map(Connection::took_there_and_back).max();
         took.map(|took| known.is_queued(took))
     }
 
