@@ -39,6 +39,10 @@ const MOST_CONNECTIONS: usize = 64;
 /// as much as a few hundred KiB at 20 Mbit/s.
 const MIN_SEGMENT: u64 = 1024 * 1024;
 
+/// Bytes below which no tail is taken from a transfer that goes on, unless told otherwise: what is fetched in front of it, to
+/// be compared, is as long.
+const MIN_TAIL: u64 = 4 * 1024;
+
 /// Does what the options say.
 ///
 /// # Errors
@@ -259,6 +263,7 @@ fn settings(options: &Options, sources: &[sources::Source], progress: &mut Progr
         begin_with: at_least_one(options.connections.map_or(named, |_| wanted).min(most)),
         retries: options.retries,
         min_segment: options.min_segment.map_or(MIN_SEGMENT, Into::into),
+        min_tail: options.min_segment.map_or(MIN_TAIL, Into::into),
         in_order: options.output == crate::options::Output::Stdout,
         representation: options.representation,
         seed: RandomState::new().hash_one(0),

@@ -126,9 +126,36 @@ fn a_transfer_whose_lead_takes_long_is_not_taken_for_dead() {
     let mut world = World::new();
     let small = File::generated(3, 8192);
     let server = world.add(Model::new(Tree::new().with(NAME, small)).with_behaviour(throttled(234)));
-    let outcome = world.run(Settings { min_segment: 1, ..settings(&[server], NAME, 5) });
+    let outcome = world.run(Settings { min_segment: 1, min_tail: 1, ..settings(&[server], NAME, 5) });
     assert_eq!(outcome.result, Ok(8192));
     assert!(world.took() < Duration::from_secs(60), "{:?}", world.took());
+}
+
+/// No tail below 16 KiB was taken, however long that took to come: the other mirror looked on.
+#[test]
+fn of_a_small_file_that_comes_slowly_each_mirror_brings_a_part() {
+    let mut world = World::new();
+    let small = File::generated(3, 28 << 10);
+    let mut slow =
+        || world.add(Model::new(Tree::new().with(NAME, small.clone())).with_behaviour(throttled(3500)));
+    let servers = [slow(), slow()];
+    let outcome = world.run(settings(&servers, NAME, 2));
+    assert_eq!(outcome.result, Ok(28 << 10));
+    // One alone needs 8.2 s, and both 4.1 and the 4 KiB that are compared where they meet.
+    assert!(world.took() < Duration::from_secs(6), "{:?}", world.took());
+}
+
+/// It was split all the same when a transfer was slow, whatever size the user had named.
+#[test]
+fn what_may_not_be_split_is_fetched_a_second_time() {
+    let mut world = World::new();
+    let server = world.add(model(throttled(1 << 20)).with_session(1, throttled(64 << 10)));
+    let half = SIZE / 2;
+    world.fetch_with(Settings { min_segment: half, min_tail: half, ..settings(&[server], NAME, 2) });
+    let stats = world.transport.stats(server);
+    assert_eq!(stats.transfers.len(), 3, "{:?}", stats.transfers);
+    // The slow one alone needs a minute for its part.
+    assert!(world.took() < Duration::from_secs(10), "{:?}", world.took());
 }
 
 #[test]

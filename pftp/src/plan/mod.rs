@@ -61,8 +61,10 @@ pub struct Settings {
     pub begin_with: NonZeroUsize,
     /// Fresh attempts per mirror without progress before it is given up.
     pub retries: u32,
-    /// Bytes below which nothing is split.
+    /// Bytes below which the file is not split at first.
     pub min_segment: u64,
+    /// Bytes below which no tail is taken from a transfer that goes on.
+    pub min_tail: u64,
     /// Whether the bytes must come in order, over one connection.
     pub in_order: bool,
     /// How the file is transferred. In ASCII offsets mean nothing: one connection, from the start.

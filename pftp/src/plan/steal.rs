@@ -12,9 +12,6 @@ use std::time::Duration;
 /// Bytes per second that a connection is taken to have while nothing is known of any.
 const GUESS: u64 = 1024 * 1024;
 
-/// Bytes; a tail below that is not worth a data connection, however slow the one that would fetch it.
-const LEAST_TAIL: u64 = 16 * 1024;
-
 /// How much longer a transfer has to take than a copy of what is left of it, per cent, for that to be fetched.
 const COPY_PAYS: u128 = 150;
 
@@ -40,7 +37,7 @@ impl Planner {
         // A fresh data connection may bring more than an old one.
         let rate = free.rate.established().unwrap_or_else(|| self.guess(free.mirror, now));
         let rate = rate.max(mirror.renewal.fresh().unwrap_or(0));
-        let least = self.settings.min_segment.min(LEAST_TAIL);
+        let least = self.settings.min_tail;
         // What the other server is to have sent before the first byte that counts.
         let lead = Duration::from_millis(LEAD.saturating_mul(1000) / rate.max(1));
         let closing = self.closing_time(mirror_of, Some(id));
@@ -70,8 +67,9 @@ impl Planner {
         let copied = running.into_iter().find(|(_, running)| {
             let flows = running.len().saturating_mul(1000) / u128::from(rate.max(1));
             let again = flows.saturating_add(first_byte.saturating_add(closing).as_millis());
-            // What is longer is to be shared, if that pays.
-            let short = flows <= first_byte.as_millis();
+            // What is longer is to be shared, if that pays, and may be.
+            let short =
+                flows <= first_byte.as_millis() || running.len() < u128::from(least).saturating_mul(2);
             let pays = u128::from(running.time_to_close()) > again.saturating_mul(COPY_PAYS) / 100;
             // How long its mirror takes to close is no reason.
             short && pays && u128::from(running.time_left()) > LEAST_SAVING

@@ -122,6 +122,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
         begin_with: NonZeroUsize::new(connections).expect("at least one connection"),
         retries: 5,
         min_segment: 64 * 1024,
+        min_tail: 4 * 1024,
         in_order: false,
         representation: Type::Image,
         seed: 1,

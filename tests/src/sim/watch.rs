@@ -243,6 +243,7 @@ fn settings_of(world: &World, staging: &Staging) -> Settings {
     settings.begin_with = NonZeroUsize::new(world.begin_with()).expect("at least one connection");
     settings.retries = world.retries;
     settings.min_segment = world.min_segment;
+    settings.min_tail = world.min_segment.min(settings.min_tail);
     settings.seed = world.seed;
     settings.search = world.searching.then_some(Duration::from_secs(120));
     settings

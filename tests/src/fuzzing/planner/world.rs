@@ -90,6 +90,7 @@ impl World {
             begin_with: NonZeroUsize::new(setup.begin_with).expect("at least one"),
             retries: setup.retries,
             min_segment: setup.min_segment,
+            min_tail: setup.min_segment,
             in_order: setup.in_order,
             representation: if setup.ascii { Type::Ascii } else { Type::Image },
             seed: 1,
