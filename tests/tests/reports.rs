@@ -6,8 +6,8 @@ mod growth;
 mod reserve;
 
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, PeerFault, ReplyParser, Report, Request, RequestId,
-    SessionId, TimeVal, Until,
+    Error, Event, Facts, Features, Finish, Instant, PeerFault, Reply, ReplyParser, Report, Request,
+    RequestId, SessionId, TimeVal, Until, Verb,
 };
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
@@ -195,10 +195,13 @@ fn an_answer_about_bytes_that_were_taken_back_since_accuses_nobody() {
 
 /// The first transfer of a session was ended there, and called complete.
 fn called_complete(at: u64) -> Event {
+    Event::Finished(RequestId(2), Finish::Short { at, reply: reply("226 Transfer complete.") })
+}
+
+fn reply(line: &str) -> Reply {
     let mut parser = ReplyParser::new(100);
-    parser.push(b"226 Transfer complete.\r\n");
-    let reply = parser.next().expect("a reply").expect("all of it");
-    Event::Finished(RequestId(2), Finish::Short { at, reply })
+    parser.push(format!("{line}\r\n").as_bytes());
+    parser.next().expect("a reply").expect("all of it")
 }
 
 /// The size that another session had told was forgotten, and the transfer that broke off told another.
@@ -273,4 +276,80 @@ fn a_mirror_that_tells_another_size_than_it_has_shown_is_given_up() {
     );
     assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
     assert!(planner.done().is_empty(), "{:?}", planner.done());
+}
+
+/// The second of three mirrors has sent other bytes than the first, who is at work and has yet to say which file it has. The
+/// second has said that its file is an old one; then comes what the third says.
+fn two_disagree(third: &[Event]) -> Planner {
+    let servers = [server(1), server(2), server(3)];
+    let mut planner = resolved(settings(&servers, NAME, 3), &servers);
+    for id in 1..=3 {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    hear(&mut planner, 2, of(SIZE, OLD));
+    for event in third {
+        hear(&mut planner, 3, event.clone());
+    }
+    write(&mut planner, 1, 0..SIZE / 2);
+    wanted(&mut planner);
+    let lead = Report::<Infallible>::Lead(SessionId(2), SIZE / 2 - 4096, vec![7; 4096].into());
+    planner.handle(&lead, Instant::ZERO);
+    // Where they meet, and whether the second has sent the head of the file, deaf to where it was to begin.
+    for at in [SIZE / 2 - 4096, 0] {
+        let all = wanted(&mut planner);
+        assert_eq!(ends(&all), 0);
+        let [(id, offset)] = comparisons(&all)[..] else { panic!("one comparison at {at}") };
+        assert_eq!(offset, at);
+        planner.compared(id, false, Instant::ZERO);
+    }
+    planner
+}
+
+const OLD: &[u8] = b"20240229123456";
+const NEW: &[u8] = b"20240503000000";
+
+/// A mirror's file has that size and time.
+fn of(size: impl Into<Option<u64>>, modify: &[u8]) -> Event {
+    let facts = Facts { size: size.into(), modify: TimeVal::parse(modify), ..Facts::default() };
+    Event::Facts(RequestId(1), facts)
+}
+
+/// How often the download is ended.
+fn ends(wanted: &[Directive]) -> usize {
+    wanted.iter().filter(|directive| matches!(directive, Directive::Finish(_))).count()
+}
+
+/// The mirrors that it goes on without.
+fn given_up(wanted: &[Directive]) -> Vec<&str> {
+    let warned = wanted.iter().filter_map(|directive| match directive {
+        Directive::Warn(text) => text.split(": its file differs").next(),
+        _ => None,
+    });
+    warned.collect()
+}
+
+/// It was left undecided whose bytes were right, although the one that was at work had yet to say which of two files it has.
+#[test]
+fn other_bytes_decide_nothing_while_a_mirror_may_say_which_file_it_has() {
+    let mut planner = two_disagree(&[of(SIZE + 1000, NEW)]);
+    assert_eq!(ends(&wanted(&mut planner)), 0);
+    hear(&mut planner, 1, of(None, NEW));
+    let all = wanted(&mut planner);
+    assert_eq!((ends(&all), given_up(&all)), (0, vec!["192.0.2.2:21"]), "{all:?}");
+    assert_eq!(planner.size(), Some(SIZE + 1000));
+}
+
+/// The same where nobody had said yet that there is another file.
+#[test]
+fn other_bytes_decide_nothing_while_a_mirror_may_say_that_it_has_another_file() {
+    let mut planner = two_disagree(&[
+        of(SIZE, OLD),
+        Event::Refused(RequestId(2), Verb::Rest, reply("502 Not implemented.")),
+    ]);
+    assert_eq!(ends(&wanted(&mut planner)), 0);
+    hear(&mut planner, 1, of(None, NEW));
+    let all = wanted(&mut planner);
+    assert_eq!((ends(&all), given_up(&all)), (0, vec!["192.0.2.1:21"]), "{all:?}");
+    assert_eq!(planner.size(), Some(SIZE));
 }

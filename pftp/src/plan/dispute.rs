@@ -1,7 +1,8 @@
 //! Two mirrors have different bytes for the same part of the file: the others decide.
 //!
 //! Each mirror that can is asked for the part, by the lead of a transfer that fetches nothing else. Who has a majority that
-//! the rest cannot turn is right; all that came from the others is fetched again. Without a majority the download ends.
+//! the rest cannot turn is right; all that came from the others is fetched again. Without a majority the download ends, when
+//! all have said which file they have.
 
 use super::connection::Connection;
 use super::mirror::Verdict;
@@ -97,13 +98,7 @@ impl Planner {
 
     fn count_votes(&mut self) {
         let Some(dispute) = &self.dispute else { return };
-        let can_vote = |at: &usize| {
-            let able = |mirror: &super::Mirror| {
-                mirror.is_alive() && mirror.restarts && mirror.verdict != Verdict::Differs
-            };
-            self.mirrors.get(*at).is_some_and(able) && !dispute.has_heard(*at)
-        };
-        let open = (0..self.mirrors.len()).filter(can_vote).count();
+        let open = (0..self.mirrors.len()).filter(|at| self.wants_vote_of(*at)).count();
         let silent = open.saturating_add(self.votes_under_way());
         match dispute.losers(silent) {
             Some(losers) => {
@@ -111,6 +106,8 @@ impl Planner {
                 self.unmask_other_bytes(&losers);
             }
             None if silent > 0 => self.ask_for_votes(),
+            // Who is yet to say which file it has may turn out to have another one, and its bytes to count for nothing.
+            None if self.unheard().next().is_some() => self.ask_unheard(),
             None => self.leave_undecided(),
         }
     }

@@ -200,6 +200,11 @@ impl Planner {
         self.mirrors.iter().any(|mirror| mirror.is_alive() && mirror.verdict == Verdict::Differs)
     }
 
+    /// The same, or mirrors have different bytes for the same part.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.is_disputed() || self.dispute.is_some()
+    }
+
     /// Settles a dispute, if it can be: a majority of those that say something of the file is right.
     pub(super) fn judge(&mut self) {
         if !self.is_disputed() {
@@ -211,8 +216,7 @@ impl Planner {
         let rival = differing.filter_map(|mirror| mirror.facts.as_ref()).max_by_key(|facts| votes(facts));
         let Some(rival) = rival.cloned() else { return };
         let (ours, theirs, all) = (votes(&self.identity), votes(&rival), said.len());
-        let unheard = |mirror: &&Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
-        let silent = self.mirrors.iter().filter(unheard).count();
+        let silent = self.unheard().count();
         let beats = |a: usize, b: usize| a > b + silent && 2 * a > all + silent;
         if beats(ours, theirs) {
             self.drop_differing();
@@ -288,17 +292,22 @@ impl Planner {
     }
 
     /// Gives connections to mirrors that have none, so that they can say what they have.
-    fn ask_unheard(&mut self) {
-        let unheard = |mirror: &Mirror| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
-        let silent: Vec<usize> =
-            (0..self.mirrors.len()).filter(|at| self.mirrors.get(*at).is_some_and(unheard)).collect();
+    pub(super) fn ask_unheard(&mut self) {
+        let silent: Vec<usize> = self.unheard().collect();
         self.lend_slots(&silent);
+    }
+
+    /// The mirrors that are yet to say which file they have.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = usize> {
+        let unheard =
+            |(_, mirror): &(usize, &Mirror)| mirror.is_alive() && mirror.verdict == Verdict::Unknown;
+        self.mirrors.iter().enumerate().filter(unheard).map(|(at, _)| at)
     }
 
     /// Whether the mirror is yet to say something that the download waits for, of whatever kind.
     pub(super) fn is_waited_for(&self, at: usize) -> bool {
-        let Some(known) = self.mirrors.get(at).filter(|known| known.is_alive()) else { return false };
-        let unheard = known.verdict == Verdict::Unknown && self.is_disputed();
-        unheard || self.wants_vote_of(at) || self.has_outgrown(at)
+        let alive = self.mirrors.get(at).is_some_and(Mirror::is_alive);
+        let unheard = || self.is_undecided() && self.unheard().any(|unheard| unheard == at);
+        alive && (unheard() || self.wants_vote_of(at) || self.has_outgrown(at))
     }
 }

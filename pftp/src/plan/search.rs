@@ -121,7 +121,7 @@ impl Planner {
         let works = |at: &usize| {
             self.connections.values().any(|connection| connection.mirror == *at && connection.is_ready())
         };
-        self.unheard()
+        self.unasked()
             .filter(|at| self.mirrors.get(*at).is_some_and(|known| self.has_shown_path(known)))
             .find(works)
     }
@@ -138,7 +138,7 @@ impl Planner {
             return None;
         }
         let connected = |at: &usize| self.slots.iter().any(|slot| slot.mirror == *at && !slot.withdrawn);
-        self.unheard().find(connected)
+        self.unasked().find(connected)
     }
 
     /// Opens a session to that mirror, when it may be dialled and none is being opened.
@@ -155,7 +155,7 @@ impl Planner {
     }
 
     /// The mirrors that may yet have a checksum of the file.
-    fn unheard(&self) -> impl Iterator<Item = usize> {
+    fn unasked(&self) -> impl Iterator<Item = usize> {
         let heard = |at: usize| self.search.as_ref().is_none_or(|search| search.heard.contains(&at));
         let asked = move |(at, known): &(usize, &Mirror)| {
             let has = known.verdict == Verdict::Unknown || self.has_shown_path(known);

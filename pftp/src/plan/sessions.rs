@@ -68,8 +68,7 @@ impl Planner {
         if self.is_here_already() {
             return false;
         }
-        self.is_disputed()
-            || self.dispute.is_some()
+        self.is_undecided()
             || (0..self.mirrors.len()).any(|at| self.has_outgrown(at))
             || self.size.is_none_or(|size| !self.done.contains(&(0..size)))
             || self.wants_end()
@@ -78,8 +77,7 @@ impl Planner {
     /// Whether there is something to do for a session at once: what nobody fetches, or what a mirror is to say.
     fn needs_spare(&self) -> bool {
         let busy = |connection: &Connection| connection.segment.is_some() || connection.stage < Stage::Ready;
-        self.is_disputed()
-            || self.dispute.is_some()
+        self.is_undecided()
             || !self.todo.is_empty()
             || !self.connections.values().any(|connection| busy(connection) && !connection.closing)
     }
@@ -240,7 +238,11 @@ impl Planner {
     pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let asking = self.interrupt_search(id, now);
+        // One that has yet to say which file its mirror has is asked for that.
+        let heard =
+            self.mirrors.get(connection.mirror).is_some_and(|known| known.verdict != Verdict::Unknown);
         let idle = connection.stage == Stage::Ready
+            && heard
             && !asking
             && connection.segment.is_none()
             && connection.changing.is_none()

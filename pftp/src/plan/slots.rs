@@ -174,10 +174,15 @@ impl Planner {
     /// it.
     pub(super) fn moves_to_restarting(&mut self, id: SessionId) -> bool {
         let Some(slot) = self.connections.get(&id).map(|connection| connection.slot) else { return false };
-        let idle = (0..self.mirrors.len()).find(|at| {
-            let able = self.mirrors.get(*at).is_some_and(|mirror| mirror.is_alive() && mirror.restarts);
-            able && self.slots_of(*at) == 0
-        });
+        // It may be there only to be heard, and the other one without a connection because it may not fetch: they would take it
+        // from each other for ever.
+        if self.slots.get(slot).is_some_and(|slot| self.is_waited_for(slot.mirror)) {
+            return false;
+        }
+        let able =
+            |mirror: &Mirror| mirror.is_alive() && mirror.restarts && mirror.verdict != Verdict::Differs;
+        let idle = (0..self.mirrors.len())
+            .find(|at| self.mirrors.get(*at).is_some_and(able) && self.slots_of(*at) == 0);
         let (Some(mirror), Some(slot)) = (idle, self.slots.get_mut(slot)) else { return false };
         slot.mirror = mirror;
         self.close(id);

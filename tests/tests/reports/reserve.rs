@@ -1,7 +1,7 @@
 //! Sessions that are ready for when another has come to its end.
 
-use super::{Download, NAME, SIZE, hear, resolved, server, two_fetch, wanted, write};
-use ftp_proto::{Command, Event, Finish, Instant, ReplyParser, Report, Request, RequestId, SessionId, Until};
+use super::{Download, NAME, SIZE, hear, reply, resolved, server, two_fetch, wanted, write};
+use ftp_proto::{Command, Event, Finish, Instant, Report, Request, RequestId, SessionId, Until};
 use pftp::plan::{Directive, Planner};
 use pftp_tests::sim::settings;
 use std::convert::Infallible;
@@ -35,11 +35,8 @@ fn of_second(wanted: Vec<Directive>) -> Vec<(RequestId, Request)> {
 
 /// The second session has its answer so many milliseconds later. What it is asked then.
 fn answer(download: &mut Download, id: RequestId, takes: u64) -> Vec<Request> {
-    let mut parser = ReplyParser::new(100);
-    parser.push(b"200 Here.\r\n");
-    let reply = parser.next().expect("a reply").expect("all of it");
     download.now += takes;
-    requests(of_second(download.hear(SECOND, Event::Reply(id, reply))))
+    requests(of_second(download.hear(SECOND, Event::Reply(id, reply("200 Here.")))))
 }
 
 /// The first session gets no faster, until the second is asked whether the path is full. What that is asked when it has the
