@@ -353,3 +353,36 @@ fn other_bytes_decide_nothing_while_a_mirror_may_say_that_it_has_another_file() 
     assert_eq!((ends(&all), given_up(&all)), (0, vec!["192.0.2.1:21"]), "{all:?}");
     assert_eq!(planner.size(), Some(SIZE));
 }
+
+/// Of three mirrors the first two had the same wrong bytes where they met. When others had taken the place of the first's, nobody
+/// compared the second's with those: a mixed file.
+#[test]
+fn who_agreed_with_what_was_wrong_is_compared_again() {
+    let servers = [server(1), server(2), server(3)];
+    let mut planner = resolved(settings(&servers, NAME, 3), &servers);
+    for id in 1..=3 {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+    }
+    for id in 2..=3 {
+        hear(&mut planner, id, of(SIZE, OLD));
+    }
+    let begins = wanted(&mut planner).into_iter().find_map(|directive| match directive {
+        Directive::Request(SessionId(2), _, Request::Retrieve(part)) => Some(part.offset),
+        _ => None,
+    });
+    let met = begins.expect("a part for the second");
+    write(&mut planner, 1, 0..met);
+    let lead = Report::<Infallible>::Lead(SessionId(2), met - 4096, vec![7; 4096].into());
+    planner.handle(&lead, Instant::ZERO);
+    write(&mut planner, 2, met..met + 4096);
+    let [(seam, _)] = comparisons(&wanted(&mut planner))[..] else { panic!("one comparison") };
+    planner.compared(seam, true, Instant::ZERO);
+    hear(&mut planner, 1, of(SIZE, NEW));
+    let all = wanted(&mut planner);
+    assert_eq!((given_up(&all), comparisons(&all)), (vec!["192.0.2.1:21"], vec![]), "{all:?}");
+    // The third fetches what is missing now.
+    write(&mut planner, 3, 0..met);
+    let asked = comparisons(&wanted(&mut planner));
+    assert_eq!(asked.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [met - 4096]);
+}

@@ -279,6 +279,7 @@ impl Planner {
         self.end_proven = false;
         self.todo.clear();
         self.seams.clear();
+        self.agreed_seams.clear();
         for at in 0..self.mirrors.len() {
             let Some(known) = self.mirrors.get_mut(at) else { continue };
             let Some(facts) = &known.facts else { continue };

@@ -146,6 +146,8 @@ pub struct Planner {
     todo: VecDeque<Range<u64>>,
     /// What is still to be compared.
     seams: BTreeMap<SeamId, Seam>,
+    /// Those that showed no difference, as long as what they were compared with counts.
+    agreed_seams: BTreeMap<SeamId, Seam>,
     last_seam: u64,
     /// What earlier runs have left.
     earlier: Earlier,
@@ -195,6 +197,7 @@ impl Planner {
             most_done: 0,
             todo: VecDeque::new(),
             seams: BTreeMap::new(),
+            agreed_seams: BTreeMap::new(),
             last_seam: 0,
             earlier: Earlier::default(),
             end_proven: false,

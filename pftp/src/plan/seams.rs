@@ -13,6 +13,9 @@ use std::ops::Range;
 /// Bytes before its first one that a transfer fetches again.
 pub(super) const LEAD: u64 = 4 * 1024;
 
+/// So many seams that showed no difference are kept at most: each has the bytes of a lead.
+const MOST_AGREED: usize = 1024;
+
 /// What a mirror has before the first byte of a transfer.
 #[derive(Debug)]
 pub(super) struct Seam {
@@ -205,10 +208,30 @@ impl Planner {
             }
             let range = seam.range();
             if same {
-                self.seams.remove(&id);
+                self.seams.remove(&id).into_iter().for_each(|seam| self.keep_agreed(id, seam));
             } else if self.owners(&range) > 1 {
                 // It cannot be told whose bytes differ: others are to take their place, and to be compared.
                 self.fetch_again(&range);
+            }
+        }
+    }
+
+    /// The seam shows no difference: two mirrors vouch for each other there. What one of them has may turn out to be wrong, and
+    /// that the other has it as well says nothing for it then.
+    fn keep_agreed(&mut self, id: SeamId, seam: Seam) {
+        if seam.owner == Some(seam.mirror) {
+            return;
+        }
+        self.agreed_seams.insert(id, seam);
+        if self.agreed_seams.len() > MOST_AGREED {
+            // Of a mirror that has the wrong file one tells as much as many do.
+            let repeated = |(id, seam): &(&SeamId, &Seam)| {
+                let mut later = self.agreed_seams.range(**id..).skip(1);
+                later.any(|(_, other)| (other.mirror, other.owner) == (seam.mirror, seam.owner))
+            };
+            let repeated = self.agreed_seams.iter().find(repeated).map(|(id, _)| *id);
+            if let Some(id) = repeated.or_else(|| self.agreed_seams.keys().next().copied()) {
+                self.agreed_seams.remove(&id);
             }
         }
     }
@@ -230,6 +253,7 @@ impl Planner {
     /// What the mirror said of the file is worth nothing any more.
     pub(super) fn forget_seams(&mut self, mirror: usize) {
         self.seams.retain(|_, seam| seam.mirror != mirror);
+        self.agreed_seams.retain(|_, seam| seam.mirror != mirror);
     }
 
     /// What is there in this range does not count any more: whoever was compared with it is to be compared with what takes
@@ -247,10 +271,10 @@ impl Planner {
     }
 
     fn renew_seams_where(&mut self, is_stale: impl Fn(&Seam) -> bool) {
-        let stale: Vec<SeamId> =
-            self.seams.iter().filter(|(_, seam)| is_stale(seam)).map(|(id, _)| *id).collect();
+        let all = self.seams.iter().chain(&self.agreed_seams);
+        let stale: Vec<SeamId> = all.filter(|(_, seam)| is_stale(seam)).map(|(id, _)| *id).collect();
         for id in stale {
-            if let Some(seam) = self.seams.remove(&id) {
+            if let Some(seam) = self.seams.remove(&id).or_else(|| self.agreed_seams.remove(&id)) {
                 // Under a new name: an answer for the old one may be under way.
                 self.add_seam(seam.renewed());
             }
