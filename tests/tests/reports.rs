@@ -111,6 +111,24 @@ impl Download {
     }
 }
 
+/// The sessions that were opened.
+fn opened(wanted: &[Directive]) -> Vec<SessionId> {
+    let opened = wanted.iter().filter_map(|directive| match directive {
+        Directive::Open { id, .. } => Some(*id),
+        _ => None,
+    });
+    opened.collect()
+}
+
+/// The sessions that were closed.
+fn closed(wanted: &[Directive]) -> Vec<SessionId> {
+    let closed = wanted.iter().filter_map(|directive| match directive {
+        Directive::Close(id) => Some(*id),
+        _ => None,
+    });
+    closed.collect()
+}
+
 /// A transfer that was to end earlier had brought the whole file by then, and nobody looked at whether more would come.
 #[test]
 fn the_end_is_asked_for_where_the_first_transfer_outran_its_new_end() {
@@ -385,4 +403,51 @@ fn who_agreed_with_what_was_wrong_is_compared_again() {
     write(&mut planner, 3, 0..met);
     let asked = comparisons(&wanted(&mut planner));
     assert_eq!(asked.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [met - 4096]);
+}
+
+/// The mirrors of two sessions have different files, and the connection of the second is lent to a third mirror, to hear that:
+/// its session is logged in.
+fn third_is_to_be_heard(size: u64) -> Planner {
+    let servers = [server(1), server(2), server(3)];
+    let mut planner = resolved(settings(&servers, NAME, 2), &servers);
+    for (id, modify) in [(1, OLD), (2, NEW)] {
+        hear(&mut planner, id, Event::Connected);
+        hear(&mut planner, id, Event::Ready(Features::default()));
+        hear(&mut planner, id, of(size, modify));
+    }
+    assert_eq!(closed(&wanted(&mut planner)), [SessionId(2)]);
+    hear(&mut planner, 2, Event::Closed(Error::Quit));
+    assert_eq!(opened(&wanted(&mut planner)), [SessionId(3)]);
+    hear(&mut planner, 3, Event::Connected);
+    hear(&mut planner, 3, Event::Ready(Features::default()));
+    planner
+}
+
+/// It was given back at once to the mirror that may not fetch, and lent again, for ever.
+#[test]
+fn a_mirror_without_rest_keeps_its_connection_until_it_is_heard() {
+    let mut planner = third_is_to_be_heard(SIZE);
+    let asked = wanted(&mut planner).into_iter().find_map(|directive| match directive {
+        Directive::Request(SessionId(3), id, Request::Retrieve(_)) => Some(id),
+        _ => None,
+    });
+    let asked = asked.expect("a part for the third");
+    hear(&mut planner, 3, Event::Refused(asked, Verb::Rest, reply("502 Not implemented.")));
+    assert_eq!(closed(&wanted(&mut planner)), []);
+    hear(&mut planner, 3, of(SIZE, OLD));
+    assert_eq!(given_up(&wanted(&mut planner)), ["192.0.2.2:21"]);
+}
+
+/// It was dialled again at once, for ever: a session that is to say which file its mirror has was taken for idle.
+#[test]
+fn a_session_that_ends_before_its_mirror_is_heard_has_failed() {
+    // The first fetches all of it.
+    let mut planner = third_is_to_be_heard(1000);
+    wanted(&mut planner);
+    let reply = reply("421 Timeout.");
+    hear(&mut planner, 3, Event::Closed(Error::Refused { verb: None, reply }));
+    let all = wanted(&mut planner);
+    let again =
+        |directive: &Directive| matches!(directive, Directive::Open { peer, .. } if *peer == server(3));
+    assert!(!all.iter().any(again), "{all:?}");
 }

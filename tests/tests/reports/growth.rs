@@ -1,6 +1,6 @@
 //! Connections that are added, and go again where they do not pay.
 
-use super::{Download, NAME, SIZE, facts, hear, resolved, server, wanted};
+use super::{Download, NAME, SIZE, closed, facts, hear, opened, resolved, server, wanted};
 use ftp_proto::{
     Error, Event, Facts, Features, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
 };
@@ -9,24 +9,6 @@ use pftp_tests::sim::settings;
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::time::Duration;
-
-/// The sessions that were opened.
-fn opened(wanted: &[Directive]) -> Vec<SessionId> {
-    let opened = wanted.iter().filter_map(|directive| match directive {
-        Directive::Open { id, .. } => Some(*id),
-        _ => None,
-    });
-    opened.collect()
-}
-
-/// The sessions that were closed.
-fn closed(wanted: &[Directive]) -> Vec<SessionId> {
-    let closed = wanted.iter().filter_map(|directive| match directive {
-        Directive::Close(id) => Some(*id),
-        _ => None,
-    });
-    closed.collect()
-}
 
 /// A download that began with one connection, and is given more where they pay.
 fn growing() -> Download {
