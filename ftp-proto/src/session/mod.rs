@@ -333,6 +333,11 @@ impl Session {
         if front.cut {
             return self.on_cut_answered();
         }
+        // Nothing but a transfer is answered so: one that was called complete, and of which data are still to come, is not.
+        let of_transfer = reply.code().get() == 426 && front.purpose != Purpose::Transfer;
+        if of_transfer && self.transfer.as_ref().is_some_and(Transfer::is_completed) {
+            return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
+        }
         let Some(sent) = self.pipeline.answered() else { return };
         self.fenced = false;
         match sent.purpose {
