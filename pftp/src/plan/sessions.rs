@@ -107,9 +107,11 @@ impl Planner {
         let last = self.slots.get(connection.slot)?.sessions.last()?;
         let latest = self.connections.get(last)?.opened == connection.opened;
         let apart = connection.stage > Stage::Dialling || mirror.greeted || connection.closing;
-        // The slot may have become the first while another tries addresses.
+        // The slot may have become the first while another tries addresses, or is yet to end what it has tried.
+        let same =
+            |id: &SessionId| self.connections.get(id).is_some_and(|other| other.mirror == connection.mirror);
         let tried = self.slots.iter().enumerate().any(|(at, slot)| {
-            at != connection.slot && slot.mirror == connection.mirror && slot.sessions.len() > 1
+            at != connection.slot && slot.sessions.len() > 1 && slot.sessions.iter().any(same)
         });
         if apart || tried || first != connection.slot || !latest {
             return None;
