@@ -31,8 +31,10 @@ impl Dispute {
         [&self.accusers, &self.owners].into_iter().chain(self.others.iter().map(|(_, side)| side))
     }
 
+    /// Whether the mirror has voted.
     fn has_heard(&self, mirror: usize) -> bool {
-        self.sides().chain([&self.asked]).any(|side| side.contains(&mirror))
+        let compares = |(_, of, _): &(SeamId, usize, Bytes)| *of == mirror;
+        self.sides().any(|side| side.contains(&mirror)) || self.comparing.iter().any(compares)
     }
 
     /// A mirror has bytes that are neither those of the seam nor those that the seam differs from.
@@ -71,12 +73,17 @@ impl Planner {
         };
         if self.dispute.as_ref().is_none_or(|dispute| dispute.seam != id) {
             let (accusers, owners) = (vec![accuser], vec![owner]);
+            // It may have been decided about another seam meanwhile: who was asked about this one before may still answer.
+            let asks = |connection: &&Connection| {
+                connection.segment.as_ref().is_some_and(|segment| segment.vote == Some(id))
+            };
+            let asked = self.connections.values().filter(asks).map(|connection| connection.mirror).collect();
             self.dispute = Some(Dispute {
                 seam: id,
                 accusers,
                 owners,
                 others: Vec::new(),
-                asked: Vec::new(),
+                asked,
                 comparing: Vec::new(),
             });
         }
@@ -133,7 +140,10 @@ impl Planner {
             .mirrors
             .get(at)
             .is_some_and(|mirror| mirror.is_alive() && mirror.restarts && mirror.verdict != Verdict::Differs);
-        able && self.dispute.as_ref().is_some_and(|dispute| !dispute.has_heard(at))
+        able && self
+            .dispute
+            .as_ref()
+            .is_some_and(|dispute| !dispute.has_heard(at) && !dispute.asked.contains(&at))
     }
 
     /// Asks the mirror of a free session for its vote, if that is wanted. Whether it was.
@@ -160,7 +170,9 @@ impl Planner {
     /// A mirror has sent what it has for the disputed part, and maybe a little before that.
     pub(super) fn on_vote(&mut self, of: SeamId, mirror: usize, offset: u64, bytes: &Bytes) {
         let Some(seam) = self.seams.get(&of) else { return };
-        let Some(dispute) = self.dispute.as_mut().filter(|dispute| dispute.seam == of) else { return };
+        // Each mirror has one vote.
+        let open = |dispute: &&mut Dispute| dispute.seam == of && !dispute.has_heard(mirror);
+        let Some(dispute) = self.dispute.as_mut().filter(open) else { return };
         let before = usize::try_from(seam.offset.saturating_sub(offset)).unwrap_or(usize::MAX);
         let part = bytes.slice(before.min(bytes.len())..);
         if part == seam.bytes {
