@@ -31,6 +31,8 @@ pub(super) struct Segment {
     pub(super) until: Until,
     /// When it was asked for.
     pub(super) asked: Instant,
+    /// Whether it has begun: the server has said so, or has sent something.
+    pub(super) started: bool,
     /// Bytes per second since it was asked for, when that was highest.
     pub(super) peak: u64,
     /// It is to end where it is; what it was to fetch beyond that, others will.
@@ -55,6 +57,7 @@ impl Segment {
             at: start,
             until,
             asked,
+            started: false,
             peak: 0,
             letting_go: false,
             spoiled: RangeSet::new(),

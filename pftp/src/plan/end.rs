@@ -5,8 +5,9 @@
 //! or an earlier run did. Then a session that has nothing else to do asks for nothing but what lies behind the end, with
 //! the usual few KiB before it.
 
+use super::Planner;
 use super::connection::Connection;
-use super::{Mirror, Planner};
+use super::mirror::{Mirror, Verdict};
 use crate::exit::{Failure, Kind};
 use ftp_proto::{SessionId, Type, Until};
 
@@ -42,9 +43,11 @@ impl Planner {
         }
     }
 
-    /// A server has ended a transfer there.
-    pub(super) fn ended_at(&mut self, at: u64) {
-        self.end_proven |= self.size == Some(at);
+    /// The mirror has ended a transfer there.
+    pub(super) fn ended_at(&mut self, mirror: usize, at: u64) {
+        // Where another file ends says nothing of this one.
+        let counts = |known: &Mirror| known.is_alive() && known.verdict != Verdict::Differs;
+        self.end_proven |= self.size == Some(at) && self.mirrors.get(mirror).is_some_and(counts);
     }
 
     /// How many attempts in a row may fail before a mirror is given up.

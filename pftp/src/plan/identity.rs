@@ -24,6 +24,9 @@ impl Planner {
             );
             return self.finish(Err(Failure::new(Kind::Integrity, message)));
         }
+        // Where it has ended a transfer is the size of its file, if it does not say another.
+        let shown = known.facts.as_ref().and_then(|before| before.size);
+        let facts = &Facts { size: facts.size.or(shown), ..facts.clone() };
         if facts.size.is_none() && facts.modify.is_none() {
             if known.facts.is_none() {
                 known.verdict = Verdict::Abstains;
@@ -58,6 +61,8 @@ impl Planner {
     fn set_aside(&mut self, mirror: usize) {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         known.verdict = Verdict::Differs;
+        // The transfer that has shown where the file ends may have been its.
+        self.end_proven = false;
         self.forget_found(mirror);
         self.forget_seams(mirror);
         self.disown(mirror);
@@ -119,10 +124,17 @@ impl Planner {
 
     /// A mirror says that its file ends there. If it has not told the size, that is its size.
     pub(super) fn on_end_of_file(&mut self, mirror: usize, at: u64) {
-        let Some(known) = self.mirrors.get(mirror).filter(|known| known.is_alive()) else { return };
-        let facts = known.facts.clone().unwrap_or_default();
-        if self.settings.representation == Type::Image && facts.size.is_none() {
-            self.on_facts(mirror, &Facts { size: Some(at), ..facts });
+        let Some(known) = self.mirrors.get_mut(mirror).filter(|known| known.is_alive()) else { return };
+        let mut facts = known.facts.clone().unwrap_or_default();
+        if self.settings.representation != Type::Image || facts.size.is_some() {
+            return;
+        }
+        facts.size = Some(at);
+        if known.verdict == Verdict::Unknown {
+            // What else it has to say of the file is on its way, and may decide.
+            known.facts = Some(facts);
+        } else {
+            self.on_facts(mirror, &facts);
         }
     }
 

@@ -62,24 +62,29 @@ impl Planner {
                     connection.ahead = Ahead::Ready(now);
                 }
             }
-            Event::Started(_) => {
-                self.transfers = self.transfers.saturating_add(1);
-                let Some(known) = self.mirrors.get_mut(mirror) else { return };
-                known.started_at = Some(now);
-                let round_trip = known.round_trip();
-                let Some(connection) = self.connections.get_mut(&id) else { return };
-                connection.rate.start(round_trip, now);
-                // Of what was taken from it as a whole no byte comes that would tell how long it takes here.
-                let taken = |segment: &&Segment| segment.until.end() <= segment.start;
-                if let Some(segment) = connection.segment.as_ref().filter(taken)
-                    && let Some(spared) = segment.spared
-                {
-                    known.delivers_not_before(now.since(segment.asked).saturating_add(spared));
-                }
-            }
+            Event::Started(_) => self.on_started(id, now),
             Event::Finished(request, finish) => self.on_finished(id, *request, finish, now),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, (*verb, reply), now),
             _ => {}
+        }
+    }
+
+    /// The transfer of the session has begun: by a mark, or by bytes, as that may be late or missing.
+    fn on_started(&mut self, id: SessionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
+        if connection.segment.as_mut().is_some_and(|segment| std::mem::replace(&mut segment.started, true)) {
+            return;
+        }
+        self.transfers = self.transfers.saturating_add(1);
+        known.started_at = Some(now);
+        connection.rate.start(known.round_trip(), now);
+        // Of what was taken from it as a whole no byte comes that would tell how long it takes here.
+        let taken = |segment: &&Segment| segment.until.end() <= segment.start;
+        if let Some(segment) = connection.segment.as_ref().filter(taken)
+            && let Some(spared) = segment.spared
+        {
+            known.delivers_not_before(now.since(segment.asked).saturating_add(spared));
         }
     }
 
@@ -108,6 +113,10 @@ impl Planner {
     }
 
     fn on_written(&mut self, id: SessionId, range: Range<u64>, now: Instant) {
+        let connection = self.connections.get(&id);
+        if connection.and_then(|connection| connection.segment.as_ref()).is_some_and(|it| !it.started) {
+            self.on_started(id, now);
+        }
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror_of = connection.mirror;
         let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };
@@ -192,14 +201,14 @@ impl Planner {
                 self.believe_end(id);
             }
             Finish::Whole { at } => {
-                self.ended_at(*at);
+                self.ended_at(mirror, *at);
                 self.release(segment);
                 self.on_end_of_file(mirror, *at);
             }
             Finish::Short { at, reply } => {
                 if *at > 0 {
                     // Whatever it has to complain of, nothing follows. But of an empty file nothing is to be seen.
-                    self.ended_at(*at);
+                    self.ended_at(mirror, *at);
                 }
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 // Where nothing came the file ends there or anywhere before: at 0, if that is where it ends.
@@ -231,11 +240,13 @@ impl Planner {
     /// A transfer without an end has ended: that is the size, unless the mirror has yet to say what it is.
     fn believe_end(&mut self, id: SessionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let says = self.mirrors.get(connection.mirror).is_some_and(|known| known.verdict != Verdict::Unknown);
-        if !says && self.settings.representation == Type::Image {
+        let verdict = self.mirrors.get(connection.mirror).map_or(Verdict::Unknown, |known| known.verdict);
+        if verdict == Verdict::Unknown && self.settings.representation == Type::Image {
             return;
         }
-        let Some(at) = connection.ended_at.take().filter(|_| !connection.closing) else { return };
+        // Where another file ends says nothing of this one.
+        let counts = verdict != Verdict::Differs && !connection.closing;
+        let Some(at) = connection.ended_at.take().filter(|_| counts) else { return };
         // In ASCII nothing can be fetched behind what has not come.
         let fits = self.settings.representation == Type::Image || self.done.contains(&(0..at));
         self.end_proven |= self.size.map_or(fits, |size| size == at);
