@@ -75,6 +75,7 @@ dialogs! {
     commands
     commands_in_burst
     completion_and_421
+    completion_and_426
     completion_and_426_before_data_end
     completion_and_control_closed
     completion_and_nonsense

@@ -310,8 +310,11 @@ impl Session {
             return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
         }
         let limit = self.config.limits.preliminary_replies;
+        let aborts = reply.code().get() == 426;
         let Some(front) = self.pipeline.front() else {
-            return self.part(Error::Peer(PeerFault::Unsolicited(reply)), Self::fail_in_step);
+            let error = Error::Peer(PeerFault::Unsolicited(reply));
+            // It takes back that a transfer was complete.
+            return if aborts { self.fail_in_step(error) } else { self.part(error, Self::fail_in_step) };
         };
         if reply.code().severity() == Severity::Preliminary {
             front.preliminary = front.preliminary.saturating_add(1);
@@ -333,9 +336,8 @@ impl Session {
         if front.cut {
             return self.on_cut_answered();
         }
-        // Nothing but a transfer is answered so: one that was called complete, and of which data are still to come, is not.
-        let of_transfer = reply.code().get() == 426 && front.purpose != Purpose::Transfer;
-        if of_transfer && self.transfer.as_ref().is_some_and(Transfer::is_completed) {
+        // Nothing but a transfer is answered so: one that was called complete was not.
+        if aborts && front.purpose != Purpose::Transfer {
             return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
         }
         let Some(sent) = self.pipeline.answered() else { return };
