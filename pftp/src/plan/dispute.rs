@@ -114,9 +114,22 @@ impl Planner {
             }
             None if silent > 0 => self.ask_for_votes(),
             // Who is yet to say which file it has may turn out to have another one, and its bytes to count for nothing.
-            None if self.unheard().next().is_some() => self.ask_unheard(),
+            None if self.may_be_decided() => self.ask_unheard(),
             None => self.leave_undecided(),
         }
+    }
+
+    /// Whether somebody is yet to say which file it has, and there are others to decide with it.
+    fn may_be_decided(&self) -> bool {
+        let says =
+            self.mirrors.iter().filter(|known| known.verdict != Verdict::Unknown && known.facts.is_some());
+        let unheard = self.unheard().count();
+        unheard > 0 && says.count().saturating_add(unheard) > 2
+    }
+
+    /// The mirror has another file, or is not to be trusted: what it has said for one side or the other does not count.
+    pub(super) fn forget_vote(&mut self, mirror: usize) {
+        self.dispute.take_if(|dispute| dispute.has_heard(mirror));
     }
 
     /// Votes that may still come.

@@ -60,9 +60,12 @@ impl Planner {
     /// The mirror has another file: nothing of it may count, now or later.
     fn set_aside(&mut self, mirror: usize) {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        known.verdict = Verdict::Differs;
-        // The transfer that has shown where the file ends may have been its.
-        self.end_proven = false;
+        let before = std::mem::replace(&mut known.verdict, Verdict::Differs);
+        if before != Verdict::Differs && known.started_at.is_some() {
+            // The transfer that has shown where the file ends may have been its.
+            self.end_proven = false;
+        }
+        self.forget_vote(mirror);
         self.forget_found(mirror);
         self.forget_seams(mirror);
         self.disown(mirror);
@@ -103,6 +106,7 @@ impl Planner {
 
     /// A mirror has sent what cannot be of the file.
     pub(super) fn unmask(&mut self, mirror: usize, failure: Failure) {
+        self.forget_vote(mirror);
         self.forget_found(mirror);
         self.forget_seams(mirror);
         let fetched = self.mirrors.get(mirror).is_some_and(|known| !known.fetched.is_empty());
@@ -130,7 +134,7 @@ impl Planner {
             return;
         }
         facts.size = Some(at);
-        if known.verdict == Verdict::Unknown {
+        if known.verdict == Verdict::Unknown && !Mirror::contradict(&self.identity, &facts) {
             // What else it has to say of the file is on its way, and may decide.
             known.facts = Some(facts);
         } else {
@@ -294,7 +298,9 @@ impl Planner {
         self.agreed_seams.clear();
         for at in 0..self.mirrors.len() {
             let Some(known) = self.mirrors.get_mut(at) else { continue };
-            let Some(facts) = &known.facts else { continue };
+            let Some(facts) = known.facts.as_ref().filter(|_| known.verdict != Verdict::Unknown) else {
+                continue;
+            };
             if Mirror::contradict(&self.identity, facts) {
                 known.verdict = Verdict::Differs;
             } else {
@@ -320,7 +326,7 @@ impl Planner {
     /// Whether the mirror is yet to say something that the download waits for, of whatever kind.
     pub(super) fn is_waited_for(&self, at: usize) -> bool {
         let alive = self.mirrors.get(at).is_some_and(Mirror::is_alive);
-        let unheard = || self.is_undecided() && self.unheard().any(|unheard| unheard == at);
-        alive && (unheard() || self.wants_vote_of(at) || self.has_outgrown(at))
+        let to_be_heard = || self.is_undecided() && self.unheard().any(|unheard| unheard == at);
+        alive && (to_be_heard() || self.wants_vote_of(at) || self.has_outgrown(at))
     }
 }

@@ -69,7 +69,15 @@ impl Planner {
         }
     }
 
-    /// The transfer of the session has begun: by a mark, or by bytes, as that may be late or missing.
+    /// Bytes have come: the transfer has begun, though its mark may be late or missing.
+    pub(super) fn note_start(&mut self, id: SessionId, now: Instant) {
+        let segment = self.connections.get(&id).and_then(|connection| connection.segment.as_ref());
+        if segment.is_some_and(|segment| !segment.started) {
+            self.on_started(id, now);
+        }
+    }
+
+    /// The transfer of the session has begun.
     fn on_started(&mut self, id: SessionId, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
@@ -113,10 +121,7 @@ impl Planner {
     }
 
     fn on_written(&mut self, id: SessionId, range: Range<u64>, now: Instant) {
-        let connection = self.connections.get(&id);
-        if connection.and_then(|connection| connection.segment.as_ref()).is_some_and(|it| !it.started) {
-            self.on_started(id, now);
-        }
+        self.note_start(id, now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror_of = connection.mirror;
         let Some(mirror) = self.mirrors.get_mut(mirror_of) else { return };

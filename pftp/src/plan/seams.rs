@@ -4,6 +4,7 @@
 //! time, show themselves nowhere else. The first is recognised by its bytes: they are those that the file begins with. In
 //! the second case the other mirrors are asked for the same part, and the majority is right: see `dispute`.
 
+use super::connection::Connection;
 use super::{Directive, Planner, SeamId};
 use crate::exit::{Failure, Kind};
 use bytes::Bytes;
@@ -73,6 +74,7 @@ impl Planner {
         if !self.connections.get(&id).is_some_and(|connection| self.may_go_on(connection)) {
             return;
         }
+        self.note_start(id, now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (mirror, vote) =
             (connection.mirror, connection.segment.as_ref().and_then(|segment| segment.vote));
@@ -256,6 +258,13 @@ impl Planner {
         self.agreed_seams.retain(|_, seam| seam.mirror != mirror);
     }
 
+    /// Whether anything that is here may be of the mirror, or may come from it.
+    fn may_have_sent(&self, mirror: usize) -> bool {
+        let fetches = |connection: &Connection| connection.mirror == mirror && connection.segment.is_some();
+        let known = self.mirrors.get(mirror);
+        known.is_some_and(|known| !known.fetched.is_empty()) || self.connections.values().any(fetches)
+    }
+
     /// What is there in this range does not count any more: whoever was compared with it is to be compared with what takes
     /// its place.
     pub(super) fn renew_seams(&mut self, taken_back: &Range<u64>) {
@@ -274,7 +283,8 @@ impl Planner {
         let all = self.seams.iter().chain(&self.agreed_seams);
         let stale: Vec<SeamId> = all.filter(|(_, seam)| is_stale(seam)).map(|(id, _)| *id).collect();
         for id in stale {
-            if let Some(seam) = self.seams.remove(&id).or_else(|| self.agreed_seams.remove(&id)) {
+            let agreed = self.agreed_seams.remove(&id).filter(|seam| self.may_have_sent(seam.mirror));
+            if let Some(seam) = self.seams.remove(&id).or(agreed) {
                 // Under a new name: an answer for the old one may be under way.
                 self.add_seam(seam.renewed());
             }

@@ -149,7 +149,9 @@ impl Planner {
         for (mirror, slot) in late {
             self.lend_all(mirror);
             let others = self.borrowers();
-            if let Some(other) = others.first().filter(|_| self.slots.len() == 1) {
+            // What is to be heard keeps the only connection, or it would be given to and fro for ever.
+            let lends = self.slots.len() == 1 && !self.is_waited_for(mirror);
+            if let Some(other) = others.first().filter(|_| lends) {
                 self.make_over(slot, *other);
             }
         }
