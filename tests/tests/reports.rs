@@ -9,7 +9,7 @@ mod reserve;
 
 use ftp_proto::{
     Error, Event, Facts, Features, Finish, Instant, PeerFault, Reply, ReplyParser, Report, Request,
-    RequestId, SessionId, TimeVal, Until,
+    RequestId, SessionId, TimeVal, Timer, Until,
 };
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
@@ -311,4 +311,29 @@ fn a_transfer_without_a_mark_is_one_too() {
     let all = wanted(&mut planner);
     assert!(all.iter().any(|it| matches!(it, Directive::Request(_, _, Request::Facts(_)))), "{all:?}");
     assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
+}
+
+/// All sessions were lost when the last byte had come, and nobody asked whether the file was still the same: a mixed one.
+#[test]
+fn a_mirror_whose_sessions_are_all_lost_at_the_end_is_called_once_more() {
+    let mut planner = two_fetch(SIZE);
+    for id in 1..=2 {
+        hear(&mut planner, id, Event::Started(RequestId(2)));
+    }
+    write(&mut planner, 1, 0..SIZE / 2);
+    hear(&mut planner, 1, Event::Finished(RequestId(2), Finish::Cut));
+    write(&mut planner, 2, SIZE / 2..SIZE);
+    hear(&mut planner, 2, Event::Finished(RequestId(2), Finish::Whole { at: SIZE }));
+    wanted(&mut planner);
+    for id in 1..=2 {
+        assert!(opened(&wanted(&mut planner)).is_empty(), "one is left");
+        hear(&mut planner, id, Event::Closed(Error::Timeout(Timer::Completion)));
+    }
+    let all = wanted(&mut planner);
+    assert_eq!(opened(&all), [SessionId(3)], "{all:?}");
+    assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
+    // It is not called again, and nobody waits for ever.
+    hear(&mut planner, 3, Event::Closed(Error::Timeout(Timer::Connect)));
+    let all = wanted(&mut planner);
+    assert!(all.iter().any(|it| matches!(it, Directive::Finish(Ok(SIZE)))), "{all:?}");
 }

@@ -4,7 +4,7 @@
 //! size and time do. So each mirror that has brought something is asked for them once more at the end, unless it has told
 //! them within the last second, and after its last transfer had begun: times of files are hardly ever finer than that, and
 //! what a server has opened is one file. A session that has nothing to do asks when the end is near, so that nobody has to
-//! wait for the answer.
+//! wait for the answer. A mirror whose sessions are all lost by then is called once more.
 
 use super::Planner;
 use super::connection::Connection;
@@ -22,6 +22,9 @@ const UNASKED: (u32, Duration) = (4, Duration::from_millis(200));
 /// How long is waited for the answer.
 const UNANSWERED: (u32, Duration) = (6, Duration::from_secs(2));
 
+/// How long is waited for a mirror that is called once more, as all its sessions are lost.
+const CALLED: (u32, Duration) = (10, Duration::from_secs(3));
+
 /// Round trips that a session takes for that which has just fetched something, at most: the server notices the cut, behind what
 /// it has sent, which may fill a queue as long as the path, and answers.
 const CLOSING: u32 = 3;
@@ -37,7 +40,21 @@ impl Planner {
         for at in 0..self.mirrors.len() {
             if let Some(id) = self.session_to_confirm(at) {
                 self.ask_again(id, since, now);
+            } else {
+                self.call_again(at, since, now);
             }
+        }
+    }
+
+    /// Calls a mirror whose sessions are all lost once more: its file may have been replaced between two transfers.
+    fn call_again(&mut self, at: usize, complete: Instant, now: Instant) {
+        if self.is_of_one_transfer() || self.is_tried(at) {
+            return;
+        }
+        let asks = |known: &&mut Mirror| known.is_doubtful(complete, false) && known.called_at.is_none();
+        if let Some(known) = self.mirrors.get_mut(at).filter(asks) {
+            known.called_at = Some(now);
+            self.call(at, now);
         }
     }
 
@@ -74,11 +91,13 @@ impl Planner {
         let since = self.complete_since?;
         let due = |(at, known): (usize, &Mirror)| {
             let ready = |connection: &Connection| connection.mirror == at && connection.is_ready();
-            let may =
-                known.is_doubtful(since, self.is_of_one_transfer()) && self.connections.values().any(ready);
-            let due = match known.confirming {
-                Some((_, asked)) => asked + known.span(UNANSWERED),
-                None => since + known.span(UNASKED),
+            let ready = self.connections.values().any(ready);
+            let called = known.called_at.filter(|_| self.is_tried(at));
+            let may = known.is_doubtful(since, self.is_of_one_transfer()) && (ready || called.is_some());
+            let due = match (called, known.confirming) {
+                (Some(called), _) => called + known.span(CALLED),
+                (None, Some((_, asked))) => asked + known.span(UNANSWERED),
+                (None, None) => since + known.span(UNASKED),
             };
             (may && due > self.now).then_some(due)
         };

@@ -108,6 +108,8 @@ pub(super) struct Mirror {
     pub(super) said_at: Option<Instant>,
     /// The session that asks whether it still has that, and since when.
     pub(super) confirming: Option<(SessionId, Instant)>,
+    /// When it was called once more to be asked that, as all its sessions were lost.
+    pub(super) called_at: Option<Instant>,
     pub(super) verdict: Verdict,
     /// What came from it and counts.
     pub(super) fetched: RangeSet,
@@ -154,6 +156,7 @@ impl Mirror {
             cut_at: None,
             said_at: None,
             confirming: None,
+            called_at: None,
             verdict: Verdict::Unknown,
             fetched: RangeSet::new(),
             failed_at: None,

@@ -143,7 +143,13 @@ impl Planner {
 
     /// Opens a session to that mirror, when it may be dialled and none is being opened.
     fn call_for_checksum(&mut self, now: Instant) {
-        let Some(mirror) = self.mirror_to_call().filter(|mirror| !self.is_tried(*mirror)) else { return };
+        if let Some(mirror) = self.mirror_to_call().filter(|mirror| !self.is_tried(*mirror)) {
+            self.call(mirror, now);
+        }
+    }
+
+    /// Opens a session to a mirror that has none, if it may be dialled.
+    pub(super) fn call(&mut self, mirror: usize, now: Instant) {
         let vacant = |slot: &Slot| slot.mirror == mirror && !slot.withdrawn && slot.sessions.is_empty();
         let Some(at) = self.slots.iter().position(vacant) else { return };
         let Some(address) = self.may_dial(mirror) else { return };
