@@ -11,7 +11,7 @@ mod keeper;
 pub(crate) use keeper::{Keeper, Trouble};
 
 use crate::exit::Failure;
-use crate::plan::RangeSet;
+use crate::ranges::RangeSet;
 use ftp_proto::{Facts, TimeVal};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};

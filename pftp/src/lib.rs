@@ -10,6 +10,7 @@ pub mod log;
 pub mod options;
 pub mod plan;
 pub mod progress;
+pub mod ranges;
 mod resume;
 pub mod run;
 pub mod sources;

@@ -1,10 +1,11 @@
 //! A session as the planner sees it.
 
+use super::SeamId;
 use super::mirror::PathForm;
 use super::rate::Rate;
 use super::reserve::Echo;
 use super::segment::Running;
-use super::{RangeSet, SeamId};
+use crate::ranges::RangeSet;
 use ftp_proto::{Instant, RequestId, Until};
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -2,8 +2,9 @@
 
 use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, RangeSet};
+use super::{Directive, Planner};
 use crate::exit::{Failure, Kind};
+use crate::ranges::RangeSet;
 use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
 
 impl Planner {

@@ -1,12 +1,12 @@
 //! What is known of a mirror.
 
-use super::RangeSet;
 use super::backoff::Jitter;
 use super::connection::{Ahead, Stage};
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
 use crate::exit::Failure;
+use crate::ranges::RangeSet;
 use ftp_proto::{Arg, Config, Facts, Instant, SessionId};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

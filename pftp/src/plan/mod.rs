@@ -12,7 +12,6 @@ mod end;
 mod growth;
 mod identity;
 mod mirror;
-mod ranges;
 mod rate;
 mod renew;
 mod reports;
@@ -28,10 +27,10 @@ mod trial;
 mod work;
 
 pub use mirror::Source;
-pub use ranges::RangeSet;
 pub use resume::{Before, Finished};
 
 use crate::exit::{Failure, Kind};
+use crate::ranges::RangeSet;
 use crate::verify::Found;
 use backoff::Jitter;
 use bytes::Bytes;

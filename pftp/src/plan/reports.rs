@@ -1,10 +1,11 @@
 //! What reports of the transport change.
 
+use super::Planner;
 use super::connection::{Ahead, Connection, Segment};
 use super::mirror::{PathForm, Verdict};
 use super::seams::LEAD;
-use super::{Planner, RangeSet};
 use crate::exit::{Failure, Kind};
+use crate::ranges::RangeSet;
 use ftp_proto::{
     Event, Facts, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb,
 };

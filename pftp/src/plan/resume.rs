@@ -7,7 +7,8 @@
 
 use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
-use super::{Directive, Planner, RangeSet, SeamId};
+use super::{Directive, Planner, SeamId};
+use crate::ranges::RangeSet;
 use bytes::Bytes;
 use ftp_proto::{Facts, SessionId, Type};
 use std::collections::BTreeMap;

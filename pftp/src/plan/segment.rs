@@ -1,6 +1,6 @@
 //! Which bytes go to which connection.
 
-use super::ranges::RangeSet;
+use crate::ranges::RangeSet;
 use std::ops::Range;
 use std::time::Duration;
 

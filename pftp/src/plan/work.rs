@@ -3,8 +3,9 @@
 use super::connection::{Ahead, Connection, Segment, Stage};
 use super::mirror::Verdict;
 use super::segment::split;
-use super::{Directive, Planner, RangeSet};
+use super::{Directive, Planner};
 use crate::exit::{Failure, Kind};
+use crate::ranges::RangeSet;
 use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
 use std::cmp::Reverse;
 use std::ops::Range;

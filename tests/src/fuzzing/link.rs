@@ -7,7 +7,7 @@ use ftp_proto::{
     Change, Channel, Event, Instant, Link, LinkOutput, Misuse, Output, Request, RequestId, Session, Sink,
     Until,
 };
-use pftp::plan::RangeSet;
+use pftp::ranges::RangeSet;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,8 @@
 
 use super::{NAME, SIZE, World, file, model};
 use ftp_proto::{Facts, Sink};
-use pftp::plan::{Before, RangeSet, Settings};
+use pftp::plan::{Before, Settings};
+use pftp::ranges::RangeSet;
 use pftp_tests::model::Behaviour;
 use pftp_tests::sim::settings;
 use std::convert::Infallible;

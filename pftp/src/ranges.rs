@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A set of offsets, kept as disjoint, non-adjacent ranges.
+/// A set of byte offsets, kept as disjoint ranges that do not touch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RangeSet {
-    /// Start to end, exclusive.
+    /// Start of each range to its exclusive end.
     ranges: BTreeMap<u64, u64>,
 }
 
 impl RangeSet {
-    /// The empty set.
+    /// Returns the empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -23,7 +23,7 @@ impl RangeSet {
             return;
         }
         let (mut start, mut end) = (range.start, range.end);
-        // Every range that touches the new one: at most one starts before it.
+        // All ranges that touch `range`: at most one of them starts before it.
         let touching: Vec<u64> = self
             .ranges
             .range(..=end)
@@ -40,7 +40,7 @@ impl RangeSet {
         self.ranges.insert(start, end);
     }
 
-    /// Takes the offsets of `range` out.
+    /// Removes the offsets of `range`.
     pub fn remove(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -63,19 +63,19 @@ impl RangeSet {
         }
     }
 
-    /// Takes the first range out.
+    /// Removes and returns the first range.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
         self.ranges.pop_first().map(|(start, end)| start..end)
     }
 
-    /// Whether all offsets of `range` are in the set.
+    /// Whether the set has all offsets of `range`.
     #[must_use]
     pub fn contains(&self, range: &Range<u64>) -> bool {
         range.is_empty()
             || self.ranges.range(..=range.start).next_back().is_some_and(|(_, stop)| *stop >= range.end)
     }
 
-    /// How many offsets are in the set.
+    /// Returns the number of offsets in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.iter().map(|range| range.end.saturating_sub(range.start)).sum()
@@ -87,12 +87,12 @@ impl RangeSet {
         self.ranges.is_empty()
     }
 
-    /// The ranges, in order.
+    /// Returns the ranges in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         self.ranges.iter().map(|(start, end)| *start..*end)
     }
 
-    /// The parts of `within` that are not in the set, in order.
+    /// Returns the parts of `within` that are not in the set.
     #[must_use]
     pub fn gaps(&self, within: Range<u64>) -> Self {
         let mut gaps = Self::new();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     proptest! {
-        /// The set against the plainest thing that does the same.
+        /// Compares the set with a vector of flags.
         #[test]
         fn behaves_like_a_vector_of_flags(operations in prop::collection::vec((any::<bool>(), 0_u64..60, 0_u64..20), 0..40)) {
             let (mut set, mut flags) = (RangeSet::new(), vec![false; 100]);
