@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example by_hand -- 192.0.2.1:21 pub/file here`
 
-#![expect(clippy::disallowed_types, clippy::indexing_slicing, reason = "a driver has a clock; a read fits")]
+#![expect(clippy::disallowed_methods, clippy::indexing_slicing, reason = "a driver has a clock; a read fits")]
 use ftp_proto::{
     Action, Arg, Cause, Change, Channel, Config, End, Error, Event, Finish, Instant, Output, Request,
     RequestId, Retrieve, Session, Until,
