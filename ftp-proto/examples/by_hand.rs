@@ -4,8 +4,8 @@
 
 #![expect(clippy::disallowed_methods, clippy::indexing_slicing, reason = "a driver has a clock; a read fits")]
 use ftp_proto::{
-    Action, Arg, Cause, Change, Channel, Config, End, Error, Event, Finish, Instant, Output, Request,
-    RequestId, Retrieve, Session, Until,
+    Action, Arg, Cause, Change, Channel, Config, End, Event, Finish, Instant, Output, Payload, Request,
+    RequestId, Retrieve, Session, SessionError, Until,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
@@ -51,7 +51,7 @@ impl Driver {
         self.session.handle_channel(channel, change, self.now());
     }
 
-    /// Does what the session wants done. True when it has ended in order.
+    /// Does what the session wants done. True when the session has ended in order.
     fn obey(&mut self) -> Result<bool> {
         while let Some(output) = self.session.poll_output() {
             match output {
@@ -64,7 +64,7 @@ impl Driver {
                 Output::Event(Event::Finished(_, Finish::Whole { .. })) => self.session.quit(self.now()),
                 Output::Event(Event::Finished(_, finish)) => return Err(format!("{finish:?}").into()),
                 Output::Event(Event::Refused(_, _, reply)) => return Err(reply.to_string().into()),
-                Output::Event(Event::Closed(Error::Quit)) => return Ok(true),
+                Output::Event(Event::Closed(SessionError::Quit)) => return Ok(true),
                 Output::Event(Event::Closed(error)) => return Err(error.into()),
                 _ => {}
             }
@@ -73,10 +73,11 @@ impl Driver {
         Ok(false)
     }
 
-    /// Sends what the control connection takes now. Should that fail, reading tells why.
+    /// Sends what the control connection takes now. If that fails, the next read gives the reason.
     fn send(&mut self) {
-        if let Some(Ok(len)) = self.control.as_mut().map(|socket| socket.write(self.session.transmit())) {
-            self.session.transmitted(len, self.now());
+        if let Some(Ok(len)) = self.control.as_mut().map(|socket| socket.write(self.session.poll_transmit()))
+        {
+            self.session.handle_transmitted(len, self.now());
         }
     }
 
@@ -84,11 +85,11 @@ impl Driver {
     fn wait(&self) -> Result<()> {
         let mut fds = Vec::new();
         if let Some(socket) = &self.control {
-            let send = if self.session.transmit().is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            let send =
+                if self.session.poll_transmit().is_empty() { PollFlags::empty() } else { PollFlags::OUT };
             fds.push(PollFd::new(socket, PollFlags::IN | send));
         }
-        // Without a window it is not known yet where the bytes belong.
-        if let Some(socket) = self.data.as_ref().filter(|_| self.session.window().is_some()) {
+        if let Some(socket) = self.data.as_ref().filter(|_| self.session.payload() != Payload::Hold) {
             fds.push(PollFd::new(socket, PollFlags::IN));
         }
         let timeout = self.session.poll_timeout().map(|(due, _)| due.since(self.now()));
@@ -96,23 +97,25 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes what a socket has, if it has something.
+    /// Reads a socket, if the session wants its bytes.
     fn read(&mut self, channel: Channel, buffer: &mut [u8]) -> Result<()> {
-        let window = self.session.window();
-        let wanted = channel == Channel::Control || window.is_some();
+        let wanted = channel == Channel::Control || self.session.payload() != Payload::Hold;
         let Some(socket) = self.socket(channel).as_mut().filter(|_| wanted) else { return Ok(()) };
         let read = socket.read(buffer);
         let now = self.now();
-        match (read, window) {
-            (Ok(0), _) => self.session.handle_channel(channel, Change::Ended(End::Fin), now),
-            (Ok(len), Some(window)) if channel == Channel::Data => {
-                let room = usize::try_from(window.end - window.start).unwrap_or(usize::MAX);
-                self.file.write_all_at(&buffer[..len.min(room)], window.start)?;
-                self.session.received(len as u64, now);
+        match read {
+            Ok(0) => self.session.handle_channel(channel, Change::Ended(End::Fin), now),
+            Ok(len) if channel == Channel::Control => self.session.handle_bytes(&buffer[..len], now),
+            Ok(len) => {
+                // A part without an overlap: bytes of the file, or bytes that are not wanted.
+                if let Payload::File(_, range) = self.session.payload() {
+                    let room = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                    self.file.write_all_at(&buffer[..len.min(room)], range.start)?;
+                }
+                self.session.handle_payload(len as u64, now);
             }
-            (Ok(len), _) => self.session.handle_control(&buffer[..len], now),
-            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => {}
-            (Err(_), _) => self.session.handle_channel(channel, Change::Ended(End::Reset), now),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.session.handle_channel(channel, Change::Ended(End::Reset), now),
         }
         Ok(())
     }
@@ -125,7 +128,7 @@ fn main() -> Result<()> {
     let session = Session::new(Arc::new(Config::default()), peer, Instant::ZERO);
     let (file, clock) = (File::create(here)?, std::time::Instant::now());
     let mut driver = Driver { session, control: None, data: None, file, clock };
-    let whole = Retrieve { path: Arg::new(path.clone())?, offset: 0, until: Until::Eof };
+    let whole = Retrieve::new(Arg::new(path.clone())?, 0, Until::Eof);
     driver.session.request(RequestId(1), Request::Retrieve(whole), driver.now())?;
     driver.dial(Channel::Control, peer);
     let mut buffer = vec![0; 64 * 1024];

@@ -7,7 +7,7 @@ use core::fmt;
 
 /// Representation type (RFC 959 §3.1.1), the argument of TYPE.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Type {
+pub enum RepresentationType {
     /// `A`: lines end in CRLF on the wire; sizes and offsets are not those of the stored file.
     Ascii,
     /// `I`: the bytes as they are stored.
@@ -153,7 +153,7 @@ pub enum Command {
     /// `SYST` (RFC 959 §4.1.3).
     Syst,
     /// `TYPE type` (RFC 959 §4.1.2).
-    Type(Type),
+    Type(RepresentationType),
     /// `USER name` (RFC 959 §4.1.1).
     User(Arg),
     /// `XCRC path` (no RFC). Some servers take a path with spaces in quotes only.
@@ -263,8 +263,8 @@ impl Command {
             Self::Rest(offset) => decimal(*offset, out),
             Self::Prot(ProtLevel::Clear) => out.push(b'C'),
             Self::Prot(ProtLevel::Private) => out.push(b'P'),
-            Self::Type(Type::Ascii) => out.push(b'A'),
-            Self::Type(Type::Image) => out.push(b'I'),
+            Self::Type(RepresentationType::Ascii) => out.push(b'A'),
+            Self::Type(RepresentationType::Image) => out.push(b'I'),
             Self::Epsv | Self::Feat | Self::Noop | Self::Pasv | Self::Pwd | Self::Quit | Self::Syst => {}
         }
     }
@@ -291,7 +291,7 @@ mod tests {
             (Command::Retr(path()), &b"RETR /pub/a b\r\n"[..]),
             (Command::Rest(u64::MAX), b"REST 18446744073709551615\r\n"),
             (Command::Epsv, b"EPSV\r\n"),
-            (Command::Type(Type::Image), b"TYPE I\r\n"),
+            (Command::Type(RepresentationType::Image), b"TYPE I\r\n"),
             (Command::AuthTls, b"AUTH TLS\r\n"),
             (Command::Pbsz(0), b"PBSZ 0\r\n"),
             (Command::Prot(ProtLevel::Private), b"PROT P\r\n"),

@@ -1,7 +1,7 @@
 //! How a session behaves: fixed when it starts.
 
 use crate::arg::{Arg, Secret};
-use crate::command::Type;
+use crate::command::RepresentationType;
 use bytes::Bytes;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -17,7 +17,7 @@ pub struct Config {
     /// The account, sent if the server asks for it (332).
     pub account: Option<Secret>,
     /// The representation type of every transfer.
-    pub representation: Type,
+    pub representation: RepresentationType,
     /// Whether FEAT is asked after login.
     pub features: bool,
     /// How many commands may await their replies. 1 is lock step; some servers and middleboxes stand
@@ -29,10 +29,6 @@ pub struct Config {
     /// and not EPSV, which names no host. Otherwise every data connection goes to the control connection's peer: a
     /// server behind an address translator names a wrong host, a hostile one somebody else's.
     pub trust_pasv_address: bool,
-    /// Bytes before the first wanted one that every transfer fetches as well, as far as the file has them. They go to
-    /// [`LinkOutput::Lead`](crate::LinkOutput::Lead) and not to the sink: who has them from elsewhere can tell
-    /// whether this server has the same file, and starts where it was told to.
-    pub lead: u64,
     /// Whether every line sent and received becomes an [`Event::Wire`](crate::Event::Wire).
     pub trace: bool,
     /// How long the session waits for what.
@@ -48,12 +44,11 @@ impl Default for Config {
             username: ANONYMOUS,
             password: ANONYMOUS_PASSWORD,
             account: None,
-            representation: Type::Image,
+            representation: RepresentationType::Image,
             features: false,
             pipeline: BURST,
             epsv: true,
             trust_pasv_address: false,
-            lead: 0,
             trace: false,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

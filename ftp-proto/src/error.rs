@@ -1,7 +1,7 @@
-//! Why a session ends, and what only its caller can get wrong.
+//! Why a session ends, and faults of its caller.
 
+use crate::channel::{Cause, Channel};
 use crate::command::Verb;
-use crate::event::Channel;
 use crate::parser::ReplyError;
 use crate::reply::Reply;
 use alloc::boxed::Box;
@@ -10,7 +10,7 @@ use core::fmt;
 /// Why a session ended. It is the last thing a session says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum SessionError {
     /// The server did what no server may.
     Peer(PeerFault),
     /// Something awaited did not come in time.
@@ -32,7 +32,7 @@ pub enum Error {
     Quit,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer(fault) => fault.fmt(f),
@@ -47,7 +47,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for SessionError {}
 
 /// What a server did that no server may.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -134,63 +134,21 @@ impl fmt::Display for Timer {
     }
 }
 
-/// Why a connection failed, in terms every operating system has.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Nobody listens there.
-    Refused,
-    /// No way there: host or network unreachable.
-    Unreachable,
-    /// The operating system gave up waiting.
-    TimedOut,
-    /// The peer broke the connection off.
-    Reset,
-    /// The peer closed the connection where it must not.
-    Ended,
-    /// Anything else, as the operating system numbers it; 0 if it does not.
-    Other(i32),
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused => f.write_str("connection refused"),
-            Self::Unreachable => f.write_str("host unreachable"),
-            Self::TimedOut => f.write_str("connection timed out"),
-            Self::Reset => f.write_str("connection reset by the server"),
-            Self::Ended => f.write_str("connection closed by the server"),
-            Self::Other(code) => write!(f, "connection failed (system error {code})"),
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<std::io::Error> for Cause {
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind;
-        match error.kind() {
-            ErrorKind::ConnectionRefused => Self::Refused,
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-                Self::Unreachable
-            }
-            ErrorKind::TimedOut => Self::TimedOut,
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Reset,
-            _ => Self::Other(error.raw_os_error().unwrap_or_default()),
-        }
-    }
-}
-
-/// A call that the caller's own code should not have made; nothing changed.
+/// A call that only a fault in the caller's code explains. The call changed nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Misuse {
     /// The session has ended or is ending.
     Closed,
-    /// The machine sends this command itself, when it is its turn.
+    /// The session sends this command itself, at the right time.
     Reserved(Verb),
-    /// The end of a range lies before its start.
-    EmptyRange,
+    /// This command opens no data connection, so it cannot be a [`Request::Content`](crate::Request::Content).
+    NoData(Verb),
+    /// The end of the part lies before its start ([`Until::end`](crate::Until::end) is less than
+    /// [`Retrieve::offset`](crate::Retrieve::offset)). An end equal to the start is allowed, and fetches no byte.
+    EndBeforeStart,
+    /// A [`Request::Retrieve`](crate::Request::Retrieve) without a sink, where a sink is needed: `retrieve` takes both.
+    NoSink,
 }
 
 impl fmt::Display for Misuse {
@@ -198,7 +156,9 @@ impl fmt::Display for Misuse {
         match self {
             Self::Closed => f.write_str("the session has ended"),
             Self::Reserved(verb) => write!(f, "{verb} is the session's own to send"),
-            Self::EmptyRange => f.write_str("the range ends before it starts"),
+            Self::NoData(verb) => write!(f, "{verb} opens no data connection"),
+            Self::EndBeforeStart => f.write_str("the end lies before the start"),
+            Self::NoSink => f.write_str("a transfer without a sink for its bytes"),
         }
     }
 }

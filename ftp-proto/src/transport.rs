@@ -1,45 +1,52 @@
-//! What a transport offers to whoever steers many sessions.
+//! What a transport offers to a caller that steers many sessions.
 
 use crate::config::Config;
-use crate::event::{Event, Request, RequestId, Until};
+use crate::error::Misuse;
+use crate::event::Event;
+use crate::request::{Request, RequestId, Retrieve, Until};
+use crate::route::Route;
+use crate::sink::Sink;
 use crate::time::Instant;
 use alloc::sync::Arc;
 use bytes::Bytes;
-use core::net::SocketAddr;
 use core::ops::Range;
 
-/// Names a session within a transport. The caller chooses it and never uses one twice.
+/// Names a session within a transport. The caller chooses it, and never uses one twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionId(pub u64);
 
 /// Drives any number of sessions: sockets, readiness and a clock, nothing else.
 ///
-/// A call about a session that has ended does nothing: its end may be on its way to the caller.
+/// A call about a session that has ended does nothing, because [`Event::Closed`] may be on its way to the caller. Any
+/// other [`Misuse`] is reported.
 pub trait Transport {
-    /// Why the sink of a session failed.
-    type SinkError;
+    /// Where the bytes of transfers go. Each transfer has a sink of its own.
+    type Sink: Sink + ?Sized;
 
-    /// The time now, on the clock that every report and every deadline goes by.
+    /// The time now, on the clock of every report and every deadline.
     fn now(&self) -> Instant;
 
-    /// Starts a session with the server at `peer`.
-    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>);
+    /// Starts a session: dials `route` and logs in as `config` says.
+    fn open(&mut self, id: SessionId, route: Route, config: Arc<Config>);
 
-    /// Gives work to a session. `request_id` names it in reports; ids of one session increase. A request that is a
-    /// [`Misuse`](crate::Misuse) is dropped without a report.
+    /// Gives work to a session. `request_id` names the request in reports; the ids of one session increase. A
+    /// [`Request::Retrieve`] has no sink here and is [`Misuse::NoSink`]: see [`retrieve`](Self::retrieve).
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request);
 
-    /// Moves the end of a transfer that waits or runs; see [`Session::shrink`](crate::Session::shrink).
-    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until);
+    /// Gives a session a part of a file to fetch (see [`Request::Retrieve`]), and the sink for its bytes.
+    fn retrieve(&mut self, id: SessionId, request_id: RequestId, part: Retrieve, sink: Arc<Self::Sink>);
+
+    /// Moves the end of a transfer that waits or runs; see [`Session::set_end`](crate::Session::set_end).
+    fn set_end(&mut self, id: SessionId, request_id: RequestId, until: Until);
 
     /// Ends a session: QUIT is sent, its reply not awaited. [`Event::Closed`] is still reported.
     fn close(&mut self, id: SessionId);
 
-    /// Something to wake [`wait`](Self::wait) with, from any thread: it returns `None` then, at least once after
+    /// Returns a function that wakes [`wait`](Self::wait) from any thread: `wait` returns `None` then, at least once after
     /// each call.
     fn waker(&self) -> Arc<dyn Fn() + Send + Sync>;
 
-    /// Ends all sessions without waiting for anything, not even for a write to the sink that is under way.
+    /// Ends all sessions without waiting for anything, not even for a write to a sink that is under way.
     fn abandon(self)
     where
         Self: Sized,
@@ -47,25 +54,43 @@ pub trait Transport {
         drop(self);
     }
 
-    /// Waits for the next report, at most until `until`. `None` when that time has come, or when another thread
-    /// woke the transport. Sessions that have been opened since the last call say nothing before this one, so that what
-    /// they have been asked by then leaves in one write.
-    fn wait(&mut self, until: Option<Instant>) -> Option<Report<Self::SinkError>>;
+    /// Waits for the next report, at most until `until`. Returns `None` when that time has come, or when another thread
+    /// woke the transport. A session that was opened since the last call sends nothing before this one, so that everything
+    /// requested by then leaves in one write.
+    fn wait(&mut self, until: Option<Instant>) -> Option<Report<<Self::Sink as Sink>::Error>>;
 }
 
-/// What a transport tells of its sessions.
+/// What a transport reports of its sessions. `E` is the error of the sink.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Report<E> {
     /// An event of a session.
     Event(SessionId, Event),
-    /// These bytes of the file have come through this session and the sink has taken them. Several
-    /// writes are reported together; all of a transfer's are reported before its end is.
-    Written(SessionId, Range<u64>),
-    /// These are the bytes of the file from this offset on, as the session's server has them: a lead, see
-    /// [`Config::lead`].
-    Lead(SessionId, u64, Bytes),
-    /// These are the next bytes of the file that this [`Request::Content`] is for.
+    /// The sink of this transfer has taken these bytes of the file. Several writes are reported together; all writes of a
+    /// transfer are reported before its end.
+    Written(SessionId, RequestId, Range<u64>),
+    /// The overlap of this transfer ([`Retrieve::overlap`]), complete: the bytes of the file from this offset on, as the
+    /// session's server has them.
+    Overlap(SessionId, RequestId, u64, Bytes),
+    /// The next bytes of this [`Request::Content`]. All of them come before the end of the transfer.
     Content(SessionId, RequestId, Bytes),
-    /// The sink failed, and the session ends for it.
-    Sink(SessionId, E),
+    /// The sink of this transfer failed, and the session ends.
+    SinkFailed(SessionId, RequestId, E),
+    /// This request is one that no session can do. It was dropped, and the session goes on. Never [`Misuse::Closed`].
+    Misuse(SessionId, RequestId, Misuse),
+}
+
+impl<E> Report<E> {
+    /// The session that the report is about.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        match self {
+            Self::Event(id, ..)
+            | Self::Written(id, ..)
+            | Self::Overlap(id, ..)
+            | Self::Content(id, ..)
+            | Self::SinkFailed(id, ..)
+            | Self::Misuse(id, ..) => *id,
+        }
+    }
 }

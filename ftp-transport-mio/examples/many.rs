@@ -4,15 +4,13 @@
 //! cargo run --example many -- DIRECTORY HOST[:PORT]/PATH...
 //! ```
 //!
-//! There is one session for each server, which fetches the files of that server one after the other. What each
-//! session tells is printed as it comes. A server or a file that fails does not keep the others from coming. No
-//! file that is there already is written over; of one that failed, what came of it stays.
+//! Each server has one session, which fetches the files of that server one after the other. The reports of the sessions are
+//! printed as they come. If a server or a file fails, the other files are fetched all the same. No file that exists is
+//! written over; of a file that fails, the bytes that came stay.
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
-use ftp_proto::{
-    Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
-};
+use ftp_proto::{Arg, Config, Event, Finish, Report, RequestId, Retrieve, SessionId, Sink, Transport, Until};
 use ftp_transport_mio::MioTransport;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,43 +19,34 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::{env, io, vec};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Where the bytes of one session go: the file that it fetches now.
-#[derive(Default)]
-struct Current(Mutex<Option<File>>);
+/// A file on disk that takes the bytes of one transfer.
+struct Local(File);
 
-impl Current {
-    fn set(&self, file: File) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
-    }
-}
-
-impl Sink for Current {
+impl Sink for Local {
     type Error = io::Error;
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, offset)
+        self.0.write_all_at(bytes, offset)
     }
 }
 
-/// A server, and what is still wanted of it.
+/// A server, and the files that are still wanted of it.
 struct Server {
     name: String,
-    sink: Arc<Current>,
     paths: Enumerate<vec::IntoIter<String>>,
-    /// The file that comes now, and the bytes of it that are here.
+    /// The file that is fetched now, and how many bytes of it have come.
     coming: Option<(String, u64)>,
 }
 
-/// All there is to do.
+/// All files to fetch.
 struct Job {
     directory: PathBuf,
-    transport: MioTransport<Current>,
+    transport: MioTransport<Local>,
     servers: BTreeMap<SessionId, Server>,
     failed: bool,
 }
@@ -69,16 +58,13 @@ impl Job {
             let (name, path) = argument.split_once('/').ok_or("HOST[:PORT]/PATH is wanted")?;
             servers.entry(name.to_owned()).or_default().push(path.to_owned());
         }
-        // Every session gets a sink of its own below, so this one takes nothing.
-        let transport = MioTransport::new(Arc::default())?;
-        let mut job = Self { directory, transport, servers: BTreeMap::new(), failed: false };
+        let mut job =
+            Self { directory, transport: MioTransport::new()?, servers: BTreeMap::new(), failed: false };
         for ((name, paths), id) in servers.into_iter().zip(0..) {
-            let peer = resolve(&name)?;
+            let address = resolve(&name)?;
             let paths = paths.into_iter().enumerate();
-            let server = Server { name, sink: Arc::default(), paths, coming: None };
-            let sink = Arc::clone(&server.sink);
-            job.servers.insert(SessionId(id), server);
-            job.transport.open_to(SessionId(id), peer, Arc::new(Config::default()), sink);
+            job.servers.insert(SessionId(id), Server { name, paths, coming: None });
+            job.transport.open(SessionId(id), address.into(), Arc::new(Config::default()));
             job.next_file(SessionId(id))?;
         }
         Ok(job)
@@ -93,22 +79,23 @@ impl Job {
             return Ok(());
         };
         let name = Path::new(&path).file_name().ok_or("a path without a name")?;
-        server.sink.set(File::create_new(self.directory.join(name))?);
-        let whole = Retrieve { path: Arg::new(path.clone())?, offset: 0, until: Until::Eof };
-        self.transport.request(id, RequestId(number as u64), Request::Retrieve(whole));
+        let file = Local(File::create_new(self.directory.join(name))?);
+        let whole = Retrieve::new(Arg::new(path.clone())?, 0, Until::Eof);
+        self.transport.retrieve(id, RequestId(number as u64), whole, Arc::new(file));
         server.coming = Some((path, 0));
         Ok(())
     }
 
-    /// Goes by what the sessions tell, until none is left. True if every file is here.
+    /// Follows the reports until no session is left. True if every file is here.
     fn run(mut self) -> Result<bool> {
         while !self.servers.is_empty() {
-            // Without a deadline it returns only with a report: nobody has a waker.
+            // Without a deadline and a waker it returns only with a report.
             let Some(report) = self.transport.wait(None) else { continue };
             match report {
-                Report::Written(id, range) => self.progress(id, range.end - range.start),
+                Report::Written(id, _, range) => self.progress(id, range.end - range.start),
                 Report::Event(id, event) => self.event(id, event)?,
-                Report::Sink(_, error) => return Err(error.into()),
+                Report::SinkFailed(_, _, error) => return Err(error.into()),
+                Report::Misuse(_, _, misuse) => return Err(misuse.into()),
                 _ => {}
             }
         }
@@ -134,7 +121,7 @@ impl Job {
             Event::Finished(_, finish) => self.fail(id, &format!("{what}: {finish:?}")),
             Event::Refused(_, verb, reply) => self.fail(id, &format!("{what}: {verb}: {reply}")),
             Event::Closed(error) => {
-                // Where nothing was left to fetch, it was closed from here.
+                // A session without files left was closed from here.
                 if server.coming.is_some() {
                     self.failed = true;
                     eprintln!("{what}: {error}; {} more are not fetched", server.paths.len());
@@ -154,7 +141,7 @@ impl Job {
     }
 }
 
-/// The address of a server. The loop looks up no names: this waits, and comes before it.
+/// The address of a server. This waits for a name server, so it comes before the loop.
 fn resolve(name: &str) -> Result<SocketAddr> {
     let with_port = if name.contains(':') { name.to_owned() } else { format!("{name}:21") };
     Ok(with_port.to_socket_addrs()?.next().ok_or("a name without an address")?)

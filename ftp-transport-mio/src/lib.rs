@@ -6,10 +6,10 @@
 //!
 //! ```no_run
 //! use ftp_proto::{
-//!     Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until,
+//!     Arg, Config, Event, Finish, Report, RequestId, Retrieve, SessionId, Sink, Transport, Until,
 //! };
 //! use ftp_transport_mio::MioTransport;
-//! use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+//! use std::{fs::File, io, net::SocketAddr, os::unix::fs::FileExt, sync::Arc};
 //!
 //! struct Local(File);
 //!
@@ -23,22 +23,24 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // Two halves of one file, from two servers at once.
-//! let mut transport = MioTransport::new(Arc::new(Local(File::create("file")?)))?;
+//! let file = Arc::new(Local(File::create("file")?));
+//! let mut transport = MioTransport::new()?;
 //! let parts = [("192.0.2.1:21", 0, Until::Offset(5000)), ("192.0.2.2:21", 5000, Until::Eof)];
 //! for ((server, offset, until), id) in parts.into_iter().zip(1..) {
-//!     transport.open(SessionId(id), server.parse()?, Arc::new(Config::default()));
-//!     let part = Retrieve { path: Arg::new("pub/file")?, offset, until };
-//!     transport.request(SessionId(id), RequestId(1), Request::Retrieve(part));
+//!     let address: SocketAddr = server.parse()?;
+//!     transport.open(SessionId(id), address.into(), Arc::new(Config::default()));
+//!     let part = Retrieve::new(Arg::new("pub/file")?, offset, until);
+//!     transport.retrieve(SessionId(id), RequestId(1), part, file.clone());
 //! }
 //! let mut left = 2;
 //! while left > 0 {
 //!     match transport.wait(None) {
-//!         Some(Report::Written(id, range)) => println!("{id:?} has brought {range:?}"),
+//!         Some(Report::Written(id, _, range)) => println!("{id:?} has fetched {range:?}"),
 //!         Some(Report::Event(_, Event::Finished(_, Finish::Cut | Finish::Whole { .. }))) => left -= 1,
 //!         Some(Report::Event(_, Event::Finished(_, short))) => return Err(format!("{short:?}").into()),
 //!         Some(Report::Event(_, Event::Refused(_, _, reply))) => return Err(reply.to_string().into()),
 //!         Some(Report::Event(_, Event::Closed(error))) => return Err(error.into()),
-//!         Some(Report::Sink(_, error)) => return Err(error.into()),
+//!         Some(Report::SinkFailed(_, _, error)) => return Err(error.into()),
 //!         _ => {}
 //!     }
 //! }
@@ -46,8 +48,7 @@
 //! # }
 //! ```
 //!
-//! Where sessions fetch different files, [`open_to`](MioTransport::open_to) gives each a [`Sink`] of its own. The
-//! program `examples/many.rs` fetches many files from many servers in this way.
+//! Each transfer has a [`Sink`] of its own. The program `examples/many.rs` fetches many files from many servers.
 //!
 //! ## What to know
 //!
@@ -61,21 +62,22 @@
 //!   lost and is noticed only by [`Timeouts::reply`](ftp_proto::Timeouts::reply). Thousands of sessions with one
 //!   server are better opened as earlier ones have become [`Connected`](ftp_proto::Event::Connected).
 //! - Failed sessions are the caller's to open again, in lock step where they ended in
-//!   [`OutOfStep`](ftp_proto::Error::OutOfStep). The planner of the `pftp` crate does all that.
+//!   [`OutOfStep`](ftp_proto::SessionError::OutOfStep). The planner of the `pftp` crate does all that.
 
 mod registry;
 mod socket;
 
+use ftp_proto::conduit::Conduit;
 use ftp_proto::{
-    Channel, Conduit, Config, Instant, Link, Report, Request, RequestId, SessionId, Sink, Transport, Until,
+    Config, Event, Instant, Report, Request, RequestId, Retrieve, Route, SessionId, Sink, Transport, Until,
 };
 use mio::{Events, Poll, Waker};
-use registry::{Outlet, Place, Sessions, WAKER};
+use registry::{Place, Sessions, Sockets, WAKER};
+use socket::TcpSocket;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,7 +99,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// is lost.
 pub struct MioTransport<S: Sink + ?Sized> {
     started: std::time::Instant,
-    sink: Arc<S>,
     poll: Poll,
     events: Events,
     waker: Arc<Waker>,
@@ -111,17 +112,15 @@ pub struct MioTransport<S: Sink + ?Sized> {
 }
 
 impl<S: Sink + ?Sized> MioTransport<S> {
-    /// A transport without sessions, whose clock starts at zero now. What its sessions fetch goes to `sink`, but for
-    /// those that [`open_to`](Self::open_to) gives another.
+    /// A transport without sessions, whose clock starts at zero now.
     ///
     /// # Errors
     /// The system's, if it has no descriptor left for an event queue and its waker.
-    pub fn new(sink: Arc<S>) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
             started: std::time::Instant::now(),
-            sink,
             poll,
             events: Events::with_capacity(EVENTS),
             waker,
@@ -133,26 +132,13 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         })
     }
 
-    /// Starts a session like [`open`](Transport::open), with a sink of its own. Where it fetches several files one
-    /// after the other, the sink may turn to the next one once a transfer is reported as over: no byte of that comes
-    /// any more.
-    pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
-        let now = self.now();
-        let place = self.sessions.insert(id, Conduit::new(id, Link::new(config, peer, sink, now)));
-        if let Some(entry) = self.sessions.get(place) {
-            let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
-            entry.conduit.dial(Channel::Control, peer, &mut outlet, now);
-        }
-        self.settle(place);
-    }
-
     /// Does something with a session, and then what comes of it.
-    fn with(&mut self, id: SessionId, act: impl FnOnce(&mut Link<S>, Instant)) {
+    fn with(&mut self, id: SessionId, act: impl FnOnce(&mut Conduit<S, TcpSocket>, Instant)) {
         let now = self.now();
         if let Some(place) = self.sessions.place(id)
             && let Some(entry) = self.sessions.get(place)
         {
-            act(entry.conduit.link(), now);
+            act(&mut entry.conduit, now);
             self.settle(place);
         }
     }
@@ -160,12 +146,15 @@ impl<S: Sink + ?Sized> MioTransport<S> {
     fn settle(&mut self, place: Place) {
         let now = self.now();
         let Some(entry) = self.sessions.get(place) else { return };
-        let mut outlet = Outlet { registry: self.poll.registry(), reports: &mut self.reports, place };
-        if entry.conduit.settle(&mut outlet, now) {
-            self.sessions.enlist(place);
-        } else {
-            self.sessions.remove(place);
+        let mut sockets = Sockets { registry: self.poll.registry(), place };
+        while let Some(report) = entry.conduit.poll_output(&mut sockets, now) {
+            let last = matches!(report, Report::Event(_, Event::Closed(_)));
+            self.reports.push_back(report);
+            if last {
+                return self.sessions.remove(place);
+            }
         }
+        self.sessions.enlist(place);
     }
 
     /// Waits for something to happen, and notes what is ready. True if the waker woke it.
@@ -221,7 +210,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
             let Some((place, channel)) = self.sessions.next_turn() else { break };
             let now = self.now();
             let Some(entry) = self.sessions.get(place) else { continue };
-            let turn = entry.conduit.turn(channel, &mut self.buffer, READS, now);
+            let turn = entry.conduit.handle_ready(channel, &mut self.buffer, READS, now);
             self.sessions.turned(place, channel, turn);
             self.settle(place);
         }
@@ -229,7 +218,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         let now = self.listened;
         while let Some(place) = self.sessions.next_due(now) {
             if let Some(entry) = self.sessions.get(place) {
-                entry.conduit.link().handle_timeout(now);
+                entry.conduit.handle_timeout(now);
             }
             self.settle(place);
         }
@@ -244,29 +233,35 @@ impl<S: Sink + ?Sized> fmt::Debug for MioTransport<S> {
 }
 
 impl<S: Sink + ?Sized> Transport for MioTransport<S> {
-    type SinkError = S::Error;
+    type Sink = S;
 
     fn now(&self) -> Instant {
         Instant(self.started.elapsed())
     }
 
-    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
-        self.open_to(id, peer, config, Arc::clone(&self.sink));
+    fn open(&mut self, id: SessionId, route: Route, config: Arc<Config>) {
+        let now = self.now();
+        let place = self.sessions.insert(id, Conduit::new(id, route, config, now));
+        if let Some(entry) = self.sessions.get(place) {
+            entry.conduit.connect(&mut Sockets { registry: self.poll.registry(), place }, now);
+        }
+        self.settle(place);
     }
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
-        self.with(id, |link, now| {
-            // A misuse, or the session has just ended, which its owner is being told.
-            let _ = link.request(request_id, request, now);
-        });
+        self.with(id, |conduit, now| conduit.request(request_id, request, now));
     }
 
-    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
-        self.with(id, |link, now| link.shrink(request_id, until, now));
+    fn retrieve(&mut self, id: SessionId, request_id: RequestId, part: Retrieve, sink: Arc<S>) {
+        self.with(id, |conduit, now| conduit.retrieve(request_id, part, sink, now));
+    }
+
+    fn set_end(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+        self.with(id, |conduit, now| conduit.set_end(request_id, until, now));
     }
 
     fn close(&mut self, id: SessionId) {
-        self.with(id, Link::quit);
+        self.with(id, Conduit::quit);
     }
 
     fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {

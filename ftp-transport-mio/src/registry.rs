@@ -1,7 +1,8 @@
 //! The sessions of a loop: their places, and what is due.
 
 use crate::socket::TcpSocket;
-use ftp_proto::{Cause, Channel, Conduit, Driver, Instant, Report, SessionId, Sink, Turn};
+use ftp_proto::conduit::{Conduit, Driver, Turn};
+use ftp_proto::{Cause, Channel, Instant, SessionId, Sink};
 use mio::{Registry, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -154,7 +155,7 @@ impl<S: Sink + ?Sized> Sessions<S> {
             }
         }
         let Some(entry) = self.get(place) else { return };
-        let due = entry.conduit.link().poll_timeout();
+        let due = entry.conduit.poll_timeout();
         let listed = entry.listed;
         // A deadline mostly moves away: it is looked at again when the listed one comes.
         if due == listed || matches!((listed, due), (Some(listed), Some(due)) if listed < due) {
@@ -211,34 +212,30 @@ impl<S: Sink + ?Sized> Sessions<S> {
     }
 }
 
-/// What a conduit gets from the loop.
-pub(crate) struct Outlet<'a, E> {
+/// Makes the sockets of a session, and registers them.
+pub(crate) struct Sockets<'a> {
     pub(crate) registry: &'a Registry,
-    pub(crate) reports: &'a mut VecDeque<Report<E>>,
     pub(crate) place: Place,
 }
 
-impl<E> Driver<E> for Outlet<'_, E> {
+impl Driver for Sockets<'_> {
     type Socket = TcpSocket;
 
-    fn dial(&mut self, channel: Channel, peer: SocketAddr) -> Result<TcpSocket, Cause> {
-        TcpSocket::connect(channel, peer, self.registry, self.place.token(channel))
+    fn connect(&mut self, channel: Channel, address: SocketAddr) -> Result<TcpSocket, Cause> {
+        TcpSocket::connect(channel, address, self.registry, self.place.token(channel))
     }
 
     fn discard(&mut self, _channel: Channel, socket: TcpSocket) {
         socket.deregister(self.registry);
-    }
-
-    fn report(&mut self, report: Report<E>) {
-        self.reports.push_back(report);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ftp_proto::{Config, Link};
+    use ftp_proto::{Config, Route};
     use std::convert::Infallible;
+    use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::Arc;
 
     struct Nowhere;
@@ -252,15 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_is_gone_wakes_nobody() {
+    fn session_that_quits_has_no_deadline() {
         let id = SessionId(1);
-        let peer = "192.0.2.1:21".parse().unwrap();
-        let link = Link::new(Arc::new(Config::default()), peer, Arc::new(Nowhere), Instant::ZERO);
-        let mut sessions = Sessions::new();
-        let place = sessions.insert(id, Conduit::new(id, link));
+        let route = Route::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 21)));
+        let conduit = Conduit::new(id, route, Arc::new(Config::default()), Instant::ZERO);
+        let mut sessions = Sessions::<Nowhere>::new();
+        let place = sessions.insert(id, conduit);
         sessions.enlist(place);
         assert!(sessions.next_deadline().is_some());
-        sessions.get(place).unwrap().conduit.link().quit(Instant::ZERO);
+        sessions.get(place).unwrap().conduit.quit(Instant::ZERO);
         sessions.enlist(place);
         assert_eq!(sessions.next_deadline(), None);
     }

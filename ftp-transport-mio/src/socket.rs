@@ -1,6 +1,7 @@
 //! One TCP connection of a session, as mio has it.
 
-use ftp_proto::{Cause, Channel, End, KEEPALIVE, Read, Socket};
+use ftp_proto::conduit::{KEEPALIVE, Read, Socket};
+use ftp_proto::{Cause, Channel, End};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt;

@@ -4,9 +4,9 @@
 //! pipe that orders come with, bounded by the session's next deadline. So none of them can hold up another.
 //!
 //! ```no_run
-//! use ftp_proto::{Arg, Config, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport, Until};
+//! use ftp_proto::{Arg, Config, Event, Report, RequestId, Retrieve, SessionId, Sink, Transport, Until};
 //! use ftp_transport_std::StdTransport;
-//! use std::{io, sync::{Arc, Mutex}};
+//! use std::{io, net::SocketAddr, sync::{Arc, Mutex}};
 //!
 //! struct Memory(Mutex<Vec<u8>>);
 //! impl Sink for Memory {
@@ -22,15 +22,15 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let memory = Arc::new(Memory(Mutex::default()));
-//! let mut transport = StdTransport::new(memory.clone());
+//! let mut transport = StdTransport::new();
 //! let session = SessionId(1);
-//! transport.open(session, "192.0.2.1:21".parse()?, Arc::new(Config::default()));
-//! let path = Arg::new(&b"pub/file"[..])?;
-//! let whole = Retrieve { path, offset: 0, until: Until::Eof };
-//! transport.request(session, RequestId(1), Request::Retrieve(whole));
+//! let address: SocketAddr = "192.0.2.1:21".parse()?;
+//! transport.open(session, address.into(), Arc::new(Config::default()));
+//! let whole = Retrieve::new(Arg::new("pub/file")?, 0, Until::Eof);
+//! transport.retrieve(session, RequestId(1), whole, memory.clone());
 //! while let Some(report) = transport.wait(None) {
 //!     println!("{report:?}");
-//!     if matches!(report, Report::Event(_, ftp_proto::Event::Finished(..) | ftp_proto::Event::Closed(_))) {
+//!     if matches!(report, Report::Event(_, Event::Finished(..) | Event::Closed(_))) {
 //!         break;
 //!     }
 //! }
@@ -41,13 +41,14 @@
 mod socket;
 mod thread;
 
+use ftp_proto::conduit::Conduit;
 use ftp_proto::{
-    Cause, Channel, Config, Error, Event, Instant, Link, Report, Request, RequestId, SessionId, Sink,
-    Transport, Until,
+    Cause, Channel, Config, Event, Instant, Report, Request, RequestId, Retrieve, Route, SessionError,
+    SessionId, Sink, Transport, Until,
 };
+use socket::TcpSocket;
 use std::collections::BTreeMap;
 use std::io::{PipeWriter, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -70,15 +71,15 @@ enum Message<E> {
 }
 
 /// A session's thread, as its owner sees it.
-struct Handle {
-    orders: Sender<Order>,
+struct Handle<S: Sink + ?Sized> {
+    orders: Sender<Order<S>>,
     wake: PipeWriter,
     thread: JoinHandle<()>,
 }
 
-impl Handle {
-    /// Hands over an order. A thread that has ended takes none: its session's end is on its way.
-    fn order(&mut self, order: Order) {
+impl<S: Sink + ?Sized> Handle<S> {
+    /// Hands over an order. A thread that has ended takes none: the end of its session is on its way to the caller.
+    fn order(&mut self, order: Order<S>) {
         if self.orders.send(order).is_ok() {
             let _ = self.wake.write_all(&[0]);
         }
@@ -93,9 +94,8 @@ where
     S::Error: Send,
 {
     clock: Clock,
-    sink: Arc<S>,
-    sessions: BTreeMap<SessionId, Handle>,
-    /// Those that have been opened since the last wait.
+    sessions: BTreeMap<SessionId, Handle<S>>,
+    /// Sessions that have been opened since the last wait.
     fresh: Vec<SessionId>,
     sender: Sender<Message<S::Error>>,
     receiver: Receiver<Message<S::Error>>,
@@ -114,14 +114,12 @@ impl<S: Sink + ?Sized + 'static> StdTransport<S>
 where
     S::Error: Send,
 {
-    /// A transport without sessions, whose clock starts at zero now. What its sessions fetch goes to `sink`, but for
-    /// those that [`open_to`](Self::open_to) gives another.
+    /// A transport without sessions, whose clock starts at zero now.
     #[must_use]
-    pub fn new(sink: Arc<S>) -> Self {
+    pub fn new() -> Self {
         let (sender, receiver) = mpsc::channel();
         Self {
             clock: Clock(std::time::Instant::now()),
-            sink,
             sessions: BTreeMap::new(),
             fresh: Vec::new(),
             sender,
@@ -129,48 +127,50 @@ where
         }
     }
 
-    /// Starts a session like [`open`](Transport::open), with a sink of its own. Where it fetches several files one
-    /// after the other, the sink may turn to the next one once a transfer is reported as over: no byte of that comes
-    /// any more.
-    pub fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<S>) {
-        match self.start(id, peer, Link::new(config, peer, sink, self.clock.now())) {
-            Ok(handle) => {
-                self.sessions.insert(id, handle);
-                self.fresh.push(id);
-            }
-            Err(error) => {
-                let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
-                let event = Event::Closed(Error::Connection(Channel::Control, cause));
-                // The receiver is ours.
-                let _ = self.sender.send(Message::Report(Report::Event(id, event)));
-            }
-        }
-    }
-
-    fn start(&self, id: SessionId, peer: SocketAddr, link: Link<S>) -> std::io::Result<Handle> {
+    fn start(&self, id: SessionId, conduit: Conduit<S, TcpSocket>) -> std::io::Result<Handle<S>> {
         let (orders, receiver) = mpsc::channel();
         let (reader, wake) = std::io::pipe()?;
-        let worker = Worker::new(id, link, self.clock, (reader, receiver), self.sender.clone());
+        let worker = Worker::new(conduit, self.clock, (reader, receiver), self.sender.clone());
         let builder = std::thread::Builder::new().name(format!("ftp-{}", id.0)).stack_size(STACK);
-        Ok(Handle { orders, wake, thread: builder.spawn(move || worker.run(peer))? })
+        Ok(Handle { orders, wake, thread: builder.spawn(move || worker.run())? })
     }
 }
 
 /// Bytes; a session's thread keeps nothing large on its stack.
 const STACK: usize = 256 * 1024;
 
+impl<S: Sink + ?Sized + 'static> Default for StdTransport<S>
+where
+    S::Error: Send,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<S: Sink + ?Sized + 'static> Transport for StdTransport<S>
 where
     S::Error: Send,
 {
-    type SinkError = S::Error;
+    type Sink = S;
 
     fn now(&self) -> Instant {
         self.clock.now()
     }
 
-    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
-        self.open_to(id, peer, config, Arc::clone(&self.sink));
+    fn open(&mut self, id: SessionId, route: Route, config: Arc<Config>) {
+        match self.start(id, Conduit::new(id, route, config, self.clock.now())) {
+            Ok(handle) => {
+                self.sessions.insert(id, handle);
+                self.fresh.push(id);
+            }
+            Err(error) => {
+                let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
+                let event = Event::Closed(SessionError::Connection(Channel::Control, cause));
+                // This transport holds the receiver, so the channel is open.
+                let _ = self.sender.send(Message::Report(Report::Event(id, event)));
+            }
+        }
     }
 
     fn request(&mut self, id: SessionId, request_id: RequestId, request: Request) {
@@ -179,9 +179,15 @@ where
         }
     }
 
-    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+    fn retrieve(&mut self, id: SessionId, request_id: RequestId, part: Retrieve, sink: Arc<S>) {
         if let Some(handle) = self.sessions.get_mut(&id) {
-            handle.order(Order::Shrink(request_id, until));
+            handle.order(Order::Retrieve(request_id, part, sink));
+        }
+    }
+
+    fn set_end(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+        if let Some(handle) = self.sessions.get_mut(&id) {
+            handle.order(Order::SetEnd(request_id, until));
         }
     }
 
@@ -194,7 +200,7 @@ where
     fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         let sender = self.sender.clone();
         Arc::new(move || {
-            // Fails when the transport is gone, and with it whoever waits.
+            // Fails when the transport is gone, and then nobody waits.
             let _ = sender.send(Message::Wake);
         })
     }

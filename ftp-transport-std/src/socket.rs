@@ -1,6 +1,7 @@
 //! One non-blocking TCP connection of a session.
 
-use ftp_proto::{Cause, Channel, End, KEEPALIVE, Read, Socket};
+use ftp_proto::conduit::{KEEPALIVE, Read, Socket};
+use ftp_proto::{Cause, Channel, End};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send, socket_with,
@@ -21,7 +22,7 @@ impl TcpSocket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd =
             socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)).map_err(io::Error::from)?;
-        // Urgent data are a part of the stream, and no byte of it is to be lost.
+        // Urgent data are a part of the stream: no byte of them may be lost.
         let _ = sockopt::set_socket_oobinline(&fd, true);
         if channel == Channel::Control {
             set_control_options(&fd);
@@ -33,8 +34,8 @@ impl TcpSocket {
     }
 }
 
-/// No waiting to fill segments, and probes that keep the connection known to what lies between. None of that is
-/// vital, so a refusal of the system is let pass.
+/// Sends without waiting to fill segments, and probes an idle connection so that address translators remember it. The
+/// connection works without either, so a refusal of the system is ignored.
 fn set_control_options(fd: &OwnedFd) {
     let _ = sockopt::set_tcp_nodelay(fd, true);
     let _ = sockopt::set_tcp_keepidle(fd, KEEPALIVE);

@@ -2,23 +2,24 @@
 
 use crate::socket::TcpSocket;
 use crate::{Clock, Message};
-use ftp_proto::{
-    Cause, Channel, Conduit, Driver, Instant, Link, Report, Request, RequestId, SessionId, Sink, Until,
-};
+use ftp_proto::conduit::{Conduit, Driver};
+use ftp_proto::{Cause, Channel, Event, Instant, Report, Request, RequestId, Retrieve, Sink, Until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io::{PipeReader, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-/// What the transport's owner tells a session.
-pub(crate) enum Order {
+/// An order of the transport to a session.
+pub(crate) enum Order<S: Sink + ?Sized> {
     Request(RequestId, Request),
-    Shrink(RequestId, Until),
+    Retrieve(RequestId, Retrieve, Arc<S>),
+    SetEnd(RequestId, Until),
     Quit,
-    /// The owner waits: what the session is to begin with has been said.
+    /// The caller waits: every request that the session begins with has been made.
     Begin,
 }
 
@@ -30,37 +31,32 @@ const READS: usize = 16;
 
 pub(crate) struct Worker<S: Sink + ?Sized> {
     conduit: Conduit<S, TcpSocket>,
-    outlet: Outlet<S::Error>,
+    reports: Sender<Message<S::Error>>,
     clock: Clock,
     wake: PipeReader,
-    orders: Receiver<Order>,
+    orders: Receiver<Order<S>>,
     buffer: Vec<u8>,
 }
 
-/// Where a session's reports go, and its sockets come from.
-struct Outlet<E>(Sender<Message<E>>);
+/// Makes the sockets of a session.
+struct Sockets;
 
-impl<E> Driver<E> for Outlet<E> {
+impl Driver for Sockets {
     type Socket = TcpSocket;
 
-    fn dial(&mut self, channel: Channel, peer: SocketAddr) -> Result<TcpSocket, Cause> {
-        TcpSocket::connect(channel, peer)
+    fn connect(&mut self, channel: Channel, address: SocketAddr) -> Result<TcpSocket, Cause> {
+        TcpSocket::connect(channel, address)
     }
 
     fn discard(&mut self, _channel: Channel, socket: TcpSocket) {
         drop(socket);
     }
-
-    fn report(&mut self, report: Report<E>) {
-        // Fails when the transport is being dropped; the order to quit follows then.
-        let _ = self.0.send(Message::Report(report));
-    }
 }
 
-/// How long nothing is tried again if the system cannot wait.
+/// Pause after a wait that the system refused.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What `poll(2)` found.
+/// The results of `poll(2)`.
 #[derive(Default)]
 struct Ready {
     wake: bool,
@@ -70,20 +66,18 @@ struct Ready {
 
 impl<S: Sink + ?Sized> Worker<S> {
     pub(crate) fn new(
-        id: SessionId,
-        link: Link<S>,
+        conduit: Conduit<S, TcpSocket>,
         clock: Clock,
-        (wake, orders): (PipeReader, Receiver<Order>),
+        (wake, orders): (PipeReader, Receiver<Order<S>>),
         reports: Sender<Message<S::Error>>,
     ) -> Self {
-        let (conduit, outlet) = (Conduit::new(id, link), Outlet(reports));
-        Self { conduit, outlet, clock, wake, orders, buffer: vec![0; BUFFER] }
+        Self { conduit, reports, clock, wake, orders, buffer: vec![0; BUFFER] }
     }
 
     /// Runs the session to its end.
-    pub(crate) fn run(mut self, peer: SocketAddr) {
-        self.conduit.dial(Channel::Control, peer, &mut self.outlet, self.clock.now());
-        // What is asked of a session at once leaves in one write, however slow the owner's thread is in asking.
+    pub(crate) fn run(mut self) {
+        self.conduit.connect(&mut Sockets, self.clock.now());
+        // Requests made before the first wait leave in one write, however slow the caller's thread is in making them.
         while let Ok(order) = self.orders.recv() {
             let last = matches!(order, Order::Begin | Order::Quit);
             self.follow(order);
@@ -91,28 +85,41 @@ impl<S: Sink + ?Sized> Worker<S> {
                 break;
             }
         }
-        while self.conduit.settle(&mut self.outlet, self.clock.now()) {
+        while self.report() {
             let ready = self.wait();
             if ready.wake {
                 self.take_orders();
             }
             for (channel, ready) in [(Channel::Control, ready.control), (Channel::Data, ready.data)] {
                 if ready {
-                    self.conduit.turn(channel, &mut self.buffer, READS, self.clock.now());
+                    self.conduit.handle_ready(channel, &mut self.buffer, READS, self.clock.now());
                 }
             }
             let now = self.clock.now();
-            if self.conduit.link().poll_timeout().is_some_and(|due| due <= now) {
-                self.conduit.link().handle_timeout(now);
+            if self.conduit.poll_timeout().is_some_and(|due| due <= now) {
+                self.conduit.handle_timeout(now);
             }
         }
     }
 
+    /// Sends the session's reports to the caller. False when the session has ended.
+    fn report(&mut self) -> bool {
+        while let Some(report) = self.conduit.poll_output(&mut Sockets, self.clock.now()) {
+            let last = matches!(report, Report::Event(_, Event::Closed(_)));
+            // Fails when the transport is being dropped; the order to quit follows then.
+            let _ = self.reports.send(Message::Report(report));
+            if last {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits until something is ready, an order comes or a deadline is reached.
     fn wait(&mut self) -> Ready {
-        let timeout = self.conduit.link().poll_timeout().map(|due| timespec(due, self.clock.now()));
+        let timeout = self.conduit.poll_timeout().map(|due| timespec(due, self.clock.now()));
         let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
-        // A connection nobody wants anything of is left out: poll would report its hang-up for ever.
+        // A connection without an interest is left out: poll would report its hang-up for ever.
         let watched = [Channel::Control, Channel::Data].map(|channel| {
             let (socket, wants) = (self.conduit.socket(channel)?, self.conduit.interest(channel)?);
             let mut events = PollFlags::empty();
@@ -126,9 +133,9 @@ impl<S: Sink + ?Sized> Worker<S> {
         });
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
-            // It has found nothing, and the loop comes round again.
+            // The wait found nothing; the loop waits again.
             Err(Errno::INTR) => return Ready::default(),
-            // The system is short of something, and may be so for long. Orders and deadlines come all the same.
+            // The system lacks a resource, perhaps for long. Orders and deadlines are served all the same.
             Err(_) => {
                 std::thread::sleep(PAUSE);
                 self.follow_orders();
@@ -141,7 +148,7 @@ impl<S: Sink + ?Sized> Worker<S> {
     }
 
     fn take_orders(&mut self) {
-        // What is left in the pipe wakes the thread once more, which is harmless.
+        // Bytes left in the pipe wake the thread once more, which is harmless.
         let _ = self.wake.read(&mut [0; 64]);
         self.follow_orders();
     }
@@ -152,16 +159,13 @@ impl<S: Sink + ?Sized> Worker<S> {
         }
     }
 
-    fn follow(&mut self, order: Order) {
+    fn follow(&mut self, order: Order<S>) {
         let now = self.clock.now();
-        let link = self.conduit.link();
         match order {
-            Order::Request(id, request) => {
-                // A misuse, or the session has just ended, which its owner is being told.
-                let _ = link.request(id, request, now);
-            }
-            Order::Shrink(id, until) => link.shrink(id, until, now),
-            Order::Quit => link.quit(now),
+            Order::Request(id, request) => self.conduit.request(id, request, now),
+            Order::Retrieve(id, part, sink) => self.conduit.retrieve(id, part, sink, now),
+            Order::SetEnd(id, until) => self.conduit.set_end(id, until, now),
+            Order::Quit => self.conduit.quit(now),
             Order::Begin => {}
         }
     }

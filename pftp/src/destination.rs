@@ -4,7 +4,7 @@ use crate::exit::{Failure, Kind};
 use crate::file::{self, AsciiSink, FileSink, StreamSink, Tee};
 use crate::options::{Options, Output};
 use crate::verify::{Algorithm, Asked, Checksum};
-use ftp_proto::{Sink, TimeVal, Type};
+use ftp_proto::{RepresentationType, Sink, TimeVal};
 use std::fs::File;
 use std::io;
 
@@ -23,10 +23,16 @@ impl Destination {
         let stream = || file::stdout().map_err(|error| Failure::write(STDOUT, &error));
         let algorithms = options.checksum.as_ref().map(Asked::algorithms).unwrap_or_default();
         Ok(match (&options.output, options.representation) {
-            (Output::File(path), Type::Image) => Self::File(FileSink::open(path)?),
-            (Output::File(path), Type::Ascii) => Self::AsciiFile(AsciiSink::new(FileSink::create(path)?)),
-            (Output::Stdout, Type::Image) => Self::Stream(StreamSink::new(Tee::new(stream()?, &algorithms))),
-            (Output::Stdout, Type::Ascii) => Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?))),
+            (Output::File(path), RepresentationType::Image) => Self::File(FileSink::open(path)?),
+            (Output::File(path), RepresentationType::Ascii) => {
+                Self::AsciiFile(AsciiSink::new(FileSink::create(path)?))
+            }
+            (Output::Stdout, RepresentationType::Image) => {
+                Self::Stream(StreamSink::new(Tee::new(stream()?, &algorithms)))
+            }
+            (Output::Stdout, RepresentationType::Ascii) => {
+                Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?)))
+            }
         })
     }
 

@@ -3,9 +3,10 @@
 use crate::exit::Failure;
 use crate::plan::{Directive, MirrorId, Planner};
 use crate::verify::Found;
-use ftp_proto::{Event, Instant, Report, SessionId, Transport};
+use ftp_proto::{Event, Instant, Report, Request, SessionId, Sink, Transport};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that comes neither from a session nor from the clock.
@@ -66,10 +67,11 @@ pub trait Surroundings<E> {
 pub fn drive<T: Transport>(
     planner: &mut Planner,
     transport: &mut T,
-    surroundings: &mut impl Surroundings<T::SinkError>,
+    sink: &Arc<T::Sink>,
+    surroundings: &mut impl Surroundings<<T::Sink as Sink>::Error>,
 ) -> Result<u64, Failure> {
     let mut open = BTreeSet::new();
-    let result = steer(planner, transport, surroundings, &mut open);
+    let result = steer(planner, transport, sink, surroundings, &mut open);
     for id in &open {
         transport.close(*id);
     }
@@ -98,7 +100,8 @@ fn note_end<E>(report: &Report<E>, open: &mut BTreeSet<SessionId>) {
 fn steer<T: Transport>(
     planner: &mut Planner,
     transport: &mut T,
-    surroundings: &mut impl Surroundings<T::SinkError>,
+    sink: &Arc<T::Sink>,
+    surroundings: &mut impl Surroundings<<T::Sink as Sink>::Error>,
     open: &mut BTreeSet<SessionId>,
 ) -> Result<u64, Failure> {
     loop {
@@ -107,11 +110,14 @@ fn steer<T: Transport>(
                 Directive::Resolve(id) => surroundings.resolve(id),
                 Directive::Open { id, thread, peer, config } => {
                     surroundings.opened(id, thread);
-                    transport.open(id, peer, config);
+                    transport.open(id, peer.into(), config);
                     open.insert(id);
                 }
+                Directive::Request(id, request_id, Request::Retrieve(part)) => {
+                    transport.retrieve(id, request_id, part, Arc::clone(sink));
+                }
                 Directive::Request(id, request_id, request) => transport.request(id, request_id, request),
-                Directive::Shrink(id, request_id, until) => transport.shrink(id, request_id, until),
+                Directive::Shrink(id, request_id, until) => transport.set_end(id, request_id, until),
                 Directive::Close(id) => transport.close(id),
                 Directive::Compare(id, offset, bytes) => match surroundings.same(offset, &bytes) {
                     Ok(same) => planner.compared(id, same, transport.now()),

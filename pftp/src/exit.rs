@@ -1,6 +1,6 @@
 //! Failures: what the user reads, and the exit code that a script sees.
 
-use ftp_proto::{Arg, Cause, Channel, Error, Escaped, PeerFault, Reply, Timer, Verb};
+use ftp_proto::{Arg, Cause, Channel, Escaped, PeerFault, Reply, SessionError, Timer, Verb};
 use rustix::io::Errno;
 use std::fmt::Display;
 use std::io;
@@ -136,35 +136,35 @@ impl Failure {
 
     /// A session with the server ended.
     #[must_use]
-    pub fn session(server: &str, error: &Error) -> Self {
+    pub fn session(server: &str, error: &SessionError) -> Self {
         match error {
-            Error::Refused { verb, reply } => Self::session_refused(server, *verb, reply),
-            Error::OutOfStep(inner) => Self::session(server, inner),
-            Error::Timeout(timer) => {
+            SessionError::Refused { verb, reply } => Self::session_refused(server, *verb, reply),
+            SessionError::OutOfStep(inner) => Self::session(server, inner),
+            SessionError::Timeout(timer) => {
                 let kind = if *timer == Timer::Connect { Kind::Connect } else { Kind::Other };
                 let message = format!("{server}: {}: {error}", attempt(kind));
                 Self::with_advice(kind, &message, Some("wait longer with --timeout, or try later"))
             }
-            Error::Connection(_, cause) if is_short_of_sockets(error) => {
+            SessionError::Connection(_, cause) if is_short_of_sockets(error) => {
                 // What the server did so far does not matter, and no other server would help.
                 let text = io::Error::from_raw_os_error(number_of(*cause));
                 Self::new(Kind::Local, format!("{server}: connecting: {text}; {FEWER}"))
             }
-            Error::Connection(Channel::Control, cause) => {
+            SessionError::Connection(Channel::Control, cause) => {
                 let nobody = matches!(cause, Cause::Refused | Cause::Unreachable);
                 let advice = nobody.then_some("check the server's name and port");
                 Self::with_advice(Kind::Connect, &format!("{server}: connecting: {cause}"), advice)
             }
-            Error::Peer(PeerFault::Overrun { .. }) => {
+            SessionError::Peer(PeerFault::Overrun { .. }) => {
                 Self::new(Kind::Integrity, format!("{server}: fetching: {error}"))
             }
-            Error::Peer(PeerFault::Unexpected(verb, reply)) => {
+            SessionError::Peer(PeerFault::Unexpected(verb, reply)) => {
                 Self::new(Kind::Other, format!("{server}: {verb} was answered: {}", words(reply)))
             }
-            Error::Peer(PeerFault::Unsolicited(reply)) => {
+            SessionError::Peer(PeerFault::Unsolicited(reply)) => {
                 Self::new(Kind::Other, format!("{server}: a reply to no command: {}", words(reply)))
             }
-            Error::Connection(..) | Error::Peer(_) | Error::Quit | _ => {
+            SessionError::Connection(..) | SessionError::Peer(_) | SessionError::Quit | _ => {
                 Self::new(Kind::Other, format!("{server}: fetching: {error}"))
             }
         }
@@ -231,9 +231,9 @@ const FEWER: &str = "this machine or process has no more descriptors or buffers 
 
 /// Whether no connection could be opened for lack of something here: descriptors of this process or of all, or buffers.
 #[must_use]
-pub fn is_short_of_sockets(error: &Error) -> bool {
+pub fn is_short_of_sockets(error: &SessionError) -> bool {
     const SHORT: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
-    let Error::Connection(_, cause) = error else { return false };
+    let SessionError::Connection(_, cause) = error else { return false };
     SHORT.iter().any(|errno| errno.raw_os_error() == number_of(*cause))
 }
 
@@ -297,7 +297,7 @@ mod tests {
     }
 
     fn refused(verb: Option<Verb>, text: &str) -> Failure {
-        Failure::session("ftp.example", &Error::Refused { verb, reply: reply(text) })
+        Failure::session("ftp.example", &SessionError::Refused { verb, reply: reply(text) })
     }
 
     #[test]
@@ -371,15 +371,18 @@ mod tests {
     #[test]
     fn ends_of_a_session() {
         for (error, kind) in [
-            (Error::Timeout(Timer::Connect), Kind::Connect),
-            (Error::Timeout(Timer::Stall), Kind::Other),
-            (Error::Connection(Channel::Control, Cause::Refused), Kind::Connect),
-            (Error::Connection(Channel::Control, Cause::Ended), Kind::Connect),
-            (Error::Connection(Channel::Data, Cause::Refused), Kind::Other),
-            (Error::Peer(PeerFault::Overrun { size: 7 }), Kind::Integrity),
-            (Error::Peer(PeerFault::TooManyPreliminary), Kind::Other),
-            (Error::OutOfStep(Box::new(Error::Connection(Channel::Control, Cause::Reset))), Kind::Connect),
-            (Error::Quit, Kind::Other),
+            (SessionError::Timeout(Timer::Connect), Kind::Connect),
+            (SessionError::Timeout(Timer::Stall), Kind::Other),
+            (SessionError::Connection(Channel::Control, Cause::Refused), Kind::Connect),
+            (SessionError::Connection(Channel::Control, Cause::Ended), Kind::Connect),
+            (SessionError::Connection(Channel::Data, Cause::Refused), Kind::Other),
+            (SessionError::Peer(PeerFault::Overrun { size: 7 }), Kind::Integrity),
+            (SessionError::Peer(PeerFault::TooManyPreliminary), Kind::Other),
+            (
+                SessionError::OutOfStep(Box::new(SessionError::Connection(Channel::Control, Cause::Reset))),
+                Kind::Connect,
+            ),
+            (SessionError::Quit, Kind::Other),
         ] {
             let failure = Failure::session("ftp.example", &error);
             assert_eq!(failure.kind(), kind, "{error:?}");
@@ -392,13 +395,13 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS] {
             for channel in [Channel::Control, Channel::Data] {
                 let cause = Cause::from(io::Error::from(errno));
-                let failure = Failure::session("ftp.example", &Error::Connection(channel, cause));
+                let failure = Failure::session("ftp.example", &SessionError::Connection(channel, cause));
                 assert_eq!((failure.kind(), failure.kind().code()), (Kind::Local, 9), "{errno}");
                 let shown = failure.to_string();
                 assert!(shown.contains(" has no more descriptors or buffers"), "{shown}");
             }
         }
-        let other = Error::Connection(Channel::Control, Cause::from(io::Error::from(Errno::ACCESS)));
+        let other = SessionError::Connection(Channel::Control, Cause::from(io::Error::from(Errno::ACCESS)));
         assert_eq!(Failure::session("ftp.example", &other).kind(), Kind::Connect);
     }
 

@@ -6,7 +6,7 @@ use crate::file;
 use crate::sources::{self, Defaults, Source};
 use crate::url::{self, FtpUrl, Server};
 use crate::verify::Asked;
-use ftp_proto::{Arg, ArgError, Secret, Type};
+use ftp_proto::{Arg, ArgError, RepresentationType, Secret};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ pub struct Options {
     /// Where the log of commands and replies goes.
     pub log: Option<LogTarget>,
     /// The representation type of the transfer.
-    pub representation: Type,
+    pub representation: RepresentationType,
     /// Connections for the file, all sources together; 1 where nothing else is possible. `None` leaves
     /// it to the planner.
     pub connections: Option<NonZeroUsize>,
@@ -95,11 +95,11 @@ impl Options {
         let defaults = defaults(cli, password)?;
         let urls = urls(cli)?;
         let representation = match cli.mode {
-            Some(Mode::Binary) => Type::Image,
-            Some(Mode::Ascii) => Type::Ascii,
+            Some(Mode::Binary) => RepresentationType::Image,
+            Some(Mode::Ascii) => RepresentationType::Ascii,
             None => sources::representation(&urls)?.unwrap_or_default(),
         };
-        if cli.checksum.is_some() && representation == Type::Ascii {
+        if cli.checksum.is_some() && representation == RepresentationType::Ascii {
             return Err(Failure::usage(
                 "--checksum is for the bytes on the server, which ascii mode changes",
             ));
@@ -269,13 +269,13 @@ fn place(path: &Path) -> PathBuf {
 fn connections(
     cli: &Cli,
     output: &Output,
-    representation: Type,
+    representation: RepresentationType,
     warnings: &mut Vec<String>,
 ) -> Option<NonZeroUsize> {
     let reason = match (output, representation) {
-        (_, Type::Ascii) => "ascii mode",
-        (Output::Stdout, Type::Image) => "standard output",
-        (Output::File(_), Type::Image) => return cli.connections,
+        (_, RepresentationType::Ascii) => "ascii mode",
+        (Output::Stdout, RepresentationType::Image) => "standard output",
+        (Output::File(_), RepresentationType::Image) => return cli.connections,
     };
     if let Some(asked) = cli.connections.filter(|asked| *asked > NonZeroUsize::MIN) {
         warnings.push(format!("{reason} takes one connection; {asked} were asked for"));

@@ -9,7 +9,7 @@ use crate::plan::{Before, Finished, Planner};
 use crate::progress::Progress;
 use crate::ranges::RangeSet;
 use crate::verify::{Asked, Checksum};
-use ftp_proto::{Instant, Type};
+use ftp_proto::{Instant, RepresentationType};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -92,7 +92,8 @@ fn finished(options: &Options, sink: &FileSink) -> Option<Finished> {
         found.ok().filter(|found| found == asked)?;
     }
     // In ASCII sizes do not compare.
-    (options.representation == Type::Image).then(|| Finished { size: facts.len(), modified: facts.mtime() })
+    (options.representation == RepresentationType::Image)
+        .then(|| Finished { size: facts.len(), modified: facts.mtime() })
 }
 
 /// What the run notes for the next one.

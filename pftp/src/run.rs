@@ -93,12 +93,11 @@ fn attempt(
     progress: &mut Progress,
 ) -> Result<Option<Wrong>, Failure> {
     let settings = Settings { before: start.before, ..settings(options, sources, progress) };
-    let sink = Arc::clone(destination);
     let job = Job { options, sources, settings, over: start.over, destination };
     match options.transport {
-        cli::Transport::Std => job.run(StdTransport::new(sink), progress),
+        cli::Transport::Std => job.run(StdTransport::new(), progress),
         cli::Transport::Mio => {
-            let transport = MioTransport::new(sink)
+            let transport = MioTransport::new()
                 .map_err(|error| Failure::new(Kind::Other, format!("cannot make an event loop: {error}")))?;
             job.run(transport, progress)
         }
@@ -111,13 +110,13 @@ struct Job<'a> {
     sources: &'a [sources::Source],
     settings: Settings,
     over: bool,
-    destination: &'a Destination,
+    destination: &'a Arc<Destination>,
 }
 
 impl Job<'_> {
     fn run<T>(self, mut transport: T, progress: &mut Progress) -> Result<Option<Wrong>, Failure>
     where
-        T: Transport<SinkError = io::Error>,
+        T: Transport<Sink = Destination>,
     {
         let log = match &self.options.log {
             Some(target) => {
@@ -149,7 +148,7 @@ impl Job<'_> {
         if self.over {
             here.retract(&planner);
         }
-        let result = drive(&mut planner, &mut transport, &mut here);
+        let result = drive(&mut planner, &mut transport, self.destination, &mut here);
         here.flush_log();
         let (notes, verification) = (here.notes.take(), here.verification.take());
         let now = transport.now();

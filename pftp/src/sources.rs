@@ -2,7 +2,7 @@
 
 use crate::exit::{Failure, Kind};
 use crate::url::{self, FtpUrl, UrlError};
-use ftp_proto::{Arg, Config, Escaped, Secret, Type};
+use ftp_proto::{Arg, Config, Escaped, RepresentationType, Secret};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -103,7 +103,7 @@ pub fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
 ///
 /// # Errors
 /// A [`Failure`] if they do not agree.
-pub fn representation(urls: &[FtpUrl]) -> Result<Option<Type>, Failure> {
+pub fn representation(urls: &[FtpUrl]) -> Result<Option<RepresentationType>, Failure> {
     let mut asked = urls.iter().filter_map(|url| url.representation);
     let first = asked.next();
     if asked.any(|other| Some(other) != first) {
@@ -342,7 +342,10 @@ mod tests {
     #[test]
     fn types_have_to_agree() {
         assert_eq!(representation(&urls(&["ftp://a/f", "ftp://b/f"])).unwrap(), None);
-        assert_eq!(representation(&urls(&["ftp://a/f", "ftp://b/f;type=a"])).unwrap(), Some(Type::Ascii));
+        assert_eq!(
+            representation(&urls(&["ftp://a/f", "ftp://b/f;type=a"])).unwrap(),
+            Some(RepresentationType::Ascii)
+        );
         assert!(representation(&urls(&["ftp://a/f;type=i", "ftp://b/f;type=a"])).is_err());
     }
 

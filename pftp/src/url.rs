@@ -4,7 +4,7 @@
 //! because FTP has neither queries nor fragments and file names hold both. Characters that ought to be
 //! escaped may be typed raw; beyond ASCII they are taken as the bytes given, which is UTF-8 nearly always.
 
-use ftp_proto::{Arg, ArgError, Secret, Type};
+use ftp_proto::{Arg, ArgError, RepresentationType, Secret};
 use percent_encoding::percent_decode;
 use std::ffi::OsString;
 use std::net::Ipv6Addr;
@@ -23,7 +23,7 @@ pub struct FtpUrl {
     /// with `/`, relative to the login directory otherwise.
     pub path: Arg,
     /// What `;type=` says.
-    pub representation: Option<Type>,
+    pub representation: Option<RepresentationType>,
 }
 
 /// The part of a URL before the path. What it does not name is `None`.
@@ -264,15 +264,15 @@ fn port(digits: &[u8]) -> Result<Option<u16>, UrlError> {
 }
 
 /// Takes `;type=` off the end of a path (RFC 1738 §3.2.2).
-fn split_type(path: &[u8]) -> Result<(&[u8], Option<Type>), UrlError> {
+fn split_type(path: &[u8]) -> Result<(&[u8], Option<RepresentationType>), UrlError> {
     let Some((before, parameter)) = split_last(path, b';') else { return Ok((path, None)) };
     let Some((key, value)) = parameter.split_at_checked(b"type=".len()) else { return Ok((path, None)) };
     if !key.eq_ignore_ascii_case(b"type=") || value.contains(&b'/') {
         return Ok((path, None));
     }
     match value {
-        b"i" | b"I" => Ok((before, Some(Type::Image))),
-        b"a" | b"A" => Ok((before, Some(Type::Ascii))),
+        b"i" | b"I" => Ok((before, Some(RepresentationType::Image))),
+        b"a" | b"A" => Ok((before, Some(RepresentationType::Ascii))),
         b"d" | b"D" => Err(UrlError::Directory),
         _ => Err(UrlError::Type),
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ftp_proto::{
-    Arg, Config, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport as _, Until,
+    Arg, Config, Event, Finish, Report, RequestId, Retrieve, SessionId, Sink, Transport as _, Until,
 };
 use ftp_transport_mio::MioTransport;
 use pftp_tests::loopback::Server;
@@ -137,7 +137,7 @@ impl Sessions {
         // The memory for the files is there beforehand, so that it is not taken for that of sessions.
         let room = || Arc::new(Memory(Mutex::new(vec![1; SIZE as usize])));
         let files = (0..sessions).map(|_| room()).collect();
-        Ok(Self { transport: MioTransport::new(Arc::default())?, files, opened: 0 })
+        Ok(Self { transport: MioTransport::new()?, files, opened: 0 })
     }
 
     /// Logs in until there are so many of them.
@@ -145,8 +145,7 @@ impl Sessions {
         let config = Arc::new(Config::default());
         for ready in self.opened..sessions {
             while self.opened < sessions.min(ready + DIALLING) {
-                let file = Arc::clone(&self.files[self.opened]);
-                self.transport.open_to(SessionId(self.opened as u64), server, Arc::clone(&config), file);
+                self.transport.open(SessionId(self.opened as u64), server.into(), Arc::clone(&config));
                 self.opened += 1;
             }
             self.next(|event| matches!(event, Event::Ready(_)))?;
@@ -156,10 +155,9 @@ impl Sessions {
 
     /// Lets each of them fetch its file.
     fn fetch(&mut self) -> Result<()> {
-        for number in 0..self.files.len() {
-            let path = Arg::new(number.to_string())?;
-            let whole = Retrieve { path, offset: 0, until: Until::Eof };
-            self.transport.request(SessionId(number as u64), RequestId(1), Request::Retrieve(whole));
+        for (number, file) in self.files.iter().enumerate() {
+            let whole = Retrieve::new(Arg::new(number.to_string())?, 0, Until::Eof);
+            self.transport.retrieve(SessionId(number as u64), RequestId(1), whole, Arc::clone(file));
         }
         let whole = |event: &Event| matches!(event, Event::Finished(_, Finish::Whole { .. }));
         for _ in 0..self.files.len() {

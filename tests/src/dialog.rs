@@ -20,7 +20,7 @@
 //! | `> content PATH MOST` | a request |
 //! | `> prepare` | a request |
 //! | `> command VERB ARGUMENT` | a request |
-//! | `> shrink ID eof`, `.. size N`, `.. until N` | |
+//! | `> set-end ID eof`, `.. size N`, `.. until N` | a new end of a request |
 //! | `> quit` | |
 //! | `connected` | the control connection is there |
 //! | `login` | the control connection, a plain login and what it brings out, in burst or lock step |
@@ -43,12 +43,14 @@
 //!
 //! Commands are one queue, everything else is a second one: within each the order counts. Before the next
 //! input all that is expected so far has been produced, and nothing else. Between outputs and inputs
-//! `W: 0..100`, `W: none` look at the window, `T: 30s Reply`, `T: none` at the time left.
+//! `P: file 1 0..100`, `P: hold` look at the payload, `T: 30s Reply`, `T: none` at the time left.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ftp_proto::{Arg, Cause, Change, Channel, Command, Config, End, Request, Retrieve, Secret, Type, Until};
+use ftp_proto::{
+    Arg, Cause, Change, Channel, Command, Config, End, RepresentationType, Request, Retrieve, Secret, Until,
+};
 
 /// A dialog as it was read.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ pub enum Item {
     /// A request.
     Request(Request),
     /// A new end of a request.
-    Shrink(u64, Until),
+    SetEnd(u64, Until),
     /// The end of the session.
     Quit,
     /// Bytes from the server.
@@ -75,15 +77,15 @@ pub enum Item {
     /// A change of a connection.
     Change(Channel, Change),
     /// So many bytes on the data connection.
-    Payload(u64),
+    Data(u64),
     /// Time that passes.
     Pass(Duration),
     /// A line sent.
     Sends(Vec<u8>),
     /// An action, an event or a misuse, as the runner prints it.
     Puts(String),
-    /// The window expected.
-    Window(String),
+    /// The payload expected.
+    Payload(String),
     /// The deadline expected.
     Deadline(String),
 }
@@ -132,7 +134,7 @@ impl Script {
         match option.split_whitespace().collect::<Vec<_>>()[..] {
             ["pipeline", depth] => config.pipeline = number(depth)?,
             ["features"] => config.features = true,
-            ["ascii"] => config.representation = Type::Ascii,
+            ["ascii"] => config.representation = RepresentationType::Ascii,
             ["trace"] => config.trace = true,
             ["epsv", "no"] => config.epsv = false,
             ["account", account] => config.account = Some(secret(account)?),
@@ -186,12 +188,12 @@ fn item(line: &str) -> Result<Item, String> {
         ">" => call(rest)?,
         "S:" => Item::Server([&unescaped(rest)?[..], b"\r\n"].concat()),
         "S~" => Item::Server(unescaped(rest)?),
-        "D:" if rest.bytes().all(|byte| byte.is_ascii_digit()) => Item::Payload(number(rest)?),
+        "D:" if rest.bytes().all(|byte| byte.is_ascii_digit()) => Item::Data(number(rest)?),
         "D:" => Item::Change(Channel::Data, change(rest)?),
         "control" => Item::Change(Channel::Control, change(rest)?),
         "C:" => Item::Sends(unescaped(rest)?),
         "A:" | "E:" | "M:" => Item::Puts(line.to_owned()),
-        "W:" => Item::Window(rest.to_owned()),
+        "P:" => Item::Payload(rest.to_owned()),
         "T:" => Item::Deadline(rest.to_owned()),
         _ => return Err("no item".to_owned()),
     })
@@ -202,16 +204,13 @@ fn call(text: &str) -> Result<Item, String> {
     Ok(match words[..] {
         ["quit"] => Item::Quit,
         ["facts", path] => Item::Request(Request::Facts(argument(path)?)),
-        ["retrieve", path, offset, ref end @ ..] => Item::Request(Request::Retrieve(Retrieve {
-            path: argument(path)?,
-            offset: number(offset)?,
-            until: until(end)?,
-        })),
-        ["content", path, most] => {
-            Item::Request(Request::Content { path: argument(path)?, most: number(most)? })
+        ["retrieve", path, offset, ref end @ ..] => {
+            let part = Retrieve::new(argument(path)?, number(offset)?, until(end)?);
+            Item::Request(Request::Retrieve(part))
         }
+        ["content", path, most] => Item::Request(Request::content(argument(path)?, number(most)?)),
         ["prepare"] => Item::Request(Request::Prepare),
-        ["shrink", id, ref end @ ..] => Item::Shrink(number(id)?, until(end)?),
+        ["set-end", id, ref end @ ..] => Item::SetEnd(number(id)?, until(end)?),
         ["command", verb] => Item::Request(Request::Command(command(verb, "none")?)),
         ["command", verb, argument] => Item::Request(Request::Command(command(verb, argument)?)),
         _ => return Err("no such call".to_owned()),
@@ -246,7 +245,7 @@ fn command(verb: &str, text: &str) -> Result<Command, String> {
         "SITE" => Command::Site(argument),
         "SIZE" => Command::Size(argument),
         "SYST" => Command::Syst,
-        "TYPE" => Command::Type(Type::Ascii),
+        "TYPE" => Command::Type(RepresentationType::Ascii),
         "USER" => Command::User(argument),
         "XCRC" => Command::Xcrc(argument),
         "XMD5" => Command::Xmd5(argument),

@@ -1,8 +1,6 @@
 //! The paths of the simulation on which packets queue and get lost.
 
-use ftp_proto::{
-    Arg, Config, Event, Instant, Report, Request, RequestId, Retrieve, SessionId, Transport, Until,
-};
+use ftp_proto::{Arg, Config, Event, Instant, Report, RequestId, Retrieve, SessionId, Transport, Until};
 use pftp::plan::Settings;
 use pftp_tests::model::{File, Model, Tree};
 use pftp_tests::sim::{Congestion, Path, Pipes, SimTransport, run, settings};
@@ -26,9 +24,10 @@ fn path(megabits: u64, round_trip: u64, losses: u64, size: u64, seed: u64) -> (S
 /// Opens a session that fetches so many bytes.
 fn fetch(transport: &mut SimTransport, server: SocketAddr, id: u64, size: u64) {
     let path = Arg::new(&b"file"[..]).unwrap();
-    let whole = Retrieve { path, offset: 0, until: Until::Size(size) };
-    transport.open(SessionId(id), server, Arc::new(Config::default()));
-    transport.request(SessionId(id), RequestId(1), Request::Retrieve(whole));
+    let whole = Retrieve::new(path, 0, Until::Size(size));
+    transport.open(SessionId(id), server.into(), Arc::new(Config::default()));
+    let sink = transport.sink();
+    transport.retrieve(SessionId(id), RequestId(1), whole, sink);
 }
 
 /// When this is reported.

@@ -215,18 +215,18 @@ dialogs! {
     secret_of_digits_echoed_in_no_reply
     short
     short_of_the_range
-    shrink_after_end
-    shrink_before_data
-    shrink_before_mark
-    shrink_behind
-    shrink_queued
-    shrink_refused
-    shrink_running
-    shrink_to_a_smaller_size
-    shrink_to_before_its_start
+    set_end_after_end
+    set_end_before_data
+    set_end_before_mark
+    set_end_behind
+    set_end_queued
+    set_end_refused
+    set_end_running
+    set_end_to_a_smaller_size
+    set_end_to_before_its_start
     spoiled_and_closed
     spoiled_and_ended
-    spoiled_and_shrunk
+    spoiled_and_set_end
     spoiled_twice
     stale_restart
     stale_restart_after_epsv

@@ -37,12 +37,12 @@ fn replies_to_thousands_that_all_came_before_anyone_looked() {
     let mut config = patient();
     config.timeouts.reply = LIMIT;
     let config = Arc::new(config);
-    let mut transport = MioTransport::new(Arc::new(Nothing)).expect("an event queue");
+    let mut transport = MioTransport::<Nothing>::new().expect("an event queue");
     let mut opened = 0;
     let mut ready = 0;
     while ready < SESSIONS {
         while opened < SESSIONS.min(ready + DIALLING) {
-            transport.open(SessionId(opened), server.addr(), Arc::clone(&config));
+            transport.open(SessionId(opened), server.addr().into(), Arc::clone(&config));
             opened += 1;
         }
         match transport.wait(None) {

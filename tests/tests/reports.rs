@@ -8,8 +8,8 @@ mod growth;
 mod reserve;
 
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, PeerFault, Reply, ReplyParser, Report, Request,
-    RequestId, SessionId, TimeVal, Timer, Until,
+    Event, Facts, Features, Finish, Instant, PeerFault, Reply, ReplyParser, Report, Request, RequestId,
+    SessionError, SessionId, TimeVal, Timer, Until,
 };
 use pftp::exit::{Failure, Kind};
 use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
@@ -66,7 +66,7 @@ fn facts(size: u64) -> Event {
 
 /// These bytes have come through the session with this number.
 fn write(planner: &mut Planner, id: u64, range: Range<u64>) {
-    planner.handle(&Report::<Infallible>::Written(SessionId(id), range), Instant::ZERO);
+    planner.handle(&Report::<Infallible>::Written(SessionId(id), RequestId(0), range), Instant::ZERO);
 }
 
 /// A download that goes on in time.
@@ -108,7 +108,7 @@ impl Download {
         self.now += 50;
         let range = self.written..self.written + bytes;
         self.written = range.end;
-        self.planner.handle(&Report::<Infallible>::Written(SessionId(1), range), self.at());
+        self.planner.handle(&Report::<Infallible>::Written(SessionId(1), RequestId(0), range), self.at());
         wanted(&mut self.planner)
     }
 }
@@ -145,7 +145,7 @@ fn the_end_is_asked_for_where_the_first_transfer_outran_its_new_end() {
     let Some((id, until)) = for_end else { panic!("nobody is asked for the end: {all:?}") };
     assert_eq!(until, Until::Size(SIZE));
     assert!(!all.iter().any(|directive| matches!(directive, Directive::Finish(_))), "{all:?}");
-    hear(&mut planner, id.0, Event::Closed(Error::Peer(PeerFault::Overrun { size: SIZE })));
+    hear(&mut planner, id.0, Event::Closed(SessionError::Peer(PeerFault::Overrun { size: SIZE })));
     let last = wanted(&mut planner).pop();
     assert!(
         matches!(&last, Some(Directive::Finish(Err(failure))) if failure.kind() == Kind::Integrity),
@@ -196,7 +196,7 @@ fn an_answer_about_bytes_that_were_taken_back_since_accuses_nobody() {
     write(&mut planner, 1, 0..met + 8192);
     write(&mut planner, 3, met..met + 8192);
     for (offset, len) in [(met, 4096), (met + 1000, 2000)] {
-        let lead = Report::<Infallible>::Lead(SessionId(2), offset, vec![7; len].into());
+        let lead = Report::<Infallible>::Overlap(SessionId(2), RequestId(0), offset, vec![7; len].into());
         planner.handle(&lead, Instant::ZERO);
     }
     let asked = comparisons(&wanted(&mut planner));
@@ -327,13 +327,13 @@ fn a_mirror_whose_sessions_are_all_lost_at_the_end_is_called_once_more() {
     wanted(&mut planner);
     for id in 1..=2 {
         assert!(opened(&wanted(&mut planner)).is_empty(), "one is left");
-        hear(&mut planner, id, Event::Closed(Error::Timeout(Timer::Completion)));
+        hear(&mut planner, id, Event::Closed(SessionError::Timeout(Timer::Completion)));
     }
     let all = wanted(&mut planner);
     assert_eq!(opened(&all), [SessionId(3)], "{all:?}");
     assert!(!all.iter().any(|it| matches!(it, Directive::Finish(_))), "{all:?}");
     // It is not called again, and nobody waits for ever.
-    hear(&mut planner, 3, Event::Closed(Error::Timeout(Timer::Connect)));
+    hear(&mut planner, 3, Event::Closed(SessionError::Timeout(Timer::Connect)));
     let all = wanted(&mut planner);
     assert!(all.iter().any(|it| matches!(it, Directive::Finish(Ok(SIZE)))), "{all:?}");
 }

@@ -4,9 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use ftp_proto::{
-    Arg, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Transport as _, Until,
-};
+use ftp_proto::{Arg, Event, Finish, Report, RequestId, Retrieve, SessionId, Sink, Transport as _, Until};
 use ftp_transport_mio::MioTransport;
 use pftp_tests::loopback::Server;
 use pftp_tests::model::{File, Model, Tree};
@@ -71,15 +69,14 @@ fn two_thousand_fetch_a_file_each_in_one_thread() {
     let server = server.expect("a free port");
     let sink = |wanted| Arc::new(Checked { wanted, at: Mutex::new(0) });
     let sinks: Vec<Arc<Checked>> = files.into_iter().map(sink).collect();
-    let mut transport = MioTransport::new(sink(Vec::new())).expect("an event queue");
+    let mut transport = MioTransport::new().expect("an event queue");
     let config = Arc::new(patient());
     let before = threads();
 
     let mut opened = 0;
     for ready in 0..SESSIONS {
         while opened < SESSIONS.min(ready + DIALLING) {
-            let (id, sink) = (SessionId(opened as u64), Arc::clone(&sinks[opened]));
-            transport.open_to(id, server.addr(), Arc::clone(&config), sink);
+            transport.open(SessionId(opened as u64), server.addr().into(), Arc::clone(&config));
             opened += 1;
         }
         await_event(&mut transport, |event| matches!(event, Event::Ready(_)));
@@ -87,8 +84,8 @@ fn two_thousand_fetch_a_file_each_in_one_thread() {
     assert_eq!(server.with_stats(|stats| stats.open_sessions()), SESSIONS);
     for (number, sink) in sinks.iter().enumerate() {
         let path = Arg::new(number.to_string()).expect("an argument");
-        let whole = Retrieve { path, offset: 0, until: Until::Size(sink.wanted.len() as u64) };
-        transport.request(SessionId(number as u64), RequestId(1), Request::Retrieve(whole));
+        let whole = Retrieve::new(path, 0, Until::Size(sink.wanted.len() as u64));
+        transport.retrieve(SessionId(number as u64), RequestId(1), whole, Arc::clone(sink));
     }
     for _ in 0..SESSIONS {
         assert_eq!(threads(), before);

@@ -8,7 +8,7 @@ mod ideal;
 #[path = "times/world.rs"]
 mod world;
 
-use ftp_proto::{Arg, Config, Event, Report, Request, RequestId, Retrieve, SessionId, Transport, Until};
+use ftp_proto::{Arg, Config, Event, Report, RequestId, Retrieve, SessionId, Transport, Until};
 use pftp::run::MOST_CHOSEN;
 use pftp_tests::model::{File, Model, Tree};
 use pftp_tests::sim::{Path, SimTransport};
@@ -136,9 +136,10 @@ fn sessions_share_a_path() {
     let server = transport.add(Model::new(Tree::new().with("file", file)), path);
     let path = Arg::new(&b"file"[..]).unwrap();
     for id in [1, 2, 3] {
-        let whole = Retrieve { path: path.clone(), offset: 0, until: Until::Size(size) };
-        transport.open(SessionId(id), server, Arc::new(Config::default()));
-        transport.request(SessionId(id), RequestId(1), Request::Retrieve(whole));
+        let whole = Retrieve::new(path.clone(), 0, Until::Size(size));
+        transport.open(SessionId(id), server.into(), Arc::new(Config::default()));
+        let sink = transport.sink();
+        transport.retrieve(SessionId(id), RequestId(1), whole, sink);
     }
     let mut ends = Vec::new();
     while ends.len() < 3 {

@@ -40,6 +40,7 @@ mod over {
                             a_waker_wakes_a_busy_transport
                             a_waker_wakes_from_another_thread
                             ipv6
+                            misuse_is_reported_and_the_session_goes_on
                             nothing_happens_until_a_time
                             parts_side_by_side_and_one_after_the_other
                             sinks_of_their_own

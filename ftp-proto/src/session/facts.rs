@@ -3,11 +3,12 @@
 use super::Session;
 use super::pipeline::Purpose;
 use crate::arg::Arg;
-use crate::command::{Command, Type, Verb};
-use crate::error::{Error, PeerFault};
-use crate::event::{Event, RequestId};
+use crate::command::{Command, RepresentationType, Verb};
+use crate::error::{PeerFault, SessionError};
+use crate::event::Event;
 use crate::meaning::{self, Facts};
 use crate::reply::Reply;
+use crate::request::RequestId;
 
 /// A [`Request::Facts`](crate::Request::Facts) under way.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Session {
     /// Queues SIZE and MDTM. In ASCII the size that counts is not that of the stored file, so it is not asked.
     pub(super) fn start_inquiry(&mut self, id: RequestId, path: Arg) {
         let mut open = 1;
-        if self.config.representation == Type::Image {
+        if self.config.representation == RepresentationType::Image {
             self.pipeline.push(Command::Size(path.clone()), Purpose::Facts(id));
             open = 2;
         }
@@ -37,7 +38,7 @@ impl Session {
     pub(super) fn on_facts(&mut self, id: RequestId, verb: Verb, reply: &Reply) {
         let limit = self.config.limits.mlst_lines;
         if verb == Verb::Mlst && reply.raw_lines().nth(limit).is_some() {
-            return self.fail(Error::Peer(PeerFault::TooManyLines { verb, limit }));
+            return self.fail(SessionError::Peer(PeerFault::TooManyLines { verb, limit }));
         }
         let Some(at) = self.inquiries.iter().position(|inquiry| inquiry.id == id) else { return };
         let Some(inquiry) = self.inquiries.get_mut(at) else { return };

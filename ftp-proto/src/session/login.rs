@@ -4,7 +4,7 @@ use super::pipeline::Purpose;
 use super::{Phase, Session};
 use crate::code::Severity;
 use crate::command::{Command, Verb};
-use crate::error::{Error, PeerFault};
+use crate::error::{PeerFault, SessionError};
 use crate::event::Event;
 use crate::meaning::{self, Features};
 use crate::reply::Reply;
@@ -20,8 +20,10 @@ impl Session {
                 self.phase = Phase::Login;
                 self.push_login();
             }
-            Severity::Transient | Severity::Permanent => self.fail(Error::Refused { verb: None, reply }),
-            Severity::Intermediate => self.fail(Error::Peer(PeerFault::Unsolicited(reply))),
+            Severity::Transient | Severity::Permanent => {
+                self.fail(SessionError::Refused { verb: None, reply })
+            }
+            Severity::Intermediate => self.fail(SessionError::Peer(PeerFault::Unsolicited(reply))),
         }
     }
 
@@ -61,7 +63,7 @@ impl Session {
     pub(super) fn on_features(&mut self, reply: &Reply) {
         let limit = self.config.limits.feat_lines;
         if reply.raw_lines().nth(limit).is_some() {
-            return self.fail(Error::Peer(PeerFault::TooManyLines { verb: Verb::Feat, limit }));
+            return self.fail(SessionError::Peer(PeerFault::TooManyLines { verb: Verb::Feat, limit }));
         }
         let features = meaning::feat(reply).unwrap_or_default();
         self.ready(features);
@@ -81,7 +83,7 @@ impl Session {
                 self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
                 self.pipeline.push_next(Command::Acct(account), Purpose::Login);
             }
-            None => self.fail(Error::Refused { verb: Some(verb), reply }),
+            None => self.fail(SessionError::Refused { verb: Some(verb), reply }),
         }
     }
 
@@ -99,9 +101,9 @@ impl Session {
         ]);
         let of_the_user = code.is_refusal() && !matches!(code.get(), 500..=504) && !comes_early;
         let error = if code.is_refusal() {
-            Error::Refused { verb: Some(verb), reply }
+            SessionError::Refused { verb: Some(verb), reply }
         } else {
-            Error::Peer(PeerFault::Unexpected(verb, reply))
+            SessionError::Peer(PeerFault::Unexpected(verb, reply))
         };
         if of_the_user { self.fail(error) } else { self.fail_in_step(error) }
     }

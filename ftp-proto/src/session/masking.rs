@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::arg::Secret;
-use crate::error::{Error, PeerFault};
+use crate::error::{PeerFault, SessionError};
 use crate::event::{Event, Finish};
 use crate::parser::ReplyError;
 use crate::reply::Reply;
@@ -42,16 +42,18 @@ impl Session {
         }
     }
 
-    fn masked_error(&self, error: Error) -> Error {
+    fn masked_error(&self, error: SessionError) -> SessionError {
         let fault = match error {
-            Error::Peer(fault) => fault,
-            Error::Refused { verb, reply } => {
-                return Error::Refused { verb, reply: self.masked_reply(&reply) };
+            SessionError::Peer(fault) => fault,
+            SessionError::Refused { verb, reply } => {
+                return SessionError::Refused { verb, reply: self.masked_reply(&reply) };
             }
-            Error::OutOfStep(inner) => return Error::OutOfStep(Box::new(self.masked_error(*inner))),
-            Error::Timeout(_) | Error::Connection(..) | Error::Quit => return error,
+            SessionError::OutOfStep(inner) => {
+                return SessionError::OutOfStep(Box::new(self.masked_error(*inner)));
+            }
+            SessionError::Timeout(_) | SessionError::Connection(..) | SessionError::Quit => return error,
         };
-        Error::Peer(match fault {
+        SessionError::Peer(match fault {
             PeerFault::Unsolicited(reply) => PeerFault::Unsolicited(self.masked_reply(&reply)),
             PeerFault::Unexpected(verb, reply) => PeerFault::Unexpected(verb, self.masked_reply(&reply)),
             PeerFault::Passive(reply) => PeerFault::Passive(self.masked_reply(&reply)),

@@ -7,15 +7,16 @@ mod pipeline;
 mod timers;
 mod transfer;
 
+use crate::channel::{Cause, Change, Channel, End};
 use crate::code::Severity;
 use crate::command::{Command, Verb};
 use crate::config::Config;
-use crate::error::{Cause, Error, Misuse, PeerFault, Timer};
-use crate::event::{
-    Action, Change, Channel, End, Event, Finish, Line, Output, Request, RequestId, Retrieve, Until,
-};
+use crate::error::{Misuse, PeerFault, SessionError, Timer};
+use crate::event::{Action, Event, Finish, Line, Output};
 use crate::parser::ReplyParser;
+use crate::payload::Payload;
 use crate::reply::Reply;
+use crate::request::{Request, RequestId, Retrieve, Until};
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -23,11 +24,10 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use core::fmt;
 use core::net::SocketAddr;
-use core::ops::Range;
 use facts::Inquiry;
 use pipeline::{Pipeline, Purpose};
 use timers::Marks;
-use transfer::Transfer;
+use transfer::{Transfer, Wanted};
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,11 +47,11 @@ enum Phase {
 /// One FTP session: a control connection, one login, any number of transfers one after the other.
 ///
 /// The machine holds no socket and no clock. The driver opens the control connection, tells of changes
-/// ([`handle_channel`](Self::handle_channel)), feeds what it reads ([`handle_control`](Self::handle_control)),
-/// sends what [`transmit`](Self::transmit) holds, does what [`poll_output`](Self::poll_output) asks, and calls
+/// ([`handle_channel`](Self::handle_channel)), feeds what it reads ([`handle_bytes`](Self::handle_bytes)),
+/// sends what [`poll_transmit`](Self::poll_transmit) holds, does what [`poll_output`](Self::poll_output) asks, and calls
 /// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) falls due. Payload never
-/// enters the machine: the driver puts the next bytes of the data connection where [`window`](Self::window)
-/// says and reports their number with [`received`](Self::received).
+/// enters the machine: the driver puts the next bytes of the data connection where [`payload`](Self::payload)
+/// says and reports their number with [`handle_payload`](Self::handle_payload).
 ///
 /// Outputs queue; none has to be taken between two calls. Whatever a server does ends at worst in
 /// [`Event::Closed`].
@@ -76,7 +76,7 @@ pub struct Session {
     /// Replies in a row that answer no command: 120 before the greeting, and those to a cut transfer.
     strays: u32,
     /// Why the session ends as soon as the data that are still coming have come.
-    parting: Option<Error>,
+    parting: Option<SessionError>,
     marks: Marks,
     outputs: VecDeque<Output>,
 }
@@ -121,7 +121,10 @@ impl Session {
             Request::Command(command) if is_reserved(command.verb()) => {
                 return Err(Misuse::Reserved(command.verb()));
             }
-            Request::Retrieve(part) if part.until.end() < part.offset => return Err(Misuse::EmptyRange),
+            Request::Content { command, .. } if !matches!(command, Command::Retr(_)) => {
+                return Err(Misuse::NoData(command.verb()));
+            }
+            Request::Retrieve(part) if part.until.end() < part.offset => return Err(Misuse::EndBeforeStart),
             Request::Command(_)
             | Request::Facts(_)
             | Request::Retrieve(_)
@@ -136,7 +139,7 @@ impl Session {
     /// Moves the end of the transfer `id`, which waits or runs. An [`Until::Offset`] that has been passed
     /// cuts it at once. Does nothing if the transfer is over: its end may be on its way to the caller. A
     /// [`Request::Content`] keeps its end.
-    pub fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
+    pub fn set_end(&mut self, id: RequestId, until: Until, now: Instant) {
         let queued = self.requests.iter_mut().find(|(queued, _)| *queued == id);
         if let Some((_, Request::Retrieve(part))) = queued {
             part.until = until;
@@ -146,22 +149,22 @@ impl Session {
             }
             return;
         }
-        self.shrink_transfer(id, until, now);
+        self.set_transfer_end(id, until, now);
         self.pump(now);
     }
 
-    /// Ends the session: QUIT is left in [`transmit`](Self::transmit), both connections are closed, and
-    /// [`Error::Quit`] is said. The reply to QUIT is not awaited.
+    /// Ends the session: QUIT is left in [`poll_transmit`](Self::poll_transmit), both connections are closed, and
+    /// [`SessionError::Quit`] is said. The reply to QUIT is not awaited.
     pub fn quit(&mut self, _now: Instant) {
         if matches!(self.phase, Phase::Login | Phase::Ready) {
             self.trace(|| Line::Sent(Command::Quit.masked()));
             self.pipeline.send_last(&Command::Quit);
         }
-        self.fail(Error::Quit);
+        self.fail(SessionError::Quit);
     }
 
     /// Takes bytes read from the control connection, in any portions.
-    pub fn handle_control(&mut self, bytes: &[u8], now: Instant) {
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
         if !self.listens() {
             return;
         }
@@ -178,7 +181,7 @@ impl Session {
                     self.on_reply(reply, now);
                 }
                 Ok(None) => break,
-                Err(error) => self.part(Error::Peer(PeerFault::Reply(error)), Self::fail),
+                Err(error) => self.part(SessionError::Peer(PeerFault::Reply(error)), Self::fail),
             }
         }
         self.pump(now);
@@ -198,11 +201,11 @@ impl Session {
                 }
             }
             (Channel::Control, Change::Failed(cause)) => {
-                self.fail(Error::Connection(Channel::Control, cause));
+                self.fail(SessionError::Connection(Channel::Control, cause));
             }
             (Channel::Control, Change::Ended(end)) => {
                 let cause = if end == End::Fin { Cause::Ended } else { Cause::Reset };
-                let error = Error::Connection(Channel::Control, cause);
+                let error = SessionError::Connection(Channel::Control, cause);
                 if self.pipeline.unanswered() > 0 {
                     self.fail_in_step(error)
                 } else {
@@ -222,20 +225,21 @@ impl Session {
         }
     }
 
-    /// What the driver has to send on the control connection next; empty if nothing.
+    /// The bytes to send on the control connection next; empty if there are none. They stay until
+    /// [`handle_transmitted`](Self::handle_transmitted) reports them sent.
     #[must_use]
-    pub fn transmit(&self) -> &[u8] {
+    pub fn poll_transmit(&self) -> &[u8] {
         self.pipeline.transmit()
     }
 
-    /// The first `len` bytes of [`transmit`](Self::transmit) have been sent.
-    pub fn transmitted(&mut self, len: usize, now: Instant) {
+    /// Takes the first `len` bytes of [`poll_transmit`](Self::poll_transmit) as sent.
+    pub fn handle_transmitted(&mut self, len: usize, now: Instant) {
         self.pipeline.transmitted(len);
         self.marks.control = now;
     }
 
     /// The next thing for the driver or the caller. [`Action::Close`] of the control connection is to be
-    /// done after sending what [`transmit`](Self::transmit) holds, as far as that goes without waiting.
+    /// done after sending what [`poll_transmit`](Self::poll_transmit) holds, as far as that goes without waiting.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -258,44 +262,19 @@ impl Session {
         self.phase != Phase::Closed && self.parting.is_none()
     }
 
-    /// Where in the file the next bytes of the open data connection belong. Bytes that do not fit are to be
-    /// dropped, but reported to [`received`](Self::received) with the others. The range is empty where the end of the data is
-    /// awaited and no byte. `None` when no data connection is open, or [no transfer](Self::is_prepared) is to use it yet, and as
-    /// long as the reply to REST is
-    /// not known: bytes may overtake it, and where they belong hangs on it.
+    /// What the next bytes of the data connection are.
     #[must_use]
-    pub fn window(&self) -> Option<Range<u64>> {
-        if self.pipeline.before_transfer() {
-            return None;
+    pub fn payload(&self) -> Payload {
+        match &self.transfer {
+            Some(transfer) if !self.pipeline.before_transfer() => transfer.payload(),
+            _ => Payload::Hold,
         }
-        self.transfer.as_ref().and_then(Transfer::window)
     }
 
-    /// Where in the file the wanted bytes of the transfer begin. What comes before is the lead that
-    /// [`Config::lead`] asks for.
-    #[must_use]
-    pub fn lead_end(&self) -> u64 {
-        self.transfer.as_ref().map_or(0, Transfer::offset)
-    }
-
-    /// The [`Request::Content`] that the open data connection is for, if it is for one: its bytes go to the caller.
-    #[must_use]
-    pub fn content(&self) -> Option<RequestId> {
-        self.transfer.as_ref().and_then(Transfer::content)
-    }
-
-    /// Whether the data connection is there ahead of its transfer ([`Request::Prepare`]). There is no window then, but it is to
-    /// be read, as the server may end it.
-    #[must_use]
-    pub fn is_prepared(&self) -> bool {
-        self.transfer.as_ref().is_some_and(Transfer::is_prepared)
-    }
-
-    /// `len` bytes have been read from the data connection, and those that fit the window have been stored.
-    /// While there is no window nothing is to be read: it does nothing then, but for a connection that
-    /// [is there ahead](Self::is_prepared) of its transfer, which is closed.
-    pub fn received(&mut self, len: u64, now: Instant) {
-        self.on_received(len, now);
+    /// Takes the news that `len` bytes have been read from the data connection, and that the driver has done with them what
+    /// [`payload`](Self::payload) said. Does nothing while that is [`Payload::Hold`].
+    pub fn handle_payload(&mut self, len: u64, now: Instant) {
+        self.on_payload(len, now);
         self.pump(now);
     }
 
@@ -304,7 +283,7 @@ impl Session {
             return self.on_greeting(reply);
         }
         if reply.code().get() == 421 {
-            return self.part(Error::Refused { verb: None, reply }, Self::fail);
+            return self.part(SessionError::Refused { verb: None, reply }, Self::fail);
         }
         if self.fenced && transfer::may_come_again(&reply) {
             return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
@@ -312,7 +291,7 @@ impl Session {
         let limit = self.config.limits.preliminary_replies;
         let aborts = reply.code().get() == 426;
         let Some(front) = self.pipeline.front() else {
-            let error = Error::Peer(PeerFault::Unsolicited(reply));
+            let error = SessionError::Peer(PeerFault::Unsolicited(reply));
             // It takes back that a transfer was complete.
             return if aborts { self.fail_in_step(error) } else { self.part(error, Self::fail_in_step) };
         };
@@ -320,7 +299,7 @@ impl Session {
             front.preliminary = front.preliminary.saturating_add(1);
             let (count, purpose, cut) = (front.preliminary, front.purpose, front.cut);
             match purpose {
-                _ if count > limit => self.fail(Error::Peer(PeerFault::TooManyPreliminary)),
+                _ if count > limit => self.fail(SessionError::Peer(PeerFault::TooManyPreliminary)),
                 Purpose::Transfer if !cut => self.on_mark(now),
                 // A second mark is all that Pure-FTPd says of a cut transfer.
                 Purpose::Transfer if count > 1 => self.on_cut_answered(),
@@ -338,7 +317,7 @@ impl Session {
         }
         // Nothing but a transfer is answered so: one that was called complete was not.
         if aborts && front.purpose != Purpose::Transfer {
-            return self.fail_in_step(Error::Peer(PeerFault::Unsolicited(reply)));
+            return self.fail_in_step(SessionError::Peer(PeerFault::Unsolicited(reply)));
         }
         let Some(sent) = self.pipeline.answered() else { return };
         self.fenced = false;
@@ -358,7 +337,7 @@ impl Session {
     fn count_stray(&mut self, limit: u32, fault: PeerFault) {
         self.strays = self.strays.saturating_add(1);
         if self.strays > limit {
-            self.fail(Error::Peer(fault));
+            self.fail(SessionError::Peer(fault));
         }
     }
 
@@ -374,10 +353,17 @@ impl Session {
             match self.requests.pop_front() {
                 Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
                 Some((id, Request::Facts(path))) => self.start_inquiry(id, path),
-                Some((id, Request::Retrieve(part))) => self.start_transfer(id, part, false, now),
-                Some((id, Request::Content { path, most })) => {
-                    let part = Retrieve { path, offset: 0, until: Until::Offset(most) };
-                    self.start_transfer(id, part, true, now);
+                Some((id, Request::Retrieve(Retrieve { path, offset, until, overlap }))) => {
+                    let command = Command::Retr(path);
+                    self.start_transfer(id, Wanted { command, offset, overlap, until, aside: false }, now);
+                }
+                Some((id, Request::Content { command, most })) => {
+                    let until = Until::Offset(most);
+                    self.start_transfer(
+                        id,
+                        Wanted { command, offset: 0, overlap: 0, until, aside: true },
+                        now,
+                    );
                 }
                 Some((id, Request::Prepare)) => self.prepare_transfer(id),
                 None => break,
@@ -407,7 +393,7 @@ impl Session {
 
     /// Ends the session, but not before the data have come of a transfer that the server has called complete: they are
     /// on their way. Without such a transfer it ends by `fail`.
-    fn part(&mut self, error: Error, fail: fn(&mut Self, Error)) {
+    fn part(&mut self, error: SessionError, fail: fn(&mut Self, SessionError)) {
         if self.transfer.as_ref().is_some_and(Transfer::is_completed) {
             self.parting = Some(error);
         } else {
@@ -425,14 +411,14 @@ impl Session {
     }
 
     /// Ends the session with an error that a burst may have caused, unless a cut may have.
-    fn fail_in_step(&mut self, error: Error) {
+    fn fail_in_step(&mut self, error: SessionError) {
         let burst = self.pipeline.in_burst() && !self.fenced;
-        let error = if burst { Error::OutOfStep(Box::new(error)) } else { error };
+        let error = if burst { SessionError::OutOfStep(Box::new(error)) } else { error };
         self.fail(error);
     }
 
     /// Ends the session.
-    fn fail(&mut self, error: Error) {
+    fn fail(&mut self, error: SessionError) {
         if self.phase == Phase::Closed {
             return;
         }
@@ -441,7 +427,7 @@ impl Session {
             if transfer.has_connection() {
                 self.action(Action::Close(Channel::Data));
             }
-            if let Some(finished) = transfer.ended_at_size(&error).filter(|_| error != Error::Quit) {
+            if let Some(finished) = transfer.ended_at_size(&error).filter(|_| error != SessionError::Quit) {
                 self.event(finished);
             }
         }
@@ -460,7 +446,7 @@ impl fmt::Debug for Session {
             .field("phase", &self.phase)
             .field("unanswered", &self.pipeline.unanswered())
             .field("requests", &self.requests.len())
-            .field("window", &self.window())
+            .field("payload", &self.payload())
             .finish_non_exhaustive()
     }
 }

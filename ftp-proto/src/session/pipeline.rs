@@ -1,7 +1,7 @@
 //! Commands on their way: not yet sent, or sent and not yet answered.
 
 use crate::command::{Command, Verb};
-use crate::event::RequestId;
+use crate::request::RequestId;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 

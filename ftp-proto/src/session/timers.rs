@@ -2,8 +2,8 @@
 
 use super::transfer::Transfer;
 use super::{Phase, Session};
-use crate::error::{Error, Timer};
-use crate::event::Channel;
+use crate::channel::Channel;
+use crate::error::{SessionError, Timer};
 use crate::time::Instant;
 use alloc::boxed::Box;
 
@@ -87,13 +87,15 @@ impl Session {
                 self.drop_prepared();
             }
             // One command at a time none is under way where one before it is refused.
-            (Timer::Cut, _) if spoiled => self.fail(Error::OutOfStep(Box::new(Error::Timeout(timer)))),
-            (Timer::Completion, Some(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
+            (Timer::Cut, _) if spoiled => {
+                self.fail(SessionError::OutOfStep(Box::new(SessionError::Timeout(timer))))
+            }
+            (Timer::Completion, Some(cause)) => self.fail(SessionError::Connection(Channel::Data, cause)),
             // Where a burst is under way and no transfer has begun, its RETR may have been lost.
             (Timer::Login | Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {
-                self.fail_in_step(Error::Timeout(timer));
+                self.fail_in_step(SessionError::Timeout(timer));
             }
-            (Timer::Connect | Timer::DataConnect | Timer::Cut, _) => self.fail(Error::Timeout(timer)),
+            (Timer::Connect | Timer::DataConnect | Timer::Cut, _) => self.fail(SessionError::Timeout(timer)),
         }
     }
 }

@@ -26,13 +26,13 @@ mod state;
 pub(super) use state::Transfer;
 
 use super::pipeline::Purpose;
-use super::{
-    Action, Change, Channel, Command, End, Event, Finish, RequestId, Retrieve, Session, Until, Verb,
-};
+use super::{Action, Change, Channel, Command, End, Event, Finish, Session, Verb};
 use crate::code::Severity;
-use crate::error::{Error, PeerFault};
+use crate::error::{PeerFault, SessionError};
 use crate::meaning;
+use crate::payload::Payload;
 use crate::reply::Reply;
+use crate::request::{RequestId, Until};
 use crate::time::Instant;
 use core::net::{IpAddr, SocketAddr};
 use state::Data;
@@ -47,6 +47,17 @@ pub(super) fn may_come_again(reply: &Reply) -> bool {
 /// before another.
 fn is_out_of_step(reply: &Reply) -> bool {
     matches!(reply.code().get(), 500 | 503)
+}
+
+/// The data that a request asks for.
+pub(super) struct Wanted {
+    /// The command that sends them.
+    pub(super) command: Command,
+    pub(super) offset: u64,
+    pub(super) overlap: u64,
+    pub(super) until: Until,
+    /// Whether they are for the caller, and not for a sink.
+    pub(super) aside: bool,
 }
 
 impl Session {
@@ -66,8 +77,9 @@ impl Session {
         }
     }
 
-    pub(super) fn start_transfer(&mut self, id: RequestId, part: Retrieve, aside: bool, now: Instant) {
-        let at = part.offset.saturating_sub(self.config.lead);
+    pub(super) fn start_transfer(&mut self, id: RequestId, wanted: Wanted, now: Instant) {
+        let Wanted { command, offset, overlap, until, aside } = wanted;
+        let first = offset.saturating_sub(overlap);
         // What was asked for ahead is on its way, or there.
         let prepared = self.transfer.take();
         let asks = prepared.is_none();
@@ -75,13 +87,13 @@ impl Session {
         self.marks.data = now;
         self.transfer = Some(Transfer {
             id,
-            path: Some(part.path),
-            offset: part.offset,
-            until: part.until,
+            command: Some(command),
+            offset,
+            until,
             aside,
             ahead,
-            begun: at,
-            at,
+            first,
+            at: first,
             ..prepared.unwrap_or_else(|| Transfer::vacant(id))
         });
         if asks { self.push_transfer() } else { self.push_retr() }
@@ -96,11 +108,11 @@ impl Session {
 
     /// Queues REST, RETR. REST goes directly before RETR (RFC 3659 §5.1).
     fn push_retr(&mut self) {
-        let Some(Transfer { path: Some(path), at, .. }) = &self.transfer else { return };
+        let Some(Transfer { command: Some(command), at, .. }) = &self.transfer else { return };
         if *at > 0 || self.stale_restart {
             self.pipeline.push(Command::Rest(*at), Purpose::Prepare);
         }
-        self.pipeline.push(Command::Retr(path.clone()), Purpose::Transfer);
+        self.pipeline.push(command.clone(), Purpose::Transfer);
     }
 
     /// The final reply to EPSV, PASV or REST.
@@ -124,7 +136,7 @@ impl Session {
             }
             Severity::Transient | Severity::Permanent => self.spoil(Verb::Rest, reply),
             Severity::Preliminary | Severity::Completion => {
-                self.fail_in_step(Error::Peer(PeerFault::Unexpected(Verb::Rest, reply)));
+                self.fail_in_step(SessionError::Peer(PeerFault::Unexpected(Verb::Rest, reply)));
             }
         }
     }
@@ -155,7 +167,7 @@ impl Session {
         if reply.code().is_refusal() || another_way {
             self.spoil(verb, reply);
         } else {
-            self.fail_in_step(Error::Peer(PeerFault::Passive(reply)));
+            self.fail_in_step(SessionError::Peer(PeerFault::Passive(reply)));
         }
     }
 
@@ -253,7 +265,7 @@ impl Session {
         let strange = !code.is_completion() && !code.is_refusal();
         let out_of_step = !transfer.has_begun() && is_out_of_step(&reply) && self.pipeline.in_burst();
         if strange || out_of_step || code.is_completion() && transfer.data == Data::None {
-            return self.fail_in_step(Error::Peer(PeerFault::Unexpected(Verb::Retr, reply)));
+            return self.fail_in_step(SessionError::Peer(PeerFault::Unexpected(Verb::Retr, reply)));
         }
         if code.is_completion() {
             self.stale_restart = false;
@@ -311,15 +323,16 @@ impl Session {
         }
     }
 
-    pub(super) fn on_received(&mut self, len: u64, now: Instant) {
-        if self.is_prepared() {
+    pub(super) fn on_payload(&mut self, len: u64, now: Instant) {
+        match self.payload() {
+            Payload::Hold => return,
             // Nothing was asked for.
-            return self.drop_prepared();
+            Payload::Idle => return self.drop_prepared(),
+            Payload::Overlap(..) | Payload::File(..) | Payload::Content(..) | Payload::Drain => {}
         }
-        let Some(window) = self.window() else { return };
         let Some(transfer) = &mut self.transfer else { return };
         self.marks.data = now;
-        let room = window.end.saturating_sub(window.start);
+        let room = transfer.room();
         transfer.at = transfer.at.saturating_add(len.min(room));
         if len > 0 {
             transfer.bytes = true;
@@ -340,13 +353,13 @@ impl Session {
         let Some(transfer) = &mut self.transfer else { return };
         transfer.excess = transfer.excess.saturating_add(bytes);
         if transfer.excess > self.config.limits.bytes_past_end {
-            self.fail(Error::Peer(PeerFault::Overrun { size }));
+            self.fail(SessionError::Peer(PeerFault::Overrun { size }));
         } else {
             self.settle(now);
         }
     }
 
-    pub(super) fn shrink_transfer(&mut self, id: RequestId, until: Until, now: Instant) {
+    pub(super) fn set_transfer_end(&mut self, id: RequestId, until: Until, now: Instant) {
         let Some(transfer) = self
             .transfer
             .as_mut()
@@ -356,9 +369,9 @@ impl Session {
         };
         transfer.until = until;
         // What lies before the place where it began has not come.
-        let (at, begun) = (transfer.at, transfer.begun);
+        let (at, first) = (transfer.at, transfer.first);
         match until {
-            Until::Size(size) => self.on_excess(at.saturating_sub(size.max(begun)), size, now),
+            Until::Size(size) => self.on_excess(at.saturating_sub(size.max(first)), size, now),
             Until::Eof | Until::Offset(_) => self.settle(now),
         }
     }
@@ -403,7 +416,7 @@ impl Session {
                 let finish = if whole { Finish::Whole { at } } else { Finish::Short { at, reply } };
                 self.event(Event::Finished(id, finish));
             }
-            (Some(_), Data::Failed(cause)) => self.fail(Error::Connection(Channel::Data, cause)),
+            (Some(_), Data::Failed(cause)) => self.fail(SessionError::Connection(Channel::Data, cause)),
             _ => {}
         }
     }

@@ -37,7 +37,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(source.password.expose(), b"user@localhost.localnet");
     assert_eq!(source.path.as_bytes(), b"dir/file.bin");
     assert_eq!(options.output, Output::File("./file.bin".into()));
-    assert_eq!((options.log.clone(), options.representation), (None, Type::Image));
+    assert_eq!((options.log.clone(), options.representation), (None, RepresentationType::Image));
     assert_eq!((options.connections, options.min_segment), (None, None));
     assert_eq!((options.timeout, options.retries), (Duration::from_secs(30), 5));
     assert!(options.warnings.is_empty() && !options.quiet);
@@ -77,7 +77,7 @@ fn a_server_and_a_file() {
         let source = &options.sources[0];
         assert_eq!((source.host.as_str(), source.port), (host, port));
         assert_eq!(source.path.as_bytes(), b"/a%20b/c;type=a");
-        assert_eq!(options.representation, Type::Image);
+        assert_eq!(options.representation, RepresentationType::Image);
         assert_eq!(options.output, Output::File("./c;type=a".into()));
     }
     refused(&["-s", "host/dir", "-f", "f"], Kind::Syntax, "-s: a path");
@@ -166,16 +166,16 @@ fn standard_output() {
 fn modes() {
     let ascii = "ftp://host/f;type=a";
     for (args, representation) in [
-        (&[URL][..], Type::Image),
-        (&["-m", "ascii", URL], Type::Ascii),
-        (&[ascii], Type::Ascii),
-        (&["-m", "binary", ascii], Type::Image),
-        (&["-m", "ascii", "ftp://host/f;type=i"], Type::Ascii),
-        (&["-m", "ascii", "ftp://host/f;type=i", ascii], Type::Ascii),
+        (&[URL][..], RepresentationType::Image),
+        (&["-m", "ascii", URL], RepresentationType::Ascii),
+        (&[ascii], RepresentationType::Ascii),
+        (&["-m", "binary", ascii], RepresentationType::Image),
+        (&["-m", "ascii", "ftp://host/f;type=i"], RepresentationType::Ascii),
+        (&["-m", "ascii", "ftp://host/f;type=i", ascii], RepresentationType::Ascii),
     ] {
         let options = options(args);
         assert_eq!(options.representation, representation, "{args:?}");
-        assert_eq!(options.connections.is_some(), representation == Type::Ascii);
+        assert_eq!(options.connections.is_some(), representation == RepresentationType::Ascii);
     }
     refused(&["ftp://host/f;type=i", ascii], Kind::Syntax, "-m");
 }

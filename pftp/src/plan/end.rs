@@ -9,7 +9,7 @@ use super::Planner;
 use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
 use crate::exit::{Failure, Kind};
-use ftp_proto::{SessionId, Type, Until};
+use ftp_proto::{RepresentationType, SessionId, Until};
 
 /// How many attempts in a row may fail where every byte is here and only the end is to be seen, or a checksum to be asked
 /// for, whatever the user has said of others.
@@ -84,7 +84,10 @@ impl Planner {
     /// In ASCII nobody but a transfer says how long the file is, and nothing can be fetched but all of it: what was taken
     /// back takes the size with it.
     pub(super) fn forget_end_in_ascii(&mut self) {
-        let Some(size) = self.size.filter(|_| self.settings.representation == Type::Ascii) else { return };
+        let Some(size) = self.size.filter(|_| self.settings.representation == RepresentationType::Ascii)
+        else {
+            return;
+        };
         if !self.done.contains(&(0..size)) {
             (self.size, self.end_proven) = (None, false);
             self.todo.clear();

@@ -5,7 +5,7 @@ use super::mirror::{Mirror, Verdict};
 use super::{Directive, Planner};
 use crate::exit::{Failure, Kind};
 use crate::ranges::RangeSet;
-use ftp_proto::{Error, Facts, PeerFault, SessionId, Type, Until};
+use ftp_proto::{Facts, PeerFault, RepresentationType, SessionError, SessionId, Until};
 
 impl Planner {
     /// What a mirror says of the file.
@@ -51,7 +51,9 @@ impl Planner {
         self.identity.size = self.identity.size.or(facts.size);
         self.identity.modify = self.identity.modify.or(facts.modify);
         match self.identity.size {
-            Some(size) if self.size.is_none() && self.settings.representation == Type::Image => {
+            Some(size)
+                if self.size.is_none() && self.settings.representation == RepresentationType::Image =>
+            {
                 self.sized(size)
             }
             _ => {}
@@ -131,7 +133,7 @@ impl Planner {
     pub(super) fn on_end_of_file(&mut self, mirror: usize, at: u64) {
         let Some(known) = self.mirrors.get_mut(mirror).filter(|known| known.is_alive()) else { return };
         let mut facts = known.facts.clone().unwrap_or_default();
-        if self.settings.representation != Type::Image || facts.size.is_some() {
+        if self.settings.representation != RepresentationType::Image || facts.size.is_some() {
             return;
         }
         facts.size = Some(at);
@@ -185,7 +187,8 @@ impl Planner {
                 continue;
             };
             if known.is_alive() && known.fetched.iter().last().is_some_and(|range| range.end > size) {
-                let failure = Failure::session(&known.server, &Error::Peer(PeerFault::Overrun { size }));
+                let failure =
+                    Failure::session(&known.server, &SessionError::Peer(PeerFault::Overrun { size }));
                 if self.drop_unfounded_size() {
                     return;
                 }

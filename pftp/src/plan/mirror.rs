@@ -131,9 +131,8 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// A mirror nothing is known of, whose transfers fetch `lead` bytes before the first one wanted.
-    pub(super) fn new(mut source: Source, lead: u64) -> Self {
-        source.config.lead = lead;
+    /// A mirror nothing is known of.
+    pub(super) fn new(source: Source) -> Self {
         Self {
             server: source.server,
             path: source.path,
@@ -359,7 +358,7 @@ mod tests {
     fn a_straggler_says_little_of_the_others() {
         let path = Arg::new(&b"file"[..]).unwrap();
         let source = Source { server: String::new(), path, config: Config::default(), connections: 1 };
-        let mut mirror = Mirror::new(source, 0);
+        let mut mirror = Mirror::new(source);
         let usual = mirror.first_byte_time();
         mirror.delivers_not_before(usual / 2);
         assert_eq!(mirror.first_byte_time(), usual);

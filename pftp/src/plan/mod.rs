@@ -36,10 +36,10 @@ use backoff::Jitter;
 use bytes::Bytes;
 use connection::{Connection, Stage};
 use dispute::Dispute;
-use ftp_proto::{Config, Facts, Instant, Request, RequestId, SessionId, Type, Until};
+use ftp_proto::{Config, Facts, Instant, RepresentationType, Request, RequestId, SessionId, Until};
 use mirror::{Access, Mirror};
 use resume::Earlier;
-use seams::{LEAD, Seam};
+use seams::Seam;
 use search::Search;
 use slots::{Slot, allot};
 use std::collections::{BTreeMap, VecDeque};
@@ -67,7 +67,7 @@ pub struct Settings {
     /// Whether the bytes must come in order, over one connection.
     pub in_order: bool,
     /// How the file is transferred. In ASCII offsets mean nothing: one connection, from the start.
-    pub representation: Type,
+    pub representation: RepresentationType,
     /// Where jitter starts from.
     pub seed: u64,
     /// What is here already.
@@ -175,10 +175,7 @@ impl Planner {
     /// A planner at the start of a download.
     #[must_use]
     pub fn new(settings: Settings, now: Instant) -> Self {
-        // Nothing meets in a file that one connection fetches in order.
-        let lead = if Self::is_single(&settings) { 0 } else { LEAD };
-        let mirrors: Vec<Mirror> =
-            settings.sources.iter().cloned().map(|source| Mirror::new(source, lead)).collect();
+        let mirrors: Vec<Mirror> = settings.sources.iter().cloned().map(Mirror::new).collect();
         let wanted = if Self::is_single(&settings) { 1 } else { settings.begin_with.get() };
         let asked: Vec<usize> = mirrors.iter().map(|mirror| mirror.connections).collect();
         let slots = allot(&asked, wanted).into_iter().map(Slot::new).collect();
@@ -218,7 +215,7 @@ impl Planner {
     }
 
     const fn is_single(settings: &Settings) -> bool {
-        settings.in_order || matches!(settings.representation, Type::Ascii)
+        settings.in_order || matches!(settings.representation, RepresentationType::Ascii)
     }
 
     /// The addresses of a mirror's server, or why there are none.

@@ -7,7 +7,8 @@ use super::seams::LEAD;
 use crate::exit::{Failure, Kind};
 use crate::ranges::RangeSet;
 use ftp_proto::{
-    Event, Facts, Finish, Instant, Reply, Report, Request, RequestId, SessionId, Type, Until, Verb,
+    Event, Facts, Finish, Instant, Reply, Report, RepresentationType, Request, RequestId, SessionId, Until,
+    Verb,
 };
 use std::ops::Range;
 
@@ -19,10 +20,10 @@ impl Planner {
             // What has come is there for a later run even if this one has ended.
             Report::Event(..) if self.finished => {}
             Report::Event(id, event) => self.on_event(*id, event, now),
-            Report::Written(id, range) => self.on_written(*id, range.clone(), now),
-            Report::Lead(id, offset, bytes) => self.on_lead(*id, *offset, bytes.clone(), now),
+            Report::Written(id, _, range) => self.on_written(*id, range.clone(), now),
+            Report::Overlap(id, _, offset, bytes) => self.on_lead(*id, *offset, bytes.clone(), now),
             Report::Content(id, request, bytes) => self.on_content(*id, *request, bytes),
-            Report::Sink(..) => {}
+            _ => {}
         }
         self.plan(now);
     }
@@ -143,7 +144,7 @@ impl Planner {
         connection.rate.add(bytes, now);
         mirror.received(bytes, now);
         mirror.fetched.insert(range.clone());
-        if range.start == 0 && self.settings.representation == Type::Ascii {
+        if range.start == 0 && self.settings.representation == RepresentationType::Ascii {
             self.done = RangeSet::new();
         }
         let fresh = self.done.gaps(range.clone());
@@ -247,14 +248,14 @@ impl Planner {
     fn believe_end(&mut self, id: SessionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let verdict = self.mirrors.get(connection.mirror).map_or(Verdict::Unknown, |known| known.verdict);
-        if verdict == Verdict::Unknown && self.settings.representation == Type::Image {
+        if verdict == Verdict::Unknown && self.settings.representation == RepresentationType::Image {
             return;
         }
         // Where another file ends says nothing of this one.
         let counts = verdict != Verdict::Differs && !connection.closing;
         let Some(at) = connection.ended_at.take().filter(|_| counts) else { return };
         // In ASCII nothing can be fetched behind what has not come.
-        let fits = self.settings.representation == Type::Image || self.done.contains(&(0..at));
+        let fits = self.settings.representation == RepresentationType::Image || self.done.contains(&(0..at));
         self.end_proven |= self.size.map_or(fits, |size| size == at);
         if self.size.is_none() && fits && !self.is_too_old(at) {
             self.sized(at);

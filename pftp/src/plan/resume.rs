@@ -10,7 +10,7 @@ use super::seams::LEAD;
 use super::{Directive, Planner, SeamId};
 use crate::ranges::RangeSet;
 use bytes::Bytes;
-use ftp_proto::{Facts, SessionId, Type};
+use ftp_proto::{Facts, RepresentationType, SessionId};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -311,7 +311,7 @@ impl Planner {
     /// there is given up.
     pub(super) fn is_too_old(&mut self, size: u64) -> bool {
         let is_old = self.identity.size.is_some_and(|known| known != size);
-        if !is_old || self.settings.representation != Type::Image {
+        if !is_old || self.settings.representation != RepresentationType::Image {
             return false;
         }
         // Only the journal has said so; mirrors that say something else were taken to have another file.

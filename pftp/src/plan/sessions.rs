@@ -4,7 +4,7 @@ use super::connection::{Connection, Stage};
 use super::mirror::{Access, Mirror, PathForm, Verdict};
 use super::{ADDRESS_HEAD_START, Directive, Planner, Slot};
 use crate::exit::{Failure, is_full, is_short_of_sockets};
-use ftp_proto::{Cause, Channel, Command, Error, Instant, PeerFault, Request, SessionId, Timer, Verb};
+use ftp_proto::{Cause, Channel, Command, Instant, PeerFault, Request, SessionError, SessionId, Timer, Verb};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -237,7 +237,7 @@ impl Planner {
     }
 
     /// A session has ended, by its own fault or by ours.
-    pub(super) fn on_closed(&mut self, id: SessionId, error: &Error, now: Instant) {
+    pub(super) fn on_closed(&mut self, id: SessionId, error: &SessionError, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let asking = self.interrupt_search(id, now);
         // One that has yet to say which file its mirror has is asked for that.
@@ -266,7 +266,7 @@ impl Planner {
         if connection.closing {
             return;
         }
-        if idle && matches!(error, Error::Refused { verb: None, reply } if reply.code().get() == 421) {
+        if idle && matches!(error, SessionError::Refused { verb: None, reply } if reply.code().get() == 421) {
             if let Some(slot) = self.slots.get_mut(connection.slot) {
                 slot.spare = true;
             }
@@ -288,27 +288,29 @@ impl Planner {
     }
 
     /// A session broke that nothing stands in for, over what it was asked for the search or not.
-    fn on_broken(&mut self, connection: &Connection, asking: bool, error: &Error, now: Instant) {
+    fn on_broken(&mut self, connection: &Connection, asking: bool, error: &SessionError, now: Instant) {
         let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
         let failure = Failure::session(&mirror.server, error);
         match error {
             // Neither of these two counts as a failure, and neither can happen twice to a slot.
-            Error::OutOfStep(_) => mirror.set_lock_step(),
+            SessionError::OutOfStep(_) => mirror.set_lock_step(),
             // No other way to connect would do better.
             _ if is_short_of_sockets(error) => self.on_failed(connection, failure, now),
-            Error::Connection(Channel::Data, _) | Error::Timeout(Timer::DataConnect) if connection.epsv => {
+            SessionError::Connection(Channel::Data, _) | SessionError::Timeout(Timer::DataConnect)
+                if connection.epsv =>
+            {
                 mirror.set_plain_passive();
             }
             // That says nothing of the file; and how often it can happen is for the search to say.
             _ if asking => {}
-            Error::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
-            Error::Peer(PeerFault::Overrun { .. }) => self.on_overrun(connection, failure, now),
+            SessionError::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
+            SessionError::Peer(PeerFault::Overrun { .. }) => self.on_overrun(connection, failure, now),
             // The same name and password were good enough before.
-            Error::Refused { verb: Some(Verb::User | Verb::Pass), .. } if mirror.greeted => {
+            SessionError::Refused { verb: Some(Verb::User | Verb::Pass), .. } if mirror.greeted => {
                 self.on_failed(connection, failure, now);
             }
-            Error::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, |_| failure),
-            Error::Refused { verb: None, reply } if !reply.code().is_transient() => {
+            SessionError::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, |_| failure),
+            SessionError::Refused { verb: None, reply } if !reply.code().is_transient() => {
                 self.give_up(connection.mirror, |_| failure);
             }
             _ if is_unreachable(error) && !mirror.reached && !self.is_tried(connection.mirror) => {
@@ -468,12 +470,12 @@ impl Planner {
 }
 
 /// Whether no connection could be made.
-const fn is_unreachable(error: &Error) -> bool {
+const fn is_unreachable(error: &SessionError) -> bool {
     matches!(
         error,
-        Error::Connection(
+        SessionError::Connection(
             Channel::Control,
             Cause::Refused | Cause::Unreachable | Cause::TimedOut | Cause::Other(_)
-        ) | Error::Timeout(Timer::Connect)
+        ) | SessionError::Timeout(Timer::Connect)
     )
 }

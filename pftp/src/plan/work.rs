@@ -2,11 +2,12 @@
 
 use super::connection::{Ahead, Connection, Segment, Stage};
 use super::mirror::Verdict;
+use super::seams::LEAD;
 use super::segment::split;
 use super::{Directive, Planner};
 use crate::exit::{Failure, Kind};
 use crate::ranges::RangeSet;
-use ftp_proto::{Instant, Request, Retrieve, SessionId, Type, Until};
+use ftp_proto::{Instant, RepresentationType, Request, Retrieve, SessionId, Until};
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Planner {
         let restarts = self.mirrors.get(mirror).is_some_and(|mirror| mirror.restarts);
         let gap = self.done.gaps(0..u64::MAX).iter().next().unwrap_or(0..u64::MAX);
         let missing = gap.start;
-        if restarts && self.settings.representation == Type::Image {
+        if restarts && self.settings.representation == RepresentationType::Image {
             // What an earlier run has of the rest is not to be written over before it is known to be old.
             let until = if gap.end < until.end() { Until::Offset(gap.end) } else { until };
             self.retrieve(id, missing, until);
@@ -137,13 +138,15 @@ impl Planner {
         connection.segment = Some(Segment { spared, ..Segment::new(request, offset, until, self.now) });
         (connection.asked, connection.rest_until) = (Some(self.now), None);
         self.about_to_write(offset..until.end());
-        let part = Retrieve { path, offset, until };
+        let mut part = Retrieve::new(path, offset, until);
+        // Nothing meets in a file that one connection fetches in order.
+        part.overlap = if Self::is_single(&self.settings) { 0 } else { LEAD };
         self.directives.push_back(Directive::Request(id, request, Request::Retrieve(part)));
     }
 
     /// A range that nobody is fetching any more.
     pub(super) fn release(&mut self, segment: Segment) {
-        if self.settings.representation == Type::Ascii {
+        if self.settings.representation == RepresentationType::Ascii {
             return;
         }
         let Some(size) = self.size else { return };

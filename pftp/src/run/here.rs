@@ -122,14 +122,14 @@ impl Surroundings<io::Error> for Here<'_> {
                 self.log(|log| log.line(thread, line));
                 Ok(())
             }
-            Report::Sink(_, error) => Err(self.destination.failure(error)),
-            Report::Written(_, range) => {
+            Report::SinkFailed(_, _, error) => Err(self.destination.failure(error)),
+            Report::Written(_, _, range) => {
                 if let Some(verification) = &mut self.verification {
                     verification.written(range);
                 }
                 Ok(())
             }
-            Report::Event(..) | Report::Lead(..) | Report::Content(..) => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -64,12 +64,12 @@ fn servers_and_logins() {
 #[test]
 fn types() {
     for (url, path, representation) in [
-        ("ftp://h/f;type=i", "f", Some(Type::Image)),
-        ("ftp://h/f;TYPE=A", "f", Some(Type::Ascii)),
+        ("ftp://h/f;type=i", "f", Some(RepresentationType::Image)),
+        ("ftp://h/f;TYPE=A", "f", Some(RepresentationType::Ascii)),
         ("ftp://h/f%3Btype=a", "f;type=a", None),
         ("ftp://h/f;v=1", "f;v=1", None),
         ("ftp://h/f;1", "f;1", None),
-        ("ftp://h/f;1;type=a", "f;1", Some(Type::Ascii)),
+        ("ftp://h/f;1;type=a", "f;1", Some(RepresentationType::Ascii)),
         ("ftp://h/d;type=a/f", "d;type=a/f", None),
     ] {
         let parsed = parsed(url);

@@ -303,7 +303,7 @@ impl Inquiry {
         place.attempts = place.attempts.saturating_add(1);
         self.stage = Stage::Reading(at, Scan::new(place.form, self.path.as_bytes()));
         let name = place.name.clone();
-        vec![Request::Content { path: self.beside(&name), most: MOST }]
+        vec![Request::content(self.beside(&name), MOST)]
     }
 
     fn end_reading(&mut self, finish: &Finish) {

@@ -66,25 +66,25 @@ pub unsafe extern "C" fn use_ftp_proto(bytes: *const u8, len: usize) -> usize {
     }
 
     let mut session = Session::new(Arc::new(Config::default()), peer, now);
-    let mut link = Link::new(Arc::new(Config::default()), peer, Arc::new(Nowhere), now);
+    let mut link = Link::new(Arc::new(Config::default()), peer.into(), now);
     if let Ok(path) = Arg::new(bytes.to_vec()) {
-        let whole = Retrieve { path: path.clone(), offset: 0, until: Until::Eof };
+        let whole = Retrieve::new(path.clone(), 0, Until::Eof);
         let _ = session.request(RequestId(1), Request::Facts(path), now);
-        let _ = link.request(RequestId(1), Request::Retrieve(whole), now);
+        let _ = link.retrieve(RequestId(1), whole, Arc::new(Nowhere), now);
     }
     session.handle_channel(Channel::Control, Change::Connected, now);
-    session.handle_control(bytes, now);
+    session.handle_bytes(bytes, now);
     session.handle_timeout(now);
-    link.change(Channel::Control, Change::Connected, now);
-    link.read(Channel::Control, bytes, now);
+    link.handle_channel(Channel::Control, Change::Connected, now);
+    link.handle_bytes(Channel::Control, bytes, now);
     link.handle_timeout(now);
 
     let mut outputs = 0;
-    while session.poll_output().is_some() || link.poll().is_some() {
+    while session.poll_output().is_some() || link.poll_output().is_some() {
         outputs += 1;
     }
     outputs
-        + session.transmit().len()
-        + link.write_buf(Channel::Control).len()
+        + session.poll_transmit().len()
+        + link.poll_transmit(Channel::Control).len()
         + usize::from(facts.size.is_some())
 }

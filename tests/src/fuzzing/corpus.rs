@@ -2,7 +2,7 @@
 
 use super::op::{Case, Op, Said, Setup};
 use crate::dialog::{Item, Script};
-use ftp_proto::Type;
+use ftp_proto::RepresentationType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -129,21 +129,21 @@ fn case(script: &Script) -> Case {
             | flag(config.features, Setup::FEATURES)
             | flag(config.trace, Setup::TRACE)
             | flag(config.account.is_some(), Setup::ACCOUNT)
-            | flag(config.representation == Type::Ascii, Setup::ASCII)
+            | flag(config.representation == RepresentationType::Ascii, Setup::ASCII)
             | flag(config.limits.reply_bytes < 1024, Setup::LIMITS),
-        lead: 0,
+        overlap: 0,
         room: 0,
     };
     let ops = script.items.iter().filter_map(|(_, item)| {
         Some(match item {
             Item::Request(request) => Op::Request(request.clone()),
-            Item::Shrink(id, until) => Op::Shrink(*id, *until),
+            Item::SetEnd(id, until) => Op::SetEnd(*id, *until),
             Item::Quit => Op::Quit,
             Item::Server(bytes) => Op::Server(Said(bytes.clone())),
             Item::Change(channel, change) => Op::Change(*channel, *change),
-            Item::Payload(len) => Op::Received(*len),
+            Item::Data(len) => Op::Received(*len),
             Item::Pass(time) => Op::pass(*time),
-            Item::Sends(_) | Item::Puts(_) | Item::Window(_) | Item::Deadline(_) => return None,
+            Item::Sends(_) | Item::Puts(_) | Item::Payload(_) | Item::Deadline(_) => return None,
         })
     });
     Case { setup, ops: ops.collect() }
@@ -157,7 +157,7 @@ fn line_of_server(line: &str) -> Option<&str> {
 /// What happened to the sessions of a log, as far as it shows: the first of its connections.
 fn heard(log: &str) -> Vec<Op> {
     use ftp_proto::{Change, Channel, End, Request, Retrieve, Until};
-    let part = Retrieve { path: super::op::path(0), offset: 0, until: Until::Eof };
+    let part = Retrieve::new(super::op::path(0), 0, Until::Eof);
     let mut ops = vec![
         Op::Request(Request::Facts(super::op::path(0))),
         Op::Request(Request::Retrieve(part)),

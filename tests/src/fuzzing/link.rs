@@ -1,14 +1,15 @@
 //! The same one level up: payload goes to a sink that records it. Only what was asked for is written, where it
 //! belongs, and what is reported was written.
 
+use super::machine::Machine;
 use super::op::Case;
-use super::session::{Machine, PEER, Watched};
+use super::session::{PEER, Watched};
 use ftp_proto::{
-    Change, Channel, Event, Instant, Link, LinkOutput, Misuse, Output, Request, RequestId, Session, Sink,
-    Until,
+    Change, Channel, Event, Instant, Link, LinkOutput, Misuse, Output, Payload, Request, RequestId, Session,
+    Sink, Until,
 };
 use pftp::ranges::RangeSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,11 +29,12 @@ pub fn check(input: &[u8]) {
 pub fn run(case: &Case) {
     // A fuzzer leaves 0 where it has nothing to say.
     let room = if case.setup.room == 0 { u64::MAX } else { case.setup.room };
-    let recorder = Arc::new(Recorder { room, writes: Mutex::default() });
     let config = Arc::new(case.setup.config());
     let recorded = Recorded {
-        link: Link::new(config, PEER, Arc::clone(&recorder), Instant::ZERO),
-        recorder,
+        link: Link::new(config, PEER.into(), Instant::ZERO),
+        room,
+        writes: Arc::default(),
+        parts: BTreeMap::new(),
         taken: 0,
         unreported: RangeSet::new(),
         since: Instant::ZERO,
@@ -44,17 +46,19 @@ pub fn run(case: &Case) {
     assert!(recorded.unreported.is_empty(), "a write that nobody hears of");
 }
 
-/// A sink that takes `room` bytes.
+/// The sink of one transfer. All sinks together take `room` bytes.
 #[derive(Debug)]
 struct Recorder {
+    id: RequestId,
     room: u64,
-    writes: Mutex<Vec<(u64, Vec<u8>)>>,
+    writes: Arc<Mutex<Vec<Write>>>,
 }
 
-impl Recorder {
-    fn writes(&self) -> MutexGuard<'_, Vec<(u64, Vec<u8>)>> {
-        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A transfer, an offset, and the bytes written there.
+type Write = (RequestId, u64, Vec<u8>);
+
+fn locked(writes: &Mutex<Vec<Write>>) -> MutexGuard<'_, Vec<Write>> {
+    writes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sink is full.
@@ -65,21 +69,24 @@ impl Sink for Recorder {
     type Error = Full;
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Full> {
-        let mut writes = self.writes();
-        let held: usize = writes.iter().map(|(_, bytes)| bytes.len()).sum();
+        let mut writes = locked(&self.writes);
+        let held: usize = writes.iter().map(|(_, _, bytes)| bytes.len()).sum();
         if (held + bytes.len()) as u64 > self.room {
             return Err(Full);
         }
-        writes.push((offset, bytes.to_vec()));
+        writes.push((self.id, offset, bytes.to_vec()));
         Ok(())
     }
 }
 
-/// A link, and what its sink has.
+/// A link, and the writes to its sinks.
 #[derive(Debug)]
 struct Recorded {
     link: Link<Recorder>,
-    recorder: Arc<Recorder>,
+    room: u64,
+    writes: Arc<Mutex<Vec<Write>>>,
+    /// The offset and the end of each part of a file.
+    parts: BTreeMap<RequestId, (u64, Until)>,
     /// Writes that have been looked at.
     taken: usize,
     unreported: RangeSet,
@@ -108,17 +115,18 @@ fn bytes_of(range: Range<u64>) -> Vec<u8> {
 
 impl Recorded {
     /// Looks at what was written: all of `wanted`, or nothing if the sink refused it.
-    fn check_writes(&mut self, wanted: &Range<u64>) {
-        let writes = self.recorder.writes();
+    fn check_writes(&mut self, id: Option<RequestId>, wanted: &Range<u64>) {
+        let writes = locked(&self.writes);
         let new: Vec<_> = writes[self.taken..].to_vec();
         self.taken = writes.len();
         drop(writes);
-        let Some((offset, bytes)) = new.first() else {
+        let Some((writer, offset, bytes)) = new.first() else {
             let full = self.link.session().is_closed();
             assert!(wanted.is_empty() || full, "{wanted:?} was not written");
             return;
         };
         assert_eq!(new.len(), 1, "one read is one write");
+        assert_eq!(Some(*writer), id, "the sink of another transfer");
         assert_eq!(*offset..*offset + bytes.len() as u64, *wanted);
         assert_eq!(*bytes, bytes_of(wanted.clone()));
         if self.unreported.is_empty() {
@@ -142,11 +150,17 @@ impl Machine for Recorded {
     }
 
     fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
-        self.link.request(id, request, now)
+        let Request::Retrieve(part) = request else { return self.link.request(id, request, now) };
+        self.parts.insert(id, (part.offset, part.until));
+        let sink = Recorder { id, room: self.room, writes: Arc::clone(&self.writes) };
+        self.link.retrieve(id, part, Arc::new(sink), now)
     }
 
-    fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
-        self.link.shrink(id, until, now);
+    fn set_end(&mut self, id: RequestId, until: Until, now: Instant) {
+        if let Some((_, end)) = self.parts.get_mut(&id) {
+            *end = until;
+        }
+        self.link.set_end(id, until, now);
     }
 
     fn quit(&mut self, now: Instant) {
@@ -154,30 +168,40 @@ impl Machine for Recorded {
     }
 
     fn control(&mut self, bytes: &[u8], now: Instant) {
-        self.link.read(Channel::Control, bytes, now);
+        self.link.handle_bytes(Channel::Control, bytes, now);
     }
 
     fn change(&mut self, channel: Channel, change: Change, now: Instant) {
-        self.link.change(channel, change, now);
+        self.link.handle_channel(channel, change, now);
     }
 
     fn received(&mut self, len: u64, now: Instant) -> u64 {
         self.now = now;
         let len = len.min(READ);
-        let window = self.link.session().window();
-        let watched = window.is_some() || self.link.session().is_prepared();
-        assert_eq!(self.link.wants(Channel::Data).read, watched);
-        let start = window.as_ref().map_or(0, |window| window.start);
+        let payload = self.link.session().payload();
+        assert_eq!(self.link.interest(Channel::Data).read, payload != Payload::Hold);
+        let start = match &payload {
+            Payload::Overlap(_, range) | Payload::File(_, range) | Payload::Content(_, range) => range.start,
+            _ => 0,
+        };
         let came = start..start.saturating_add(len);
-        let lead_end = self.link.session().lead_end().max(start);
-        let content = self.link.session().content();
-        let wanted = window.map_or(0..0, |window| lead_end.min(came.end)..came.end.min(window.end));
-        if let Some(id) = content {
-            self.handed_over.extend((wanted.start < wanted.end).then(|| (id, bytes_of(wanted.clone()))));
-        }
-        let wanted = if content.is_some() { 0..0 } else { wanted };
-        self.link.read(Channel::Data, &bytes_of(came.clone()), now);
-        self.check_writes(&if wanted.start < wanted.end { wanted } else { 0..0 });
+        let within = |range: &Range<u64>| range.start.min(came.end)..came.end.min(range.end);
+        let (id, wanted) = match payload {
+            Payload::File(id, range) => (Some(id), within(&range)),
+            // The bytes behind the overlap, if it is complete, are the first of the part.
+            Payload::Overlap(id, range) => match self.parts.get(&id) {
+                Some((offset, until)) if range.end == *offset => (Some(id), within(&(*offset..until.end()))),
+                _ => (None, 0..0),
+            },
+            Payload::Content(id, range) => {
+                let wanted = bytes_of(within(&range));
+                self.handed_over.extend((!wanted.is_empty()).then_some((id, wanted)));
+                (None, 0..0)
+            }
+            _ => (None, 0..0),
+        };
+        self.link.handle_bytes(Channel::Data, &bytes_of(came.clone()), now);
+        self.check_writes(id, &if wanted.start < wanted.end { wanted } else { 0..0 });
         came.end - came.start
     }
 
@@ -187,12 +211,12 @@ impl Machine for Recorded {
     }
 
     fn transmitted(&mut self, len: usize, now: Instant) {
-        self.link.wrote(Channel::Control, len, now);
+        self.link.handle_transmitted(Channel::Control, len, now);
     }
 
     fn output(&mut self) -> Option<Output> {
         loop {
-            match self.link.poll()? {
+            match self.link.poll_output()? {
                 LinkOutput::Action(action) => return Some(Output::Action(action)),
                 LinkOutput::Event(event) => {
                     assert!(self.handed_over.is_empty(), "{event:?} overtakes what was read");
@@ -203,15 +227,20 @@ impl Machine for Recorded {
                     );
                     return Some(Output::Event(event));
                 }
-                LinkOutput::Written(range) => self.check_written(range),
-                LinkOutput::Lead(offset, bytes) => {
+                LinkOutput::Written(id, range) => {
+                    assert!(self.parts.contains_key(&id), "{id:?} is no part of a file");
+                    self.check_written(range);
+                }
+                LinkOutput::Overlap(id, offset, bytes) => {
                     let end = offset + bytes.len() as u64;
-                    assert_eq!(bytes, bytes_of(offset..end), "a lead of something else");
+                    assert!(self.parts.get(&id).is_some_and(|(start, _)| *start == end));
+                    assert_eq!(bytes, bytes_of(offset..end), "an overlap of other bytes");
                 }
                 LinkOutput::Content(id, bytes) => {
                     assert_eq!(self.handed_over.pop_front(), Some((id, bytes.to_vec())));
                 }
-                LinkOutput::Sink(Full) => assert!(!std::mem::replace(&mut self.failed, true)),
+                LinkOutput::SinkFailed(_, Full) => assert!(!std::mem::replace(&mut self.failed, true)),
+                other => panic!("an unknown output: {other:?}"),
             }
         }
     }

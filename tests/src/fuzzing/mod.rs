@@ -4,6 +4,7 @@
 
 mod corpus;
 pub mod link;
+pub mod machine;
 pub mod meaning;
 pub mod op;
 pub mod planner;

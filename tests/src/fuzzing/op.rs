@@ -4,7 +4,8 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ftp_proto::{
-    Arg, Cause, Change, Channel, Command, Config, End, Escaped, Request, Retrieve, Secret, Type, Until,
+    Arg, Cause, Change, Channel, Command, Config, End, Escaped, RepresentationType, Request, Retrieve,
+    Secret, Until,
 };
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -26,8 +27,8 @@ pub struct Setup {
     pub depth: u8,
     /// The rest: the flags below.
     pub flags: u8,
-    /// Bytes before each transfer.
-    pub lead: u64,
+    /// The overlap of each part of a file.
+    pub overlap: u64,
     /// Bytes that the sink takes before it fails.
     pub room: u64,
 }
@@ -63,9 +64,8 @@ impl Setup {
         config.epsv = !is(Self::PASV);
         config.features = is(Self::FEATURES);
         config.trace = is(Self::TRACE);
-        config.lead = self.lead;
         if is(Self::ASCII) {
-            config.representation = Type::Ascii;
+            config.representation = RepresentationType::Ascii;
         }
         if is(Self::LIMITS) {
             (config.limits.reply_bytes, config.limits.reply_lines) = (64, 6);
@@ -99,7 +99,7 @@ pub enum Op {
     /// A request.
     Request(Request),
     /// A new end of a request.
-    Shrink(u64, Until),
+    SetEnd(u64, Until),
     /// The time passes up to the deadline, less this many milliseconds.
     Wait(u64),
     /// So many milliseconds pass.
@@ -237,7 +237,7 @@ impl Case {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![self.setup.depth, self.setup.flags];
-        number(self.setup.lead, &mut out);
+        number(self.setup.overlap, &mut out);
         number(self.setup.room, &mut out);
         for op in &self.ops {
             op.encode(&mut out);
@@ -254,7 +254,7 @@ impl<'a> Arbitrary<'a> for Setup {
         Ok(Self {
             depth: u.arbitrary()?,
             flags: u.arbitrary()?,
-            lead: read_number(u)?,
+            overlap: read_number(u)?,
             room: read_number(u)?,
         })
     }
@@ -285,13 +285,13 @@ impl<'a> Arbitrary<'a> for Op {
                 Self::Request(Request::Prepare)
             }
             10 if u.peek_bytes(1).is_some_and(|next| next[0] >= 0x80) => {
-                Self::Request(Request::Content { path: path(byte(u)? & 0x7f), most: read_number(u)? })
+                Self::Request(Request::content(path(byte(u)? & 0x7f), read_number(u)?))
             }
             10 => {
                 let (path, offset, until) = (path(byte(u)?), read_number(u)?, read_until(u)?);
-                Self::Request(Request::Retrieve(Retrieve { path, offset, until }))
+                Self::Request(Request::Retrieve(Retrieve::new(path, offset, until)))
             }
-            11 => Self::Shrink(read_number(u)?, read_until(u)?),
+            11 => Self::SetEnd(read_number(u)?, read_until(u)?),
             12 => Self::Wait(read_number(u)?),
             13 => Self::Pass(read_number(u)?),
             14 => Self::Send(usize::from(byte(u)?)),
@@ -320,7 +320,7 @@ impl Op {
             }
             Self::Received(len) => tagged(7, *len, out),
             Self::Request(request) => encode_request(request, out),
-            Self::Shrink(id, until) => {
+            Self::SetEnd(id, until) => {
                 tagged(11, *id, out);
                 write_until(*until, out);
             }
@@ -352,7 +352,7 @@ fn encode_request(request: &Request, out: &mut Vec<u8>) {
             number(part.offset, out);
             write_until(part.until, out);
         }
-        Request::Content { path, most } => {
+        Request::Content { command: Command::Retr(path), most } => {
             out.extend([10, which(path) | 0x80]);
             number(*most, out);
         }

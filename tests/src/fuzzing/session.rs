@@ -1,14 +1,16 @@
 //! Any sequence of calls to a session: what it never does, and what it does in the end.
 
+use super::machine::Machine;
 use super::op::{ACCOUNT, Case, Op, PASSWORD, REFUSALS, REPLIES, Said, Setup};
 use super::reply::check_shown;
 use super::trace;
 use ftp_proto::{
-    Action, Change, Channel, Event, Finish, Instant, Line, Misuse, Output, Request, RequestId, Retrieve,
-    Session, Timer, Until,
+    Action, Change, Channel, Command, Event, Finish, Instant, Line, Misuse, Output, Payload, Request,
+    RequestId, Retrieve, Session, Timer, Until,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,100 +34,11 @@ pub fn run(case: &Case) {
     Watched::new(session, &case.setup).run(&case.ops);
 }
 
-/// A session, or what has one inside.
-pub trait Machine {
-    /// The session.
-    fn session(&self) -> &Session;
-
-    /// As [`Session::request`].
-    ///
-    /// # Errors
-    /// Those of [`Session::request`].
-    fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse>;
-
-    /// As [`Session::shrink`].
-    fn shrink(&mut self, id: RequestId, until: Until, now: Instant);
-
-    /// As [`Session::quit`].
-    fn quit(&mut self, now: Instant);
-
-    /// As [`Session::handle_control`].
-    fn control(&mut self, bytes: &[u8], now: Instant);
-
-    /// As [`Session::handle_channel`].
-    fn change(&mut self, channel: Channel, change: Change, now: Instant);
-
-    /// At most `len` bytes come on the data connection; how many.
-    fn received(&mut self, len: u64, now: Instant) -> u64;
-
-    /// As [`Session::handle_timeout`].
-    fn timeout(&mut self, now: Instant);
-
-    /// As [`Session::transmitted`].
-    fn transmitted(&mut self, len: usize, now: Instant);
-
-    /// The next output.
-    fn output(&mut self) -> Option<Output>;
-
-    /// When [`timeout`](Self::timeout) is due.
-    fn deadline(&self) -> Option<Instant>;
-
-    /// What else holds when all outputs have been taken.
-    fn check(&self) {}
-}
-
-impl Machine for Session {
-    fn session(&self) -> &Session {
-        self
-    }
-
-    fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
-        self.request(id, request, now)
-    }
-
-    fn shrink(&mut self, id: RequestId, until: Until, now: Instant) {
-        self.shrink(id, until, now);
-    }
-
-    fn quit(&mut self, now: Instant) {
-        self.quit(now);
-    }
-
-    fn control(&mut self, bytes: &[u8], now: Instant) {
-        self.handle_control(bytes, now);
-    }
-
-    fn change(&mut self, channel: Channel, change: Change, now: Instant) {
-        self.handle_channel(channel, change, now);
-    }
-
-    fn received(&mut self, len: u64, now: Instant) -> u64 {
-        self.received(len, now);
-        len
-    }
-
-    fn timeout(&mut self, now: Instant) {
-        self.handle_timeout(now);
-    }
-
-    fn transmitted(&mut self, len: usize, now: Instant) {
-        self.transmitted(len, now);
-    }
-
-    fn output(&mut self) -> Option<Output> {
-        self.poll_output()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.poll_timeout().map(|(due, _)| due)
-    }
-}
-
 /// A session, and what is known of it from outside.
 #[derive(Debug)]
 pub struct Watched<M> {
     machine: M,
-    lead: u64,
+    overlap: u64,
     now: Instant,
     /// Sent, and not yet a line.
     begun: Vec<u8>,
@@ -173,7 +86,7 @@ impl<M: Machine> Watched<M> {
         let account = setup.config().account.map(|_| ACCOUNT);
         Self {
             machine,
-            lead: setup.lead,
+            overlap: setup.overlap,
             secrets: [PASSWORD].into_iter().chain(account).collect(),
             now: Instant::ZERO,
             begun: Vec::new(),
@@ -245,7 +158,7 @@ impl<M: Machine> Watched<M> {
             }
             Op::Received(len) => self.receive(*len),
             Op::Request(request) => self.request(request.clone()),
-            Op::Shrink(id, until) => self.shrink(RequestId(*id), *until),
+            Op::SetEnd(id, until) => self.set_end(RequestId(*id), *until),
             Op::Wait(less) => {
                 let due = self.machine.deadline().unwrap_or(now);
                 let less = Duration::from_millis(*less);
@@ -274,24 +187,28 @@ impl<M: Machine> Watched<M> {
     }
 
     fn receive(&mut self, len: u64) {
-        let window = self.machine.session().window();
+        let placed = placed(&self.machine.session().payload());
         let len = self.machine.received(len, self.now);
-        let Some(window) = window else { return };
-        let (id, part) = self.running().expect("a transfer");
-        let first = part.offset.saturating_sub(self.lead);
+        let Some((id, range)) = placed else { return };
+        let (running, part) = self.running().expect("a transfer");
+        assert_eq!(id, running, "bytes of a transfer that does not run");
         if let Some((known, at)) = self.at
             && known == id
         {
-            assert_eq!(window.start, at, "a byte is lost or comes twice");
+            assert_eq!(range.start, at, "a byte is lost or comes twice");
         } else {
-            assert_eq!(window.start, first);
+            assert_eq!(range.start, part.offset.saturating_sub(part.overlap));
         }
-        self.at = Some((id, window.start + len.min(window.end - window.start)));
+        let end = part.until.end().max(range.start);
+        self.at = Some((id, range.start + len.min(end - range.start)));
     }
 
-    fn request(&mut self, request: Request) {
+    fn request(&mut self, mut request: Request) {
         self.requests += 1;
         let id = RequestId(self.requests);
+        if let Request::Retrieve(part) = &mut request {
+            part.overlap = self.overlap;
+        }
         match self.machine.request(id, request.clone(), self.now) {
             Ok(()) => {
                 assert!(!self.closed);
@@ -299,14 +216,14 @@ impl<M: Machine> Watched<M> {
                     Request::Retrieve(part) => {
                         self.ranges.insert(id, part);
                     }
-                    Request::Content { path, most } => {
-                        let part = Retrieve { path, offset: 0, until: Until::Offset(most) };
+                    Request::Content { command: Command::Retr(path), most } => {
+                        let part = Retrieve::new(path, 0, Until::Offset(most));
                         self.ranges.insert(id, part);
                         self.contents.insert(id);
                     }
                     _ => {}
                 }
-                // Nothing need come of one.
+                // No event need come of one.
                 if request == Request::Prepare {
                     self.prepares.push(id);
                 } else {
@@ -317,14 +234,14 @@ impl<M: Machine> Watched<M> {
         }
     }
 
-    fn shrink(&mut self, id: RequestId, until: Until) {
+    fn set_end(&mut self, id: RequestId, until: Until) {
         if let Some(part) = self.ranges.get_mut(&id).filter(|_| self.open.contains(&id)) {
             if self.contents.contains(&id) {
-                return self.machine.shrink(id, until, self.now);
+                return self.machine.set_end(id, until, self.now);
             }
             part.until = until;
         }
-        self.machine.shrink(id, until, self.now);
+        self.machine.set_end(id, until, self.now);
     }
 
     /// Time goes on to `now`: nothing happens before its time, and what is due then is not due any more.
@@ -403,7 +320,7 @@ impl<M: Machine> Watched<M> {
             Event::Prepared(id) => {
                 let at = self.prepares.iter().position(|asked| asked == id);
                 self.prepares.remove(at.expect("a data connection that nobody asked for ahead, or twice"));
-                assert!(self.data && self.machine.session().window().is_none());
+                assert!(self.data && placed(&self.machine.session().payload()).is_none());
             }
             Event::Started(id) => {
                 assert!(self.open.contains(id) && !self.started.contains(id));
@@ -438,7 +355,7 @@ impl<M: Machine> Watched<M> {
 
     fn check_finish(&self, id: RequestId, finish: &Finish) {
         let part = self.ranges.get(&id).expect("a transfer");
-        let first = part.offset.saturating_sub(self.lead);
+        let first = part.offset.saturating_sub(part.overlap);
         let came = self.at.filter(|(known, _)| *known == id).map_or(first, |(_, at)| at);
         match (finish, part.until) {
             (Finish::Whole { at }, until) => {
@@ -457,8 +374,8 @@ impl<M: Machine> Watched<M> {
     }
 
     fn take_bytes(&mut self, portion: usize) {
-        let portion = portion.min(self.machine.session().transmit().len());
-        self.begun.extend_from_slice(&self.machine.session().transmit()[..portion]);
+        let portion = portion.min(self.machine.session().poll_transmit().len());
+        self.begun.extend_from_slice(&self.machine.session().poll_transmit()[..portion]);
         self.machine.transmitted(portion, self.now);
         while let Some(end) = self.begun.windows(2).position(|end| end == b"\r\n") {
             let line = String::from_utf8_lossy(&self.begun[..end]).into_owned();
@@ -484,18 +401,18 @@ impl<M: Machine> Watched<M> {
         assert_eq!(session.is_closed(), self.closed);
         self.check_bounds();
         if self.closed {
-            assert_eq!((session.window(), session.poll_timeout()), (None, None));
+            assert_eq!((session.payload(), session.poll_timeout()), (Payload::Hold, None));
             return;
         }
         let awaits = !self.ready || !self.open.is_empty();
         assert!(!awaits || session.poll_timeout().is_some(), "nothing would end this wait");
-        if let Some(window) = session.window() {
-            assert!(self.data, "a window without a data connection");
-            let (_, running) = self.running().expect("a transfer");
-            let first = running.offset.saturating_sub(self.lead);
-            assert!(window.start >= first && window.start <= window.end);
-            let end = running.until.end().max(window.start);
-            assert!(window.end <= end, "{window:?} reaches beyond {end}");
+        if let Some((id, range)) = placed(&session.payload()) {
+            assert!(self.data, "a payload without a data connection");
+            let (running, part) = self.running().expect("a transfer");
+            assert_eq!(id, running, "the payload of another transfer");
+            let first = part.offset.saturating_sub(part.overlap);
+            assert!(range.start >= first && !range.is_empty());
+            assert!(range.end <= part.until.end(), "{range:?} reaches beyond {:?}", part.until);
         }
     }
 
@@ -515,5 +432,15 @@ impl<M: Machine> Watched<M> {
         for secret in &self.secrets {
             assert!(!shown.windows(secret.len()).any(|part| part == *secret), "a secret is shown");
         }
+    }
+}
+
+/// The transfer that the next bytes belong to, and their place, if there is one.
+fn placed(payload: &Payload) -> Option<(RequestId, Range<u64>)> {
+    match payload {
+        Payload::Overlap(id, range) | Payload::File(id, range) | Payload::Content(id, range) => {
+            Some((*id, range.clone()))
+        }
+        _ => None,
     }
 }

@@ -54,16 +54,16 @@ impl Client {
     /// Reads one portion if the link wants it; how many bytes that were. The end comes after the last.
     pub(super) fn read(&mut self, now: Instant) -> Option<usize> {
         let data = self.data.as_mut().filter(|data| data.connected)?;
-        if !self.link.wants(Channel::Data).read {
+        if !self.link.interest(Channel::Data).read {
             return None;
         }
         if let Some(bytes) = data.unread.pop_front() {
-            self.link.read(Channel::Data, &bytes, now);
+            self.link.handle_bytes(Channel::Data, &bytes, now);
             return Some(bytes.len());
         }
         let end = data.ended?;
         self.data = None;
-        self.link.change(Channel::Data, Change::Ended(end), now);
+        self.link.handle_channel(Channel::Data, Change::Ended(end), now);
         Some(0)
     }
 }

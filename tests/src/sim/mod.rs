@@ -38,7 +38,7 @@ pub use watch::Course;
 pub use world::{Mirror, SEARCHING, Trouble, World};
 
 use crate::model::File;
-use ftp_proto::{Arg, Config, Instant, Sink, Type};
+use ftp_proto::{Arg, Config, Instant, RepresentationType, Sink};
 use pftp::drive::drive;
 use pftp::exit::Failure;
 use pftp::plan::{Before, Planner, Settings, Source};
@@ -124,7 +124,7 @@ pub fn settings(servers: &[SocketAddr], path: &str, connections: usize) -> Setti
         min_segment: 64 * 1024,
         min_tail: 4 * 1024,
         in_order: false,
-        representation: Type::Image,
+        representation: RepresentationType::Image,
         seed: 1,
         before: Before::default(),
         search: None,
@@ -144,7 +144,8 @@ pub struct Outcome {
 pub fn run(settings: Settings, transport: &mut SimTransport) -> Outcome {
     let mut stage = Stage::new(addresses(&settings), transport.sink());
     let mut planner = Planner::new(settings, Instant::ZERO);
-    let result = drive(&mut planner, transport, &mut stage);
+    let sink = transport.sink();
+    let result = drive(&mut planner, transport, &sink, &mut stage);
     Outcome { result, warnings: stage.warnings }
 }
 
@@ -161,7 +162,8 @@ pub fn run_with_journal(
     let mut stage = Stage::new(addresses(&settings), Arc::clone(&sink));
     stage.keeper = Some(keeper);
     let mut planner = Planner::new(settings, Instant::ZERO);
-    let result = drive(&mut planner, transport, &mut stage);
+    let sink = transport.sink();
+    let result = drive(&mut planner, transport, &sink, &mut stage);
     let ended = stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&planner, &sink));
     (Outcome { result, warnings: stage.warnings }, ended)
 }

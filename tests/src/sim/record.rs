@@ -41,14 +41,18 @@ impl Record {
     pub(super) fn report(&mut self, now: Instant, report: &Report<Infallible>) {
         match report {
             Report::Event(id, event) => self.note(now, *id, format_args!("{event:?}")),
-            Report::Written(id, range) => self.note(now, *id, format_args!("written {range:?}")),
-            Report::Lead(id, offset, bytes) => {
+            Report::Written(id, _, range) => self.note(now, *id, format_args!("written {range:?}")),
+            Report::Overlap(id, _, offset, bytes) => {
                 self.note(now, *id, format_args!("lead of {} at {offset}", bytes.len()));
             }
             Report::Content(id, request, bytes) => {
                 self.note(now, *id, format_args!("content of {} for {request:?}", bytes.len()));
             }
-            Report::Sink(_, error) => match *error {},
+            Report::SinkFailed(_, _, error) => match *error {},
+            Report::Misuse(id, request, misuse) => {
+                self.note(now, *id, format_args!("{request:?} is misuse: {misuse}"));
+            }
+            other => self.violation(format!("an unknown report: {other:?}")),
         }
     }
 

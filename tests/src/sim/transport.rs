@@ -14,8 +14,8 @@ use super::server::{Seen, Served, Server};
 use super::tcp::{Packet, Stream};
 use crate::model::{Host, Model, Stats, Tree};
 use ftp_proto::{
-    Cause, Change, Channel, Config, End, Event, Instant, Link, Report, Request, RequestId, SessionId,
-    Transport, Until,
+    Cause, Change, Channel, Config, End, Event, Instant, Link, Report, Request, RequestId, Retrieve, Route,
+    SessionId, Transport, Until,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -228,10 +228,10 @@ impl SimTransport {
         match happening {
             Happening::ControlConnected(id) => self.with_client(id, |client| {
                 client.connected = true;
-                client.link.change(Channel::Control, Change::Connected, now);
+                client.link.handle_channel(Channel::Control, Change::Connected, now);
             }),
             Happening::ControlRefused(id) => self.with_client(id, |client| {
-                client.link.change(Channel::Control, Change::Failed(Cause::Refused), now);
+                client.link.handle_channel(Channel::Control, Change::Failed(Cause::Refused), now);
             }),
             Happening::Dialled(id, server) => self.dialled(id, server),
             Happening::ControlAccepted(id, server) => self.accept(id, server),
@@ -241,11 +241,11 @@ impl SimTransport {
             }
             Happening::ToClient(id, bytes) => {
                 self.recording().line(now, id, "<-", &bytes);
-                self.with_client(id, |client| client.link.read(Channel::Control, &bytes, now));
+                self.with_client(id, |client| client.link.handle_bytes(Channel::Control, &bytes, now));
             }
             Happening::ControlEnded(id, end) => self.with_client(id, |client| {
                 client.connected = false;
-                client.link.change(Channel::Control, Change::Ended(end), now);
+                client.link.handle_channel(Channel::Control, Change::Ended(end), now);
             }),
             Happening::ClientGone(id) => {
                 self.streams.retain(|_, stream| stream.session != id);
@@ -259,13 +259,13 @@ impl SimTransport {
                 if let Some(data) = client.data(serial) {
                     data.connected = true;
                     client.last_up = serial;
-                    client.link.change(Channel::Data, Change::Connected, now);
+                    client.link.handle_channel(Channel::Data, Change::Connected, now);
                 }
             }),
             Happening::DataRefused(id, serial) => self.with_client(id, |client| {
                 if client.data(serial).is_some() {
                     client.data = None;
-                    client.link.change(Channel::Data, Change::Failed(Cause::Refused), now);
+                    client.link.handle_channel(Channel::Data, Change::Failed(Cause::Refused), now);
                 }
             }),
             Happening::DataDialled(id, serial) => self.data_dialled(id, serial),
@@ -307,16 +307,17 @@ impl SimTransport {
 }
 
 impl Transport for SimTransport {
-    type SinkError = Infallible;
+    type Sink = MemorySink;
 
     fn now(&self) -> Instant {
         Instant(self.now)
     }
 
-    fn open(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>) {
+    fn open(&mut self, id: SessionId, route: Route, config: Arc<Config>) {
+        let peer = route.address;
         self.recording().opened(Instant(self.now), id, peer);
         let server = self.servers.iter().position(|server| server.address == peer);
-        let link = Link::new(config, peer, Arc::clone(&self.sink), self.now());
+        let link = Link::new(config, route, self.now());
         let at = server.unwrap_or_default();
         self.deadlines.set(Party::Client(id), link.poll_timeout().map(|due| due.0));
         let client = Client { link, server: at, connected: false, data: None, last_up: 0 };
@@ -340,10 +341,18 @@ impl Transport for SimTransport {
         });
     }
 
-    fn shrink(&mut self, id: SessionId, request_id: RequestId, until: Until) {
+    fn retrieve(&mut self, id: SessionId, request_id: RequestId, part: Retrieve, sink: Arc<MemorySink>) {
+        let now = self.now();
+        self.recording().note(now, id, format_args!("{request_id:?} {part:?}"));
+        self.with_client(id, |client| {
+            client.link.retrieve(request_id, part, sink, now).expect("the planner asks what may be asked");
+        });
+    }
+
+    fn set_end(&mut self, id: SessionId, request_id: RequestId, until: Until) {
         let now = self.now();
         self.recording().note(now, id, format_args!("{request_id:?} ends at {until:?}"));
-        self.with_client(id, |client| client.link.shrink(request_id, until, now));
+        self.with_client(id, |client| client.link.set_end(request_id, until, now));
     }
 
     fn close(&mut self, id: SessionId) {

@@ -137,7 +137,7 @@ impl Attempt<'_> {
             watch.stage.keeper = Some(keeper);
         }
         let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &mut watch);
+        let result = drive(&mut planner, &mut transport, &sink, &mut watch);
         let took = watch.last_seen;
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
@@ -365,13 +365,7 @@ impl Surroundings<Infallible> for Watch<'_> {
     }
 
     fn report(&mut self, report: &Report<Infallible>) -> Result<(), Failure> {
-        let id = match report {
-            Report::Event(id, _)
-            | Report::Written(id, _)
-            | Report::Lead(id, ..)
-            | Report::Content(id, ..) => *id,
-            Report::Sink(_, error) => match *error {},
-        };
+        let id = report.session();
         if self.ended.contains(&id) {
             self.problem(format!("after the end of {id:?}: {report:?}"));
         }
@@ -384,7 +378,7 @@ impl Surroundings<Infallible> for Watch<'_> {
                 self.about_to_hear.extend(self.mirror_of(id));
             }
             Report::Event(_, Event::Ready(_)) => self.added.extend(self.beyond.get(&id)),
-            Report::Written(_, range) => self.check_written(id, range),
+            Report::Written(_, _, range) => self.check_written(id, range),
             _ => {}
         }
         Ok(())

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ftp_proto::meaning::Feature;
 use ftp_proto::{
-    Action, Change, Channel, Escaped, Event, Facts, Features, Finish, Instant, Output, RequestId, Session,
+    Action, Change, Channel, Escaped, Event, Facts, Features, Finish, Instant, Output, Payload, RequestId,
+    Session,
 };
 
 use pftp_tests::dialog::{Item, Script};
@@ -101,18 +102,16 @@ impl Runner {
                 let got = self.outputs.pop_front();
                 return compare(line, expected, got);
             }
-            Item::Window(expected) => {
-                let window =
-                    self.session.window().map_or_else(|| "none".to_owned(), |window| format!("{window:?}"));
-                return compare(line, expected, Some(window));
+            Item::Payload(expected) => {
+                return compare(line, expected, Some(payload(&self.session.payload())));
             }
             Item::Deadline(expected) => return compare(line, expected, Some(self.deadline())),
             Item::Request(_)
-            | Item::Shrink(..)
+            | Item::SetEnd(..)
             | Item::Quit
             | Item::Server(_)
             | Item::Change(..)
-            | Item::Payload(_)
+            | Item::Data(_)
             | Item::Pass(_) => self.expect_no_more(line)?,
         }
         self.input(item).map_err(|got| Fault { line, expected: "an input that can be".to_owned(), got })
@@ -127,12 +126,12 @@ impl Runner {
                     self.put(format!("M: {misuse}"));
                 }
             }
-            Item::Shrink(id, until) => self.session.shrink(RequestId(*id), *until, now),
+            Item::SetEnd(id, until) => self.session.set_end(RequestId(*id), *until, now),
             Item::Quit => self.session.quit(now),
             Item::Server(bytes) => {
                 let portion = if self.portions == Portions::Bytes { 1 } else { bytes.len() };
                 for bytes in bytes.chunks(portion) {
-                    self.session.handle_control(bytes, now);
+                    self.session.handle_bytes(bytes, now);
                     self.drain();
                 }
             }
@@ -145,14 +144,14 @@ impl Runner {
                 }
                 self.session.handle_channel(*channel, *change, now);
             }
-            Item::Payload(len) => {
-                if self.session.window().is_none() && !self.session.is_prepared() {
-                    return Err("no window for data".to_owned());
+            Item::Data(len) => {
+                if self.session.payload() == Payload::Hold {
+                    return Err("nothing is read from the data connection".to_owned());
                 }
-                self.session.received(*len, now);
+                self.session.handle_payload(*len, now);
             }
             Item::Pass(time) => self.pass(now + *time),
-            Item::Sends(_) | Item::Puts(_) | Item::Window(_) | Item::Deadline(_) => {}
+            Item::Sends(_) | Item::Puts(_) | Item::Payload(_) | Item::Deadline(_) => {}
         }
         self.drain();
         Ok(())
@@ -185,11 +184,11 @@ impl Runner {
             }
             self.put(shown(&output));
         }
-        while !self.session.transmit().is_empty() {
-            let all = self.session.transmit();
+        while !self.session.poll_transmit().is_empty() {
+            let all = self.session.poll_transmit();
             let portion = if self.portions == Portions::Bytes { 1 } else { all.len() };
             self.begun.extend_from_slice(&all[..portion]);
-            self.session.transmitted(portion, self.now);
+            self.session.handle_transmitted(portion, self.now);
         }
         while let Some(end) = self.begun.windows(2).position(|end| end == b"\r\n") {
             let line = format!("C: {}", Escaped(&self.begun[..end]));
@@ -217,6 +216,18 @@ impl Runner {
             expected: "nothing more before this line".to_owned(),
             got: got.join("\n          "),
         })
+    }
+}
+
+fn payload(payload: &Payload) -> String {
+    match payload {
+        Payload::Hold => "hold".to_owned(),
+        Payload::Idle => "idle".to_owned(),
+        Payload::Overlap(id, range) => format!("overlap {} {range:?}", id.0),
+        Payload::File(id, range) => format!("file {} {range:?}", id.0),
+        Payload::Content(id, range) => format!("content {} {range:?}", id.0),
+        Payload::Drain => "drain".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 

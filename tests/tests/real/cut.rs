@@ -8,6 +8,7 @@ use ftp_proto::{
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,10 +40,9 @@ fn cut_again_and_again(setup: Setup, site: &Site, ranges: u64) {
 fn fetch_ranges(setup: Setup, site: &Site, ranges: u64, ahead: bool) {
     let bytes = content(40 * MIB);
     let memory = Arc::new(Memory(Mutex::new(vec![0; bytes.len()])));
-    let sink = Arc::clone(&memory);
     match setup.transport {
-        "std" => fetch(StdTransport::new(sink), &site.address(), ranges, ahead),
-        _ => fetch(MioTransport::new(sink).expect("an event loop"), &site.address(), ranges, ahead),
+        "std" => fetch(StdTransport::new(), &memory, &site.address(), ranges, ahead),
+        _ => fetch(MioTransport::new().expect("an event loop"), &memory, &site.address(), ranges, ahead),
     }
     let memory = memory.0.lock().expect("no writer panicked");
     for range in 0..ranges {
@@ -58,23 +58,31 @@ fn bounds(range: u64) -> (u64, u64) {
     (start, start + 10_000 + range * 1000)
 }
 
-fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, ranges: u64, ahead: bool) {
+fn fetch<T: Transport<Sink = Memory>>(
+    mut transport: T,
+    sink: &Arc<Memory>,
+    address: &str,
+    ranges: u64,
+    ahead: bool,
+) {
     let (id, path) = (SessionId(1), Arg::new(NAME).expect("an argument"));
     let mut config = Config::default();
     // Waited out even once, it would end the session.
     config.timeouts.cut = Duration::from_secs(60);
     config.trace = ahead;
-    transport.open(id, address.parse().expect("an address"), Arc::new(config));
+    let address: SocketAddr = address.parse().expect("an address");
+    transport.open(id, address.into(), Arc::new(config));
     let part = |range| {
         let (offset, end) = bounds(range);
-        Request::Retrieve(Retrieve { path: path.clone(), offset, until: Until::Offset(end) })
+        Retrieve::new(path.clone(), offset, Until::Offset(end))
     };
     if ahead {
-        let asked: usize = (0..ranges).map(|range| fetch_ahead(&mut transport, id, range, part(range))).sum();
+        let asked: usize =
+            (0..ranges).map(|range| fetch_ahead(&mut transport, sink, id, range, part(range))).sum();
         return assert_eq!(asked as u64, ranges, "EPSV, one for each range");
     }
     for range in 0..ranges {
-        transport.request(id, RequestId(range), part(range));
+        transport.retrieve(id, RequestId(range), part(range), Arc::clone(sink));
     }
     let mut cut = 0;
     while cut < ranges {
@@ -92,21 +100,26 @@ fn fetch<T: Transport<SinkError = Infallible>>(mut transport: T, address: &str, 
 }
 
 /// The data connection is made, and stays unused while the server answers something else. How many were asked for.
-fn fetch_ahead<T: Transport<SinkError = Infallible>>(
+fn fetch_ahead<T: Transport<Sink = Memory>>(
     transport: &mut T,
+    sink: &Arc<Memory>,
     id: SessionId,
     range: u64,
-    part: Request,
+    part: Retrieve,
 ) -> usize {
     type IsAnswer = fn(&Event) -> bool;
     let steps: [(Request, IsAnswer); 3] = [
         (Request::Prepare, |event| matches!(event, Event::Prepared(_))),
         (Request::Facts(Arg::new(NAME).expect("an argument")), |event| matches!(event, Event::Facts(..))),
-        (part, |event| matches!(event, Event::Finished(_, Finish::Cut))),
+        (Request::Retrieve(part), |event| matches!(event, Event::Finished(_, Finish::Cut))),
     ];
     let mut asked = 0;
     for (step, (request, is_answer)) in (0..).zip(steps) {
-        transport.request(id, RequestId(range * 3 + step), request.clone());
+        let request_id = RequestId(range * 3 + step);
+        match request.clone() {
+            Request::Retrieve(part) => transport.retrieve(id, request_id, part, Arc::clone(sink)),
+            request => transport.request(id, request_id, request),
+        }
         loop {
             match transport.wait(None) {
                 Some(Report::Event(_, event)) if is_answer(&event) => break,

@@ -2,7 +2,8 @@
 
 use super::{NAME, SIZE, closed, comparisons, hear, opened, reply, resolved, server, wanted, write};
 use ftp_proto::{
-    Error, Event, Facts, Features, Finish, Instant, Report, Request, RequestId, SessionId, TimeVal, Verb,
+    Event, Facts, Features, Finish, Instant, Report, Request, RequestId, SessionError, SessionId, TimeVal,
+    Verb,
 };
 use pftp::plan::{Directive, Planner};
 use pftp_tests::sim::settings;
@@ -29,7 +30,8 @@ fn two_disagree(third: &[Event]) -> Planner {
     }
     write(&mut planner, 1, 0..SIZE / 2);
     wanted(&mut planner);
-    let lead = Report::<Infallible>::Lead(SessionId(2), SIZE / 2 - 4096, vec![7; 4096].into());
+    let lead =
+        Report::<Infallible>::Overlap(SessionId(2), RequestId(0), SIZE / 2 - 4096, vec![7; 4096].into());
     planner.handle(&lead, Instant::ZERO);
     // Where they meet, and whether the second has sent the head of the file, deaf to where it was to begin.
     for at in [SIZE / 2 - 4096, 0] {
@@ -104,7 +106,7 @@ fn who_agreed_with_what_was_wrong_is_compared_again() {
     });
     let met = begins.expect("a part for the second");
     write(&mut planner, 1, 0..met);
-    let lead = Report::<Infallible>::Lead(SessionId(2), met - 4096, vec![7; 4096].into());
+    let lead = Report::<Infallible>::Overlap(SessionId(2), RequestId(0), met - 4096, vec![7; 4096].into());
     planner.handle(&lead, Instant::ZERO);
     write(&mut planner, 2, met..met + 4096);
     let [(seam, _)] = comparisons(&wanted(&mut planner))[..] else { panic!("one comparison") };
@@ -129,7 +131,7 @@ fn third_is_to_be_heard(size: u64) -> Planner {
         hear(&mut planner, id, of(size, modify));
     }
     assert_eq!(closed(&wanted(&mut planner)), [SessionId(2)]);
-    hear(&mut planner, 2, Event::Closed(Error::Quit));
+    hear(&mut planner, 2, Event::Closed(SessionError::Quit));
     assert_eq!(opened(&wanted(&mut planner)), [SessionId(3)]);
     hear(&mut planner, 3, Event::Connected);
     hear(&mut planner, 3, Event::Ready(Features::default()));
@@ -158,7 +160,7 @@ fn a_session_that_ends_before_its_mirror_is_heard_has_failed() {
     let mut planner = third_is_to_be_heard(1000);
     wanted(&mut planner);
     let reply = reply("421 Timeout.");
-    hear(&mut planner, 3, Event::Closed(Error::Refused { verb: None, reply }));
+    hear(&mut planner, 3, Event::Closed(SessionError::Refused { verb: None, reply }));
     let all = wanted(&mut planner);
     let again =
         |directive: &Directive| matches!(directive, Directive::Open { peer, .. } if *peer == server(3));
@@ -200,7 +202,9 @@ fn each_mirror_has_one_vote() {
     }
     write(&mut planner, 1, 0..SIZE / 4);
     wanted(&mut planner);
-    let lead = |id, byte| Report::<Infallible>::Lead(SessionId(id), SIZE / 4 - 4096, vec![byte; 4096].into());
+    let lead = |id, byte| {
+        Report::<Infallible>::Overlap(SessionId(id), RequestId(0), SIZE / 4 - 4096, vec![byte; 4096].into())
+    };
     planner.handle(&lead(2, 7), Instant::ZERO);
     for same in [false, false] {
         let [(id, _)] = comparisons(&wanted(&mut planner))[..] else { panic!("one comparison") };

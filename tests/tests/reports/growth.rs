@@ -2,7 +2,7 @@
 
 use super::{Download, NAME, SIZE, closed, facts, hear, opened, resolved, server, wanted};
 use ftp_proto::{
-    Error, Event, Facts, Features, Instant, PeerFault, Report, Request, RequestId, SessionId, Until,
+    Event, Facts, Features, Instant, PeerFault, Report, Request, RequestId, SessionError, SessionId, Until,
 };
 use pftp::plan::{Directive, Settings};
 use pftp_tests::sim::settings;
@@ -69,7 +69,7 @@ fn one_that_is_never_dialled_has_tried_nothing() {
         (!ended.is_empty()).then_some(ended)
     });
     assert_eq!(again, Some(vec![first]));
-    growing.hear(first, Event::Closed(Error::Quit));
+    growing.hear(first, Event::Closed(SessionError::Quit));
     // It is looked again, by one.
     let (second, _) = growing.look(100_000);
     assert_ne!(second, first);
@@ -102,7 +102,9 @@ fn a_pause_before_connections_are_added_does_not_make_them_pay() {
         _ => None,
     });
     let part = part.expect("a range for the one that was dialled first");
-    growing.planner.handle(&Report::<Infallible>::Written(first, part..part + 1000), growing.at());
+    growing
+        .planner
+        .handle(&Report::<Infallible>::Written(first, RequestId(0), part..part + 1000), growing.at());
     let ended = (0..60).find_map(|_| {
         let ended = closed(&growing.go_on(bytes / 3 * 2));
         (!ended.is_empty()).then_some(ended)
@@ -133,7 +135,7 @@ fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_an
     let added = loop {
         now = now + Duration::from_millis(10);
         assert!(now.0 < Duration::from_secs(5), "no connection is added");
-        planner.handle(&Report::<Infallible>::Written(SessionId(2), at..at + 1000), now);
+        planner.handle(&Report::<Infallible>::Written(SessionId(2), RequestId(0), at..at + 1000), now);
         at += 1000;
         if let [id] = opened(&wanted(&mut planner))[..] {
             break id;
@@ -145,10 +147,10 @@ fn a_connection_that_is_added_takes_no_tail_of_a_file_whose_size_is_not_known_an
     assert!(!followers.is_empty());
     // The first has more than it said: that was the only one who knew the size.
     let closed = |id, error| Report::<Infallible>::Event(id, Event::Closed(error));
-    planner.handle(&closed(SessionId(1), Error::Peer(PeerFault::Overrun { size: 1 << 30 })), now);
+    planner.handle(&closed(SessionId(1), SessionError::Peer(PeerFault::Overrun { size: 1 << 30 })), now);
     assert_eq!(planner.size(), None);
     for id in followers.into_iter().chain([added, SessionId(2)]) {
-        planner.handle(&closed(id, Error::Quit), now);
+        planner.handle(&closed(id, SessionError::Quit), now);
     }
     let mut all = wanted(&mut planner);
     for id in opened(&all) {

@@ -124,7 +124,7 @@ fn a_transfer_gets_no_fresh_data_connection_while_another_is_about_to_begin() {
         let (start, end) = (positions[id], positions[id] + bytes);
         positions[id] = end;
         let id = SessionId(u64::try_from(id).unwrap());
-        planner.handle(&Report::<Infallible>::Written(id, start..end), at(millis));
+        planner.handle(&Report::<Infallible>::Written(id, RequestId(0), start..end), at(millis));
         end
     };
     let cut = |planner: &mut Planner, position| {

@@ -14,10 +14,10 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         2 => Just(Request::Facts(path(0))),
         2 => select(commands().to_vec()).prop_map(Request::Command),
-        1 => (0..40_u64).prop_map(|most| Request::Content { path: path(0), most }),
+        1 => (0..40_u64).prop_map(|most| Request::content(path(0), most)),
         1 => Just(Request::Prepare),
         6 => (0..30_u64, until())
-            .prop_map(|(offset, until)| Request::Retrieve(Retrieve { path: path(0), offset, until })),
+            .prop_map(|(offset, until)| Request::Retrieve(Retrieve::new(path(0), offset, until))),
     ]
 }
 
@@ -43,7 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
         40 => (0..20_u64).prop_map(Op::Received),
         1 => any::<u64>().prop_map(Op::Received),
         40 => request().prop_map(Op::Request),
-        20 => (0..12_u64, until()).prop_map(|(id, until)| Op::Shrink(id, until)),
+        20 => (0..12_u64, until()).prop_map(|(id, until)| Op::SetEnd(id, until)),
         6 => (1..40_000_u64).prop_map(Op::Wait),
         6 => (0..20_usize).prop_map(Op::Send),
         6 => hostile,
@@ -53,7 +53,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// A session that has come some way, and what happens to it then.
 fn case() -> impl Strategy<Value = Case> {
     let setup = (0..DEPTHS.len() as u8, 0..64_u8, prop_oneof![3 => Just(0), 1 => 1..20_u64], 0..200_u64)
-        .prop_map(|(depth, flags, lead, room)| Setup { depth, flags, lead, room });
+        .prop_map(|(depth, flags, overlap, room)| Setup { depth, flags, overlap, room });
     let greeted = prop::bool::weighted(0.9);
     (setup, greeted, 0..20_usize, prop::collection::vec(op(), 0..90)).prop_map(
         |(setup, greeted, answered, ops)| {

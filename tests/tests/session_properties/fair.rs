@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ftp_proto::{
-    Action, Change, Channel, Command, End, Event, Finish, Instant, Output, Request, RequestId, Retrieve,
-    Session, Until, Verb,
+    Action, Change, Channel, Command, End, Event, Finish, Instant, Output, Payload, Request, RequestId,
+    Retrieve, Session, Until, Verb,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -220,7 +220,7 @@ impl Server {
 /// A request, and what is to come of it.
 struct Asked {
     request: Request,
-    shrunk: bool,
+    moved: bool,
     /// How far the bytes of it have come.
     at: u64,
 }
@@ -274,7 +274,7 @@ impl World {
     fn read_control(&mut self, most: usize) -> bool {
         let len = most.min(self.server.said.len());
         let bytes: Vec<u8> = self.server.said.drain(..len).collect();
-        self.session.handle_control(&bytes, NOW);
+        self.session.handle_bytes(&bytes, NOW);
         len > 0
     }
 
@@ -292,22 +292,23 @@ impl World {
     }
 
     fn read_data(&mut self, most: u64) -> bool {
-        let Some(window) = self.session.window() else { return false };
-        let data = self.open_data().expect("a window has a connection");
+        let payload = self.session.payload();
+        if payload == Payload::Hold {
+            return false;
+        }
+        let data = self.open_data().expect("a payload has a connection");
         let len = most.min(data.sent - data.read);
         if len > 0 {
-            let stored = len.min(window.end - window.start);
-            assert!(stored == 0 || window.start == data.from + data.read, "bytes in the wrong place");
-            data.read += len;
-            let (_, running) = self
-                .asked
-                .iter_mut()
-                .find(|(id, asked)| {
-                    matches!(asked.request, Request::Retrieve(_)) && !self.ended.contains_key(id)
-                })
-                .expect("a transfer runs");
-            running.at = window.start + stored;
-            self.session.received(len, NOW);
+            if let Payload::File(id, range) = payload {
+                let place = data.from + data.read;
+                assert_eq!(range.start, place, "bytes in the wrong place");
+                data.read += len;
+                let running = self.asked.get_mut(&id).expect("a transfer that was requested");
+                running.at = range.start + len.min(range.end - range.start);
+            } else {
+                data.read += len;
+            }
+            self.session.handle_payload(len, NOW);
             return true;
         }
         let ended = data.closed_by_server;
@@ -325,15 +326,15 @@ impl World {
             // Nothing need come of it; the number is used up.
             self.ended.insert(id, Event::Prepared(id));
         }
-        self.asked.insert(id, Asked { request, shrunk: false, at });
+        self.asked.insert(id, Asked { request, moved: false, at });
         self.drain();
     }
 
-    fn shrink(&mut self, id: u64, end: u64) {
+    fn set_end(&mut self, id: u64, end: u64) {
         let id = RequestId(id);
         if let Some(asked) = self.asked.get_mut(&id).filter(|_| !self.ended.contains_key(&id)) {
-            asked.shrunk = true;
-            self.session.shrink(id, Until::Offset(end), NOW);
+            asked.moved = true;
+            self.session.set_end(id, Until::Offset(end), NOW);
             self.drain();
         }
     }
@@ -358,14 +359,14 @@ impl World {
                 Output::Event(Event::Prepared(id)) => {
                     let asked =
                         self.asked.get_mut(&id).expect("a data connection that nobody asked for ahead");
-                    assert!(asked.request == Request::Prepare && !asked.shrunk, "told twice");
-                    asked.shrunk = true;
+                    assert!(asked.request == Request::Prepare && !asked.moved, "told twice");
+                    asked.moved = true;
                 }
                 _ => panic!("{output:?}"),
             }
         }
-        let bytes = self.session.transmit().to_vec();
-        self.session.transmitted(bytes.len(), NOW);
+        let bytes = self.session.poll_transmit().to_vec();
+        self.session.handle_transmitted(bytes.len(), NOW);
         self.begun.extend(bytes);
         while let Some(end) = self.begun.windows(2).position(|end| end == b"\r\n") {
             let line: Vec<u8> = self.begun.drain(..end + 2).collect();
@@ -401,7 +402,7 @@ impl World {
 }
 
 fn check_finish(asked: &Asked, part: &Retrieve, finish: &Finish) {
-    if asked.shrunk {
+    if asked.moved {
         return;
     }
     assert_eq!(asked.at, part.until.end().min(SIZE));
@@ -419,7 +420,7 @@ fn check_finish(asked: &Asked, part: &Retrieve, finish: &Finish) {
 enum Op {
     Step(u8, u8),
     Request(Request),
-    Shrink(u64, u64),
+    SetEnd(u64, u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -431,7 +432,7 @@ fn op() -> impl Strategy<Value = Op> {
     ];
     let retrieve = (names(), 0..=SIZE, until).prop_map(|(path, offset, until)| {
         let offset = offset.saturating_sub(SIZE / 4).min(until.end());
-        Request::Retrieve(Retrieve { path, offset, until })
+        Request::Retrieve(Retrieve::new(path, offset, until))
     });
     let commands = vec![Command::Noop, Command::Cwd(path("/pub")), Command::Syst];
     prop_oneof![
@@ -440,7 +441,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Request(Request::Prepare)),
         1 => names().prop_map(|name| Op::Request(Request::Facts(name))),
         1 => select(commands).prop_map(|command| Op::Request(Request::Command(command))),
-        1 => (0..8_u64, 0..SIZE).prop_map(|(id, end)| Op::Shrink(id, end)),
+        1 => (0..8_u64, 0..SIZE).prop_map(|(id, end)| Op::SetEnd(id, end)),
     ]
 }
 
@@ -459,7 +460,7 @@ proptest! {
             match op {
                 Op::Step(what, much) => { world.step(what, much); }
                 Op::Request(request) => world.request(request),
-                Op::Shrink(id, end) => world.shrink(id, end),
+                Op::SetEnd(id, end) => world.set_end(id, end),
             }
         }
         world.settle();

@@ -1,7 +1,7 @@
 //! What is downloaded from where, and what came of it.
 
 use super::ideal::ideal;
-use ftp_proto::{Cause, Channel, Error, Event, Transport};
+use ftp_proto::{Cause, Channel, Event, SessionError, Transport};
 use pftp_tests::model::{Behaviour, Cap, Cut, File, Interruption, Model, Stats, Tree, WhenFull};
 use pftp_tests::sim::{Congestion, MemorySink, Path, Pipes, SimTransport, WINDOW, run, settings};
 use std::net::SocketAddr;
@@ -253,7 +253,7 @@ fn with_seed(case: Case, seed: u64) -> Row {
 
 /// Connections refused, sessions for which there was no room, and logins refused.
 fn refused(transport: &SimTransport, servers: &[SocketAddr]) -> usize {
-    let refused = Error::Connection(Channel::Control, Cause::Refused);
+    let refused = SessionError::Connection(Channel::Control, Cause::Refused);
     let connections =
         transport.events().iter().filter(|(.., event)| *event == Event::Closed(refused.clone())).count();
     let sessions = servers.iter().map(|server| {

@@ -12,16 +12,16 @@ const SHORT: Duration = Duration::from_millis(50);
 pub(crate) fn a_connect_that_hangs<T: Subject>() {
     let (port, server) = (FullPort::new(), serve(Behaviour::default()));
     let memory = Arc::new(Memory::default());
-    let mut transport = T::with_sink(memory.clone());
+    let mut transport = T::start();
     let (hangs, gives_up, fetches) = (SessionId(1), SessionId(2), SessionId(3));
-    transport.open(hangs, port.address, patient());
-    transport.open(fetches, server.addr(), patient());
-    transport.request(fetches, RequestId(1), part(0, SIZE));
+    transport.open(hangs, port.address.into(), patient());
+    transport.open(fetches, server.addr().into(), patient());
+    transport.retrieve(fetches, RequestId(1), part(0, SIZE), memory.clone());
     let events = transport.events_until(|event| matches!(event, Event::Finished(..)));
     assert!(events.iter().all(|(id, _)| *id == fetches), "{events:?}");
     memory.expect(&file().read(0..SIZE));
-    transport.open(gives_up, port.address, config(|timeouts| timeouts.connect = SHORT));
-    let end = Event::Closed(Error::Timeout(Timer::Connect));
+    transport.open(gives_up, port.address.into(), config(|timeouts| timeouts.connect = SHORT));
+    let end = Event::Closed(SessionError::Timeout(Timer::Connect));
     assert_eq!(transport.event(), (gives_up, end));
 }
 
@@ -52,11 +52,11 @@ pub(crate) fn each_deadline_ends_its_session<T: Subject>() {
     for (number, (peer, config, timer)) in (0..).zip(cases) {
         let id = SessionId(number);
         let end = if timer == Timer::Cut { 100_000 } else { SIZE };
-        transport.open(id, peer, config);
-        transport.request(id, RequestId(1), part(0, end));
-        let error = Error::Timeout(timer);
+        transport.open(id, peer.into(), config);
+        transport.retrieve(id, RequestId(1), part(0, end), nowhere());
+        let error = SessionError::Timeout(timer);
         let of_the_burst = timer == Timer::Burst;
-        expected.insert(id, if of_the_burst { Error::OutOfStep(Box::new(error)) } else { error });
+        expected.insert(id, if of_the_burst { SessionError::OutOfStep(Box::new(error)) } else { error });
     }
     while !expected.is_empty() {
         if let (id, Event::Closed(error)) = transport.event() {

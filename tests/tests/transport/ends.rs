@@ -11,13 +11,13 @@ pub(crate) fn a_session_that_is_closed_says_so_once_and_takes_nothing_more<T: Su
     let server = serve(Behaviour::default());
     let mut transport = T::start();
     let id = SessionId(1);
-    transport.open(id, server.addr(), patient());
+    transport.open(id, server.addr().into(), patient());
     transport.events_until(|event| matches!(event, Event::Ready(_)));
     transport.close(id);
     let events = transport.events_until(|event| matches!(event, Event::Closed(_)));
-    assert_eq!(events, [(id, Event::Closed(Error::Quit))]);
-    transport.request(id, RequestId(1), part(0, SIZE));
-    transport.shrink(id, RequestId(1), Until::Offset(0));
+    assert_eq!(events, [(id, Event::Closed(SessionError::Quit))]);
+    transport.retrieve(id, RequestId(1), part(0, SIZE), nowhere());
+    transport.set_end(id, RequestId(1), Until::Offset(0));
     transport.close(id);
     let now = transport.now();
     assert!(transport.wait(Some(now)).is_none());
@@ -28,9 +28,12 @@ pub(crate) fn a_port_where_nobody_listens_is_reported<T: Subject>() {
     let nobody = server.addr();
     drop(server);
     let mut transport = T::start();
-    transport.open(SessionId(1), nobody, patient());
+    transport.open(SessionId(1), nobody.into(), patient());
     let events = transport.events_until(|event| matches!(event, Event::Closed(_)));
-    assert!(matches!(events[..], [(SessionId(1), Event::Closed(Error::Connection(..)))]), "{events:?}");
+    assert!(
+        matches!(events[..], [(SessionId(1), Event::Closed(SessionError::Connection(..)))]),
+        "{events:?}"
+    );
 }
 
 /// Three sessions in a transfer of which nothing comes; they have to end when this happens to their transport.
@@ -38,8 +41,8 @@ fn three_end<T: Subject>(by: impl FnOnce(T)) {
     let server = serve(Behaviour::default().when(Trigger::every("RETR"), Reaction::Hang));
     let mut transport = T::start();
     for session in 0..3 {
-        transport.open(SessionId(session), server.addr(), patient());
-        transport.request(SessionId(session), RequestId(1), part(0, SIZE));
+        transport.open(SessionId(session), server.addr().into(), patient());
+        transport.retrieve(SessionId(session), RequestId(1), part(0, SIZE), nowhere());
     }
     for _ in 0..3 {
         transport.events_until(|event| matches!(event, Event::Ready(_)));
@@ -80,11 +83,12 @@ fn what_is_abandoned_does_not_wait_for_a_sink_in_another_thread() {
     let server = serve(Behaviour::default());
     let (asked, is_asked) = channel();
     let (let_go, go) = channel();
-    let mut transport = StdTransport::new(Arc::new(Stuck { asked, go: Mutex::new(go) }));
+    let stuck = Arc::new(Stuck { asked, go: Mutex::new(go) });
+    let mut transport = StdTransport::new();
     // Of two that go when this fails the later goes first, and the transport waits for the sink.
     let let_go = let_go;
-    transport.open(SessionId(1), server.addr(), patient());
-    transport.request(SessionId(1), RequestId(1), part(0, SIZE));
+    transport.open(SessionId(1), server.addr().into(), patient());
+    transport.retrieve(SessionId(1), RequestId(1), part(0, SIZE), stuck);
     // Lets it begin; it may have come further than that already.
     let _ = transport.wait(Some(transport.now()));
     is_asked.recv_timeout(Duration::from_secs(300)).expect("a write");

@@ -19,8 +19,8 @@ fn others_fetch<T: Subject>(transport: &mut T) -> Vec<Event> {
     let server = serve(Behaviour::default());
     let sinks: Vec<Arc<Memory>> = (0..OTHERS).map(|_| Arc::default()).collect();
     for (number, sink) in (1..).zip(&sinks) {
-        transport.open_to(SessionId(number), server.addr(), patient(), sink.clone());
-        transport.request(SessionId(number), RequestId(1), part(0, SIZE));
+        transport.open(SessionId(number), server.addr().into(), patient());
+        transport.retrieve(SessionId(number), RequestId(1), part(0, SIZE), sink.clone());
     }
     let (mut whole, mut odd) = (0, Vec::new());
     while whole < OTHERS {
@@ -48,8 +48,8 @@ fn assert_goes_on(odd: &[Event]) {
 
 /// Lets the odd one begin to fetch the file of this server.
 fn begin<T: Subject>(transport: &mut T, server: &Server) {
-    transport.open(ODD, server.addr(), patient());
-    transport.request(ODD, RequestId(1), part(0, SIZE));
+    transport.open(ODD, server.addr().into(), patient());
+    transport.retrieve(ODD, RequestId(1), part(0, SIZE), nowhere());
 }
 
 pub(crate) fn one_stalls<T: Subject>() {
@@ -57,7 +57,7 @@ pub(crate) fn one_stalls<T: Subject>() {
     let server = serve(Behaviour::default().cutting_every(stalls));
     let mut transport = T::start();
     begin(&mut transport, &server);
-    while !matches!(transport.wait(None), Some(Report::Written(ODD, range)) if range.end == 100_000) {}
+    while !matches!(transport.wait(None), Some(Report::Written(ODD, _, range)) if range.end == 100_000) {}
     assert_goes_on(&others_fetch(&mut transport));
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn one_is_reset<T: Subject>() {
     if odd.is_empty() {
         odd.push(Event::Closed(transport.end_of(ODD)));
     }
-    assert!(matches!(odd[..], [Event::Closed(Error::Connection(..))]), "{odd:?}");
+    assert!(matches!(odd[..], [Event::Closed(SessionError::Connection(..))]), "{odd:?}");
 }
 
 /// A server that greets with these bytes, over and over, as fast as they are taken.
@@ -99,7 +99,7 @@ fn flood(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
 pub(crate) fn one_floods_with_negotiation<T: Subject>() {
     let (address, flooding) = flood(b"\xff\xfb\x01");
     let mut transport = T::start();
-    transport.open(ODD, address, patient());
+    transport.open(ODD, address.into(), patient());
     assert_eq!(transport.event(), (ODD, Event::Connected));
     assert_goes_on(&others_fetch(&mut transport));
     drop(transport);
@@ -109,13 +109,13 @@ pub(crate) fn one_floods_with_negotiation<T: Subject>() {
 pub(crate) fn one_floods_with_replies<T: Subject>() {
     let (address, flooding) = flood(b"120 Wait.\r\n");
     let mut transport = T::start();
-    transport.open(ODD, address, patient());
+    transport.open(ODD, address.into(), patient());
     assert_eq!(transport.event(), (ODD, Event::Connected));
     let mut odd = others_fetch(&mut transport);
     if odd.is_empty() {
         odd.push(Event::Closed(transport.end_of(ODD)));
     }
-    assert!(matches!(odd[..], [Event::Closed(Error::Peer(_))]), "{odd:?}");
+    assert!(matches!(odd[..], [Event::Closed(SessionError::Peer(_))]), "{odd:?}");
     flooding.join().expect("it has ended");
 }
 
@@ -139,11 +139,11 @@ pub(crate) fn one_is_quicker_than_its_sink<T: Subject>() {
     let model = Model::new(Tree::new().with("file", File::generated(1, size)));
     let server = Server::start(model).expect("a port is free");
     let mut transport = T::start();
-    transport.open_to(ODD, server.addr(), patient(), Arc::new(Busy));
+    transport.open(ODD, server.addr().into(), patient());
     let path = Arg::new("file").expect("an argument");
-    let whole = Retrieve { path, offset: 0, until: Until::Size(size) };
-    transport.request(ODD, RequestId(1), Request::Retrieve(whole));
+    let whole = Retrieve::new(path, 0, Until::Size(size));
+    transport.retrieve(ODD, RequestId(1), whole, Arc::new(Busy));
     while !matches!(transport.wait(None), Some(Report::Written(..))) {}
     assert_goes_on(&others_fetch(&mut transport));
-    while !matches!(transport.wait(None), Some(Report::Written(ODD, _))) {}
+    while !matches!(transport.wait(None), Some(Report::Written(ODD, ..))) {}
 }

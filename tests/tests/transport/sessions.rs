@@ -9,13 +9,18 @@ use crate::support::*;
 pub(crate) fn parts_side_by_side_and_one_after_the_other<T: Subject>() {
     let server = serve(Behaviour::default());
     let memory = Arc::new(Memory::default());
-    let mut transport = T::with_sink(memory.clone());
+    let mut transport = T::start();
     let config = patient();
     for session in 0..4 {
-        transport.open(SessionId(session), server.addr(), config.clone());
+        transport.open(SessionId(session), server.addr().into(), config.clone());
         for round in 0..2 {
             let start = (session * 2 + round) * SIZE / 8;
-            transport.request(SessionId(session), RequestId(round), part(start, start + SIZE / 8));
+            transport.retrieve(
+                SessionId(session),
+                RequestId(round),
+                part(start, start + SIZE / 8),
+                memory.clone(),
+            );
         }
     }
     let mut finished = 0;
@@ -37,9 +42,9 @@ pub(crate) fn sinks_of_their_own<T: Subject>() {
     let sinks = [(); 4].map(|()| Arc::new(Memory::default()));
     let mut transport = T::start();
     for (number, (server, sink)) in (0..).zip(servers.iter().zip(&sinks)) {
-        transport.open_to(SessionId(number), server.addr(), patient(), sink.clone());
-        let whole = Retrieve { path: Arg::new("file").expect("an argument"), offset: 0, until: Until::Eof };
-        transport.request(SessionId(number), RequestId(1), Request::Retrieve(whole));
+        transport.open(SessionId(number), server.addr().into(), patient());
+        let whole = Retrieve::new(Arg::new("file").expect("an argument"), 0, Until::Eof);
+        transport.retrieve(SessionId(number), RequestId(1), whole, sink.clone());
     }
     for _ in &servers {
         transport.events_until(|event| matches!(event, Event::Finished(_, Finish::Whole { .. })));
@@ -53,17 +58,17 @@ pub(crate) fn the_end_of_a_part_can_be_moved<T: Subject>() {
     let server = serve(Behaviour { bytes_per_second: Some(1_000_000), ..Behaviour::default() });
     server.hold();
     let memory = Arc::new(Memory::default());
-    let mut transport = T::with_sink(memory.clone());
+    let mut transport = T::start();
     let id = SessionId(1);
-    transport.open(id, server.addr(), patient());
-    transport.request(id, RequestId(1), part(0, SIZE));
+    transport.open(id, server.addr().into(), patient());
+    transport.retrieve(id, RequestId(1), part(0, SIZE), memory.clone());
     transport.events_until(|event| matches!(event, Event::Started(_)));
-    transport.shrink(id, RequestId(1), Until::Offset(200_000));
+    transport.set_end(id, RequestId(1), Until::Offset(200_000));
     server.let_go();
     let events = transport.events_until(|event| matches!(event, Event::Finished(..)));
     assert_eq!(events.last(), Some(&(id, Event::Finished(RequestId(1), Finish::Cut))));
     memory.expect(&file().read(0..200_000));
-    transport.request(id, RequestId(2), part(SIZE - 10, SIZE));
+    transport.retrieve(id, RequestId(2), part(SIZE - 10, SIZE), memory.clone());
     let events = transport.events_until(|event| matches!(event, Event::Finished(..)));
     assert_eq!(events.last(), Some(&(id, Event::Finished(RequestId(2), Finish::Whole { at: SIZE }))));
     assert_eq!(server.stop().logins(), 1);
@@ -74,9 +79,9 @@ pub(crate) fn ipv6<T: Subject>() {
     // A machine may be without IPv6.
     let Ok(server) = Server::start_at((Ipv6Addr::LOCALHOST, 0), model) else { return };
     let memory = Arc::new(Memory::default());
-    let mut transport = T::with_sink(memory.clone());
-    transport.open(SessionId(1), server.addr(), patient());
-    transport.request(SessionId(1), RequestId(1), part(0, SIZE));
+    let mut transport = T::start();
+    transport.open(SessionId(1), server.addr().into(), patient());
+    transport.retrieve(SessionId(1), RequestId(1), part(0, SIZE), memory.clone());
     transport.events_until(|event| matches!(event, Event::Finished(_, Finish::Whole { at: SIZE })));
     memory.expect(&file().read(0..SIZE));
 }
@@ -93,8 +98,8 @@ pub(crate) fn a_waker_wakes_a_busy_transport<T: Subject>() {
     // It does not send all meanwhile, however long that takes.
     let server = serve(Behaviour { bytes_per_second: Some(5000), ..Behaviour::default() });
     let mut transport = T::start();
-    transport.open(SessionId(1), server.addr(), patient());
-    transport.request(SessionId(1), RequestId(1), part(0, SIZE));
+    transport.open(SessionId(1), server.addr().into(), patient());
+    transport.retrieve(SessionId(1), RequestId(1), part(0, SIZE), nowhere());
     transport.events_until(|event| matches!(event, Event::Started(_)));
     let wake = transport.waker();
     std::thread::spawn(move || wake()).join().expect("it woke");
@@ -109,4 +114,30 @@ pub(crate) fn nothing_happens_until_a_time<T: Subject>() {
         assert!(transport.wait(Some(until)).is_none());
         assert!(transport.now() >= until);
     }
+}
+
+pub(crate) fn misuse_is_reported_and_the_session_goes_on<T: Subject>() {
+    let server = serve(Behaviour::default());
+    let memory = Arc::new(Memory::default());
+    let mut transport = T::start();
+    let id = SessionId(1);
+    transport.open(id, server.addr().into(), patient());
+    transport.request(id, RequestId(1), Request::Retrieve(part(0, SIZE)));
+    transport.request(id, RequestId(2), Request::Command(Command::Quit));
+    transport.retrieve(id, RequestId(3), part(0, SIZE), memory.clone());
+    let mut misuses = Vec::new();
+    loop {
+        match transport.wait(None) {
+            Some(Report::Misuse(id, request, misuse)) => misuses.push((id, request, misuse)),
+            Some(Report::Event(_, Event::Finished(RequestId(3), finish))) => {
+                assert_eq!(finish, Finish::Whole { at: SIZE });
+                break;
+            }
+            Some(Report::Event(_, Event::Closed(error))) => panic!("{error}"),
+            _ => {}
+        }
+    }
+    let reserved = Misuse::Reserved(Verb::Quit);
+    assert_eq!(misuses, [(id, RequestId(1), Misuse::NoSink), (id, RequestId(2), reserved)]);
+    memory.expect(&file().read(0..SIZE));
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
 pub(crate) use ftp_proto::{
-    Arg, Config, Error, Event, Finish, Report, Request, RequestId, Retrieve, SessionId, Sink, Timeouts,
-    Timer, Transport, Until,
+    Arg, Command, Config, Event, Finish, Misuse, Report, Request, RequestId, Retrieve, SessionError,
+    SessionId, Sink, Timeouts, Timer, Transport, Until, Verb,
 };
 pub(crate) use ftp_transport_mio::MioTransport;
 pub(crate) use ftp_transport_std::StdTransport;
@@ -19,27 +19,18 @@ pub(crate) use pftp_tests::model::{
     Behaviour, Completion, Cut, Ending, File, Interruption, Model, Reaction, Tree, Trigger, WhenFull,
 };
 
-/// Where the bytes of a session go.
+/// Any sink that cannot fail.
 pub(crate) type AnySink = dyn Sink<Error = Infallible>;
 
 pub(crate) type Std = StdTransport<AnySink>;
 pub(crate) type Mio = MioTransport<AnySink>;
 
 /// A transport under test.
-pub(crate) trait Subject: Transport<SinkError = Infallible> {
-    /// One whose sessions write to this sink, unless they have one of their own.
-    fn with_sink(sink: Arc<AnySink>) -> Self;
-
-    /// Opens a session with a sink of its own.
-    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>);
-
-    /// One for sessions that fetch nothing, or have sinks of their own.
+pub(crate) trait Subject: Transport<Sink = AnySink> {
+    /// A transport without sessions.
     fn start() -> Self
     where
-        Self: Sized,
-    {
-        Self::with_sink(Arc::new(Memory::default()))
-    }
+        Self: Sized;
 
     /// The next report that is an event.
     fn event(&mut self) -> (SessionId, Event) {
@@ -60,7 +51,7 @@ pub(crate) trait Subject: Transport<SinkError = Infallible> {
     }
 
     /// How a session ends.
-    fn end_of(&mut self, wanted: SessionId) -> Error {
+    fn end_of(&mut self, wanted: SessionId) -> SessionError {
         loop {
             if let (id, Event::Closed(error)) = self.event()
                 && id == wanted
@@ -72,22 +63,14 @@ pub(crate) trait Subject: Transport<SinkError = Infallible> {
 }
 
 impl Subject for Std {
-    fn with_sink(sink: Arc<AnySink>) -> Self {
-        Self::new(sink)
-    }
-
-    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>) {
-        Self::open_to(self, id, peer, config, sink);
+    fn start() -> Self {
+        Self::new()
     }
 }
 
 impl Subject for Mio {
-    fn with_sink(sink: Arc<AnySink>) -> Self {
-        Self::new(sink).expect("an event queue")
-    }
-
-    fn open_to(&mut self, id: SessionId, peer: SocketAddr, config: Arc<Config>, sink: Arc<AnySink>) {
-        Self::open_to(self, id, peer, config, sink);
+    fn start() -> Self {
+        Self::new().expect("an event queue")
     }
 }
 
@@ -104,10 +87,10 @@ pub(crate) fn serve(behaviour: Behaviour) -> Server {
     Server::start(model).expect("a loopback port is free")
 }
 
-/// A request for the file from one offset to another.
-pub(crate) fn part(offset: u64, end: u64) -> Request {
+/// The part of the file from one offset to another.
+pub(crate) fn part(offset: u64, end: u64) -> Retrieve {
     let until = if end == SIZE { Until::Size(end) } else { Until::Offset(end) };
-    Request::Retrieve(Retrieve { path: Arg::new("file").expect("an argument"), offset, until })
+    Retrieve::new(Arg::new("file").expect("an argument"), offset, until)
 }
 
 /// Timeouts that no machine is too busy for, but for one.
@@ -120,6 +103,11 @@ pub(crate) fn config(set: impl FnOnce(&mut Timeouts)) -> Arc<Config> {
 /// Timeouts that no machine is too busy for.
 pub(crate) fn patient() -> Arc<Config> {
     config(|_| ())
+}
+
+/// A sink whose bytes no test looks at.
+pub(crate) fn nowhere() -> Arc<AnySink> {
+    Arc::new(Memory::default())
 }
 
 /// A sink that keeps all.

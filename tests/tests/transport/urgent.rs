@@ -35,8 +35,8 @@ pub(crate) fn urgent_data_are_a_part_of_the_file<T: Subject>() {
     let sink = Arc::new(Memory::default());
     let mut transport = T::start();
     let id = SessionId(1);
-    transport.open_to(id, server.addr(), patient(), sink.clone());
-    transport.request(id, RequestId(1), part(FROM, TO));
+    transport.open(id, server.addr().into(), patient());
+    transport.retrieve(id, RequestId(1), part(FROM, TO), sink.clone());
     let events = transport.events_until(|event| matches!(event, Event::Finished(..) | Event::Closed(_)));
     assert_eq!(events.last(), Some(&(id, Event::Finished(RequestId(1), Finish::Cut))));
     let mut expected = vec![0; FROM as usize];

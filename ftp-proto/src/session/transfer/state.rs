@@ -1,11 +1,12 @@
 //! What is known of a transfer.
 
-use crate::arg::Arg;
-use crate::command::Verb;
-use crate::error::{Cause, Error, Timer};
-use crate::event::{End, Event, Finish, RequestId, Until};
+use crate::channel::{Cause, End};
+use crate::command::{Command, Verb};
+use crate::error::{SessionError, Timer};
+use crate::event::{Event, Finish};
+use crate::payload::Payload;
 use crate::reply::Reply;
-use core::ops::Range;
+use crate::request::{RequestId, Until};
 
 /// The data connection of a transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,8 +24,8 @@ pub(super) enum Data {
 #[derive(Debug)]
 pub(in crate::session) struct Transfer {
     pub(super) id: RequestId,
-    /// `None` if nothing is to be fetched yet.
-    pub(super) path: Option<Arg>,
+    /// The command that sends the data; `None` if nothing is to be fetched yet.
+    pub(super) command: Option<Command>,
     /// The first byte wanted.
     pub(super) offset: u64,
     pub(super) until: Until,
@@ -32,8 +33,8 @@ pub(in crate::session) struct Transfer {
     pub(super) aside: bool,
     /// Its data connection was there before it was asked for, as far as is known.
     pub(super) ahead: bool,
-    /// Offset of the first byte, which is that of its lead.
-    pub(super) begun: u64,
+    /// Offset of the first byte that is fetched, overlap included.
+    pub(super) first: u64,
     /// Offset of the next byte.
     pub(super) at: u64,
     pub(super) data: Data,
@@ -58,12 +59,12 @@ impl Transfer {
     pub(super) const fn vacant(id: RequestId) -> Self {
         Self {
             id,
-            path: None,
+            command: None,
             offset: 0,
             until: Until::Eof,
             aside: false,
             ahead: false,
-            begun: 0,
+            first: 0,
             at: 0,
             data: Data::None,
             mark: false,
@@ -76,29 +77,32 @@ impl Transfer {
         }
     }
 
-    pub(in crate::session) fn window(&self) -> Option<Range<u64>> {
-        // Of a spoiled one nothing is wanted but the sign that the server has begun.
-        let end = if self.is_spoiled() { self.at } else { self.until.end().max(self.at) };
-        (self.data == Data::Open && !self.is_vacant()).then_some(self.at..end)
+    /// What the next bytes of the data connection are, if no command before RETR is unanswered.
+    pub(in crate::session) fn payload(&self) -> Payload {
+        let end = self.until.end();
+        match self.data {
+            Data::Open if self.is_vacant() => Payload::Idle,
+            Data::Open if self.is_spoiled() || self.at >= end => Payload::Drain,
+            Data::Open if self.aside => Payload::Content(self.id, self.at..end),
+            Data::Open if self.at < self.offset => Payload::Overlap(self.id, self.at..end.min(self.offset)),
+            Data::Open => Payload::File(self.id, self.at..end),
+            Data::None | Data::Connecting | Data::Ended(_) | Data::Failed(_) => Payload::Hold,
+        }
     }
 
-    /// Where the wanted bytes begin; those before are its lead. What a spoiled one brings is none.
-    pub(in crate::session) const fn offset(&self) -> u64 {
-        if self.is_spoiled() { self.at } else { self.offset }
+    /// How many bytes more are wanted.
+    pub(super) const fn room(&self) -> u64 {
+        if self.is_spoiled() { 0 } else { self.until.end().saturating_sub(self.at) }
     }
 
     /// Whether nothing is to be fetched yet.
     pub(in crate::session) const fn is_vacant(&self) -> bool {
-        self.path.is_none()
+        self.command.is_none()
     }
 
     /// Whether the data connection is there, and nothing is to be fetched yet.
     pub(in crate::session) fn is_prepared(&self) -> bool {
         self.is_vacant() && self.data == Data::Open
-    }
-
-    pub(in crate::session) fn content(&self) -> Option<RequestId> {
-        self.aside.then_some(self.id)
     }
 
     pub(in crate::session) const fn has_connection(&self) -> bool {
@@ -137,8 +141,8 @@ impl Transfer {
 
     /// What is to be told of it if the session ends by `error`: the server has closed the data connection in order, exactly
     /// where the file ends. No reply could say more. But if it was lost without a byte, it may have been about to send some.
-    pub(in crate::session) fn ended_at_size(&self, error: &Error) -> Option<Event> {
-        let lost = matches!(error, Error::Connection(..) | Error::OutOfStep(_));
+    pub(in crate::session) fn ended_at_size(&self, error: &SessionError) -> Option<Event> {
+        let lost = matches!(error, SessionError::Connection(..) | SessionError::OutOfStep(_));
         let whole = self.data == Data::Ended(End::Fin)
             && self.until == Until::Size(self.at)
             && (self.bytes || self.mark && !lost)

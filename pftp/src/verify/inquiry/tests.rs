@@ -79,8 +79,7 @@ impl Server {
 /// The request as the server sees it.
 fn line(request: &Request) -> String {
     let command = match request {
-        Request::Command(command) => command.clone(),
-        Request::Content { path, .. } => Command::Retr(path.clone()),
+        Request::Command(command) | Request::Content { command, .. } => command.clone(),
         other => panic!("asked for {other:?}"),
     };
     String::from_utf8(command.masked().to_vec()).unwrap()

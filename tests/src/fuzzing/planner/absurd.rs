@@ -3,27 +3,27 @@
 use super::mirror::{Told, reply};
 use bytes::Bytes;
 use ftp_proto::{
-    Cause, Channel, Error, Event, Facts, Features, Finish, PeerFault, Report, RequestId, SessionId, TimeVal,
-    Timer, Verb,
+    Cause, Channel, Event, Facts, Features, Finish, PeerFault, Report, RequestId, SessionError, SessionId,
+    TimeVal, Timer, Verb,
 };
 
 /// How a session may end.
-pub(super) fn error(which: u8) -> Error {
+pub(super) fn error(which: u8) -> SessionError {
     match which % 14 {
-        0 => Error::Connection(Channel::Control, Cause::Reset),
-        1 => Error::Connection(Channel::Control, Cause::Refused),
-        2 => Error::Connection(Channel::Control, Cause::Unreachable),
-        3 => Error::Connection(Channel::Data, Cause::Refused),
-        4 => Error::Timeout(Timer::Stall),
-        5 => Error::Timeout(Timer::Connect),
-        6 => Error::Timeout(Timer::DataConnect),
-        7 => Error::OutOfStep(Box::new(Error::Timeout(Timer::Burst))),
-        8 => Error::Refused { verb: None, reply: reply("421 too many users") },
-        9 => Error::Refused { verb: None, reply: reply("421 going down") },
-        10 => Error::Refused { verb: Some(Verb::Pass), reply: reply("530 too many sessions") },
-        11 => Error::Refused { verb: Some(Verb::Pass), reply: reply("530 wrong") },
-        12 => Error::Peer(PeerFault::Unsolicited(reply("200 ok"))),
-        _ => Error::Peer(PeerFault::TooManyPreliminary),
+        0 => SessionError::Connection(Channel::Control, Cause::Reset),
+        1 => SessionError::Connection(Channel::Control, Cause::Refused),
+        2 => SessionError::Connection(Channel::Control, Cause::Unreachable),
+        3 => SessionError::Connection(Channel::Data, Cause::Refused),
+        4 => SessionError::Timeout(Timer::Stall),
+        5 => SessionError::Timeout(Timer::Connect),
+        6 => SessionError::Timeout(Timer::DataConnect),
+        7 => SessionError::OutOfStep(Box::new(SessionError::Timeout(Timer::Burst))),
+        8 => SessionError::Refused { verb: None, reply: reply("421 too many users") },
+        9 => SessionError::Refused { verb: None, reply: reply("421 going down") },
+        10 => SessionError::Refused { verb: Some(Verb::Pass), reply: reply("530 too many sessions") },
+        11 => SessionError::Refused { verb: Some(Verb::Pass), reply: reply("530 wrong") },
+        12 => SessionError::Peer(PeerFault::Unsolicited(reply("200 ok"))),
+        _ => SessionError::Peer(PeerFault::TooManyPreliminary),
     }
 }
 
@@ -53,9 +53,9 @@ pub(super) fn report(session: u8, what: u8, one: u16, two: u16) -> Told {
     let wide =
         |number: u16| if number >= 0xff00 { u64::MAX - u64::from(number & 0xff) } else { u64::from(number) };
     let event = match what % 13 {
-        0 => return Report::Written(id, wide(one).min(wide(two))..wide(two).max(wide(one))),
-        1 => return Report::Written(id, 0..u64::MAX),
-        2 => return Report::Lead(id, wide(one), Bytes::from(vec![7; usize::from(two % 9)])),
+        0 => return Report::Written(id, request, wide(one).min(wide(two))..wide(two).max(wide(one))),
+        1 => return Report::Written(id, request, 0..u64::MAX),
+        2 => return Report::Overlap(id, request, wide(one), Bytes::from(vec![7; usize::from(two % 9)])),
         3 => Event::Connected,
         4 => Event::Ready(Features::default()),
         5 => Event::Reply(request, reply("250 done")),

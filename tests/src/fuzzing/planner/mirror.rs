@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use ftp_proto::{
-    Command, Error, Event, Facts, Features, Finish, Reply, ReplyParser, Report, Request, RequestId, Retrieve,
-    SessionId, TimeVal, Until, Verb,
+    Command, Event, Facts, Features, Finish, Reply, ReplyParser, Report, Request, RequestId, Retrieve,
+    SessionError, SessionId, TimeVal, Until, Verb,
 };
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -92,7 +92,6 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) mirror: usize,
     pub(super) stage: Stage,
-    lead: u64,
     requests: VecDeque<(RequestId, Request)>,
     running: Option<Running>,
     /// What the planner has not heard yet.
@@ -111,12 +110,11 @@ struct Running {
 pub(super) type Write = Option<(u64, Vec<u8>)>;
 
 impl Session {
-    pub(super) fn new(id: SessionId, mirror: usize, lead: u64) -> Self {
+    pub(super) fn new(id: SessionId, mirror: usize) -> Self {
         Self {
             id,
             mirror,
             stage: Stage::Dialling,
-            lead,
             requests: VecDeque::new(),
             running: None,
             unheard: VecDeque::new(),
@@ -140,7 +138,7 @@ impl Session {
     }
 
     /// The session ends for this reason.
-    pub(super) fn end(&mut self, error: Error) {
+    pub(super) fn end(&mut self, error: SessionError) {
         if self.stage != Stage::Ended {
             self.stage = Stage::Ended;
             self.tell(Event::Closed(error));
@@ -179,10 +177,10 @@ impl Session {
             }
             Request::Retrieve(part) => {
                 self.tell(Event::Started(id));
-                let at = part.offset.saturating_sub(self.lead);
+                let at = part.offset.saturating_sub(part.overlap);
                 if at < part.offset && part.offset <= file.len() as u64 {
                     let bytes = &file[index(at)..index(part.offset)];
-                    self.unheard.push_back(Report::Lead(self.id, at, Bytes::copy_from_slice(bytes)));
+                    self.unheard.push_back(Report::Overlap(self.id, id, at, Bytes::copy_from_slice(bytes)));
                 }
                 self.running = Some(Running { request: id, at: part.offset, part });
             }
@@ -198,7 +196,9 @@ impl Session {
                     Event::Refused(id, Verb::Size, reply("550 no"))
                 });
             }
-            Request::Content { path, .. } if !path.as_bytes().ends_with(b"CHECKSUMS") => {
+            Request::Content { command: Command::Retr(path), .. }
+                if !path.as_bytes().ends_with(b"CHECKSUMS") =>
+            {
                 self.tell(Event::Refused(id, Verb::Retr, reply("550 no")));
             }
             Request::Content { .. } => {
@@ -221,14 +221,14 @@ impl Session {
         let end = wanted.min(start.saturating_add(most as u64));
         if start < end {
             running.at = end;
-            let id = self.id;
-            self.unheard.push_back(Report::Written(id, start..end));
+            let (id, request) = (self.id, running.request);
+            self.unheard.push_back(Report::Written(id, request, start..end));
             return Some((start, file[index(start)..index(end)].to_vec()));
         }
         let (id, until) = (running.request, running.part.until);
         match until {
             Until::Size(end) if size > end => {
-                self.end(Error::Peer(ftp_proto::PeerFault::Overrun { size: end }))
+                self.end(SessionError::Peer(ftp_proto::PeerFault::Overrun { size: end }))
             }
             Until::Offset(end) if end <= size => self.finish(id, Finish::Cut),
             Until::Eof => self.finish(id, Finish::Whole { at: start }),

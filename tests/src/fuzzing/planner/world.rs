@@ -3,7 +3,10 @@
 use super::super::trace;
 use super::mirror::{Mirror, Session, Stage, Told};
 use super::{Op, Setup, absurd, millis};
-use ftp_proto::{Arg, Config, Error, Event, Instant, Report, Request, RequestId, SessionId, Type, Until};
+use ftp_proto::{
+    Arg, Config, Event, Instant, Report, RepresentationType, Request, RequestId, SessionError, SessionId,
+    Until,
+};
 use pftp::exit::Failure;
 use pftp::plan::{Before, Directive, MirrorId, Planner, Settings, Source};
 use pftp::ranges::RangeSet;
@@ -93,7 +96,7 @@ impl World {
             min_segment: setup.min_segment,
             min_tail: setup.min_segment,
             in_order: setup.in_order,
-            representation: if setup.ascii { Type::Ascii } else { Type::Image },
+            representation: if setup.ascii { RepresentationType::Ascii } else { RepresentationType::Image },
             seed: 1,
             before: Before::default(),
             search: setup.searching.then_some(millis(60_000)),
@@ -249,7 +252,7 @@ impl World {
     /// What the report changes in what the planner can know.
     fn note(&mut self, report: &Told) {
         match report {
-            Report::Written(id, range) => {
+            Report::Written(id, _, range) => {
                 let counts = |known: &&Known| !known.closing && known.transfer.is_some();
                 if self.known.get(id).filter(counts).is_some() {
                     self.counted.insert(range.clone());
@@ -314,13 +317,13 @@ impl World {
             assert!(!self.is_over(), "after the end: {directive:?}");
             match directive {
                 Directive::Resolve(id) => self.unresolved.push_back(id),
-                Directive::Open { id, thread, peer, config } => {
+                Directive::Open { id, thread, peer, .. } => {
                     let of = |mirror: &Mirror| mirror.addresses.contains(&peer);
                     let mirror = self.mirrors.iter().position(of).expect("an address of a mirror");
                     assert!(self.last < Some(id), "a session is named twice");
                     assert!((1..=self.connections).contains(&thread));
                     self.last = Some(id);
-                    self.sessions.push(Session::new(id, mirror, config.lead));
+                    self.sessions.push(Session::new(id, mirror));
                     let (connected, closing, transfer) = (false, false, None);
                     self.known.insert(id, Known { thread, mirror, connected, closing, transfer });
                 }
@@ -381,7 +384,7 @@ impl World {
             assert!(!std::mem::replace(&mut known.closing, true), "closed twice");
         }
         if let Some(session) = self.session(id) {
-            session.end(Error::Quit);
+            session.end(SessionError::Quit);
         }
     }
 

@@ -21,13 +21,13 @@ impl SimTransport {
         let now = Instant(self.now);
         let latency = self.latency(id);
         let Some(client) = self.clients.get_mut(&id) else { return false };
-        if let Some(output) = client.link.poll() {
+        if let Some(output) = client.link.poll_output() {
             self.client_output(id, output);
             return true;
         }
-        let bytes = client.link.write_buf(Channel::Control).to_vec();
+        let bytes = client.link.poll_transmit(Channel::Control).to_vec();
         if client.connected && !bytes.is_empty() {
-            client.link.wrote(Channel::Control, bytes.len(), now);
+            client.link.handle_transmitted(Channel::Control, bytes.len(), now);
             self.plan(latency, Happening::ToServer(id, bytes));
             return true;
         }
@@ -47,22 +47,27 @@ impl SimTransport {
             LinkOutput::Action(Action::Connect(peer)) => self.dial_data(id, peer),
             LinkOutput::Action(Action::Close(channel)) => self.close(id, channel, latency),
             LinkOutput::Action(_) => {}
-            LinkOutput::Written(range) => self.reports.push_back(Report::Written(id, range)),
-            LinkOutput::Lead(offset, bytes) => self.reports.push_back(Report::Lead(id, offset, bytes)),
+            LinkOutput::Written(request, range) => {
+                self.reports.push_back(Report::Written(id, request, range));
+            }
+            LinkOutput::Overlap(request, offset, bytes) => {
+                self.reports.push_back(Report::Overlap(id, request, offset, bytes));
+            }
             LinkOutput::Content(request, bytes) => {
                 self.reports.push_back(Report::Content(id, request, bytes));
             }
-            LinkOutput::Sink(error) => match error {},
+            LinkOutput::SinkFailed(_, error) => match error {},
             LinkOutput::Event(event) => {
                 if matches!(event, Event::Closed(_)) {
                     let client = self.clients.remove(&id);
-                    if let Some(after) = client.and_then(|mut client| client.link.poll()) {
+                    if let Some(after) = client.and_then(|mut client| client.link.poll_output()) {
                         self.recording().violation(format!("{id:?} says {after:?} after its end"));
                     }
                 }
                 self.events.push((self.now(), id, event.clone()));
                 self.reports.push_back(Report::Event(id, event));
             }
+            other => self.recording().violation(format!("{id:?} says {other:?}")),
         }
     }
 
@@ -75,7 +80,7 @@ impl SimTransport {
                 }
             }
             Channel::Control => {
-                let rest = client.link.write_buf(Channel::Control).to_vec();
+                let rest = client.link.poll_transmit(Channel::Control).to_vec();
                 if std::mem::take(&mut client.connected) && !rest.is_empty() {
                     self.plan(latency, Happening::ToServer(id, rest));
                 }
