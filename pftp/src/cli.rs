@@ -1,7 +1,7 @@
 //! The command line as it is typed. [`Options`](crate::options::Options) is what it means.
 
+use crate::checksum::Expected;
 use crate::exit::Failure;
-use crate::verify::Asked;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueEnum};
@@ -108,7 +108,7 @@ pub struct Cli {
     /// What the file has to have: md5, sha1, sha256, sha512 or crc32 and hexadecimal digits, or sum and the number that
     /// "sum -r" prints; auto looks for it on the server
     #[arg(long, value_name = "ALG=HEX|auto")]
-    pub checksum: Option<Asked>,
+    pub checksum: Option<Expected>,
 
     /// Forget what an earlier run has fetched, and begin anew
     #[arg(long)]

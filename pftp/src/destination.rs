@@ -1,42 +1,52 @@
-//! Where the bytes of a download go, by what was asked for.
+//! The destination of one file: the sink for what the user asked for.
 
-use crate::exit::{Failure, Kind};
-use crate::file::{self, AsciiSink, FileSink, StreamSink, Tee};
-use crate::options::{Options, Output};
-use crate::verify::{Algorithm, Asked, Checksum};
+use crate::checksum::{Algorithm, Checksum};
+use crate::file::{self, AsciiSink, FileSink, HashingWriter, StreamSink};
+use crate::local::{LocalError, Place};
 use ftp_proto::{RepresentationType, Sink, TimeVal};
 use std::fs::File;
 use std::io;
 
-/// The sink of a download, and how it is made whole.
+/// The sink of one file.
 #[derive(Debug)]
 pub(crate) enum Destination {
+    /// A file.
     File(FileSink),
+    /// A file with converted line ends.
     AsciiFile(AsciiSink<FileSink>),
-    Stream(StreamSink<Tee<File>>),
+    /// Standard output.
+    Stream(StreamSink<HashingWriter<File>>),
+    /// Standard output with converted line ends.
     AsciiStream(AsciiSink<StreamSink<File>>),
 }
 
 impl Destination {
-    /// Opens what `options` name. Fails before anything is fetched, if it has to.
-    pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
-        let stream = || file::stdout().map_err(|error| Failure::write(STDOUT, &error));
-        let algorithms = options.checksum.as_ref().map(Asked::algorithms).unwrap_or_default();
-        Ok(match (&options.output, options.representation) {
-            (Output::File(path), RepresentationType::Image) => Self::File(FileSink::open(path)?),
-            (Output::File(path), RepresentationType::Ascii) => {
+    /// Opens the sink at `place` for a transfer of this type. A stream is hashed with these algorithms while it is written;
+    /// a file can be read again.
+    ///
+    /// # Errors
+    /// A [`LocalError`]: whatever can be checked before the download is checked.
+    pub(crate) fn open(
+        place: &Place,
+        representation: RepresentationType,
+        algorithms: &[Algorithm],
+    ) -> Result<Self, LocalError> {
+        let stdout = || file::stdout().map_err(|error| LocalError::Write { to: Place::Stdout, error });
+        Ok(match (place, representation) {
+            (Place::File(path), RepresentationType::Image) => Self::File(FileSink::open(path)?),
+            (Place::File(path), RepresentationType::Ascii) => {
                 Self::AsciiFile(AsciiSink::new(FileSink::create(path)?))
             }
-            (Output::Stdout, RepresentationType::Image) => {
-                Self::Stream(StreamSink::new(Tee::new(stream()?, &algorithms)))
+            (Place::Stdout, RepresentationType::Image) => {
+                Self::Stream(StreamSink::new(HashingWriter::new(stdout()?, algorithms)))
             }
-            (Output::Stdout, RepresentationType::Ascii) => {
-                Self::AsciiStream(AsciiSink::new(StreamSink::new(stream()?)))
+            (Place::Stdout, RepresentationType::Ascii) => {
+                Self::AsciiStream(AsciiSink::new(StreamSink::new(stdout()?)))
             }
         })
     }
 
-    /// The checksum of what was written, if it is a stream and one of this kind may have been asked for.
+    /// Returns the checksum of the bytes written to a stream, if it was hashed with this algorithm.
     pub(crate) fn streamed_checksum(&self, algorithm: Algorithm) -> Option<Checksum> {
         match self {
             Self::Stream(sink) => sink.checksum(algorithm),
@@ -44,40 +54,40 @@ impl Destination {
         }
     }
 
-    /// What messages call it.
-    pub(crate) fn name(&self) -> String {
+    /// Returns the place of the bytes while the download runs: the temporary file, or standard output.
+    pub(crate) fn place(&self) -> Place {
         match self {
-            Self::File(sink) => sink.part().display().to_string(),
-            Self::AsciiFile(sink) => sink.inner().part().display().to_string(),
-            Self::Stream(_) | Self::AsciiStream(_) => STDOUT.to_owned(),
+            Self::File(sink) => Place::File(sink.part().to_owned()),
+            Self::AsciiFile(sink) => Place::File(sink.inner().part().to_owned()),
+            Self::Stream(_) | Self::AsciiStream(_) => Place::Stdout,
         }
     }
 
-    /// What a failed write means.
-    pub(crate) fn failure(&self, error: &io::Error) -> Failure {
-        Failure::write(self.name(), error)
-    }
-
-    /// Whether the file has these bytes from this offset on. A stream and a converted file cannot be asked; nothing
-    /// that is fetched over one connection is compared.
-    pub(crate) fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+    /// Returns whether the file has these bytes from `offset` on.
+    ///
+    /// # Errors
+    /// A [`LocalError`]; [`LocalError::NotReadable`] for a stream and for converted line ends.
+    pub(crate) fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, LocalError> {
         match self {
             Self::File(sink) => sink.holds(offset, bytes),
             Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => {
-                Err(Failure::new(Kind::Other, format!("{}: cannot be read again", self.name())))
+                Err(LocalError::NotReadable(self.place()))
             }
         }
     }
 
-    /// Whether there is room for a file of `size` bytes, as far as that can be told.
-    pub(crate) fn check_room(&self, size: u64) -> Result<(), Failure> {
+    /// Checks that there is room for a file of `size` bytes, as far as the file system tells.
+    ///
+    /// # Errors
+    /// [`LocalError::NoRoom`].
+    pub(crate) fn check_room(&self, size: u64) -> Result<(), LocalError> {
         match self {
             Self::File(sink) => sink.check_room(size),
             Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => Ok(()),
         }
     }
 
-    /// The download has failed: leaves no file here if no byte has come.
+    /// Ends a failed download: removes the temporary file if it has no bytes worth keeping.
     pub(crate) fn discard(&self) {
         match self {
             Self::File(sink) => sink.discard(),
@@ -86,7 +96,7 @@ impl Destination {
         }
     }
 
-    /// The file that a later run can go on with, if it is one.
+    /// Returns the file with which a later run can resume, if there is one.
     pub(crate) const fn resumable(&self) -> Option<&FileSink> {
         match self {
             Self::File(sink) => Some(sink),
@@ -94,15 +104,17 @@ impl Destination {
         }
     }
 
-    /// All `size` bytes have come: makes of them what was asked for, but for the final name.
-    pub(crate) fn settle(&self, size: u64, modified: Option<TimeVal>) -> Result<(), Failure> {
-        let failed = |error: io::Error| self.failure(&error);
+    /// Completes the destination except for its final name, after all `size` bytes were written.
+    ///
+    /// # Errors
+    /// A [`LocalError`]; [`LocalError::WrongSize`] if not as many bytes were written.
+    pub(crate) fn settle(&self, size: u64, modified: Option<TimeVal>) -> Result<(), LocalError> {
+        let failed = |error| LocalError::Write { to: self.place(), error };
         match self {
             Self::File(sink) => sink.settle(size, modified),
             Self::AsciiFile(sink) => sink.inner().settle(sink.finish().map_err(failed)?, modified),
             Self::Stream(sink) if sink.position() != size => {
-                let message = format!("{STDOUT}: got {} bytes instead of {size}", sink.position());
-                Err(Failure::new(Kind::Integrity, message))
+                Err(LocalError::WrongSize { place: Place::Stdout, written: sink.position(), size })
             }
             Self::Stream(sink) => sink.finish().map_err(failed),
             Self::AsciiStream(sink) => {
@@ -112,8 +124,11 @@ impl Destination {
         }
     }
 
-    /// Gives what was made its final name, if it is to have one.
-    pub(crate) fn publish(&self) -> Result<(), Failure> {
+    /// Gives a completed file its final name.
+    ///
+    /// # Errors
+    /// A [`LocalError`].
+    pub(crate) fn publish(&self) -> Result<(), LocalError> {
         match self {
             Self::File(sink) => sink.publish(),
             Self::AsciiFile(sink) => sink.inner().publish(),
@@ -121,8 +136,6 @@ impl Destination {
         }
     }
 }
-
-const STDOUT: &str = "standard output";
 
 impl Sink for Destination {
     type Error = io::Error;

@@ -1,8 +1,8 @@
 //! The loop that moves planner and transport.
 
 use crate::exit::Failure;
+use crate::lookup::Found;
 use crate::plan::{Directive, MirrorId, Planner};
-use crate::verify::Found;
 use ftp_proto::{Event, Instant, Report, Request, SessionId, Sink, Transport};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

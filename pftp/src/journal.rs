@@ -1,17 +1,18 @@
-//! The journal: what of a file is here, and which file it is of. It outlives the run that writes it.
+//! The journal of one file: which bytes of the file are on disk, and which file it is. A later run resumes with it.
 //!
-//! It is one small file beside the temporary one, and is replaced whole: a run that is killed leaves the journal before or
-//! the journal after, and never a half. The ranges are few, about as many as there are connections, so that nothing
-//! would be gained by appending to it.
+//! The journal is one small file beside the temporary file. A new record replaces the whole journal by a rename, so a process
+//! that is killed leaves the record before or the record after, and never a half. A record has few ranges, about as many as
+//! there are connections, so appending to the journal would save nothing.
 //!
-//! Its first line names the format, its version and the CRC-32 of the rest, which is JSON.
+//! The first line names the format, its version and the CRC-32 of the rest, which is JSON.
 
-mod keeper;
+mod writer;
 
-pub(crate) use keeper::{Keeper, Trouble};
+pub(crate) use writer::{JournalWriter, LastRecord, WriteError};
 
-use crate::exit::Failure;
+use crate::local::{Action, LocalError};
 use crate::ranges::RangeSet;
+use crate::temporary::{ASIDE, NEW, directory, sync_directory};
 use ftp_proto::{Facts, TimeVal};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -19,72 +20,68 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// What the first line begins with.
+/// The start of the first line.
 const MAGIC: &str = "pftp journal ";
 
-/// The version of the format. A journal of another one is not read.
+/// The version of the format. A journal of another version is not read.
 const VERSION: u32 = 1;
 
-/// Bytes; a journal of ours is far below.
-const LONGEST: u64 = 16 * 1024 * 1024;
+/// Bytes of a journal that are read at most. No journal of pftp is as long.
+const MAX_LENGTH: u64 = 16 * 1024 * 1024;
 
-/// What is known of a file that is not whole yet.
+/// The record of a file that is not whole yet.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Record {
-    /// Its size in bytes, once a server has told it.
+    /// Size of the file in bytes, if a server has told it.
     pub size: Option<u64>,
-    /// When it was last modified, as [`TimeVal`] prints it.
+    /// Modification time of the file, as [`TimeVal`] prints it, if a server has told it.
     pub modify: Option<String>,
-    /// Servers and paths that it was fetched from. Nothing is concluded from them.
+    /// Servers and paths of the file, for a person who reads the journal.
     pub sources: Vec<String>,
-    /// The checksum that the whole file was found not to have.
-    #[serde(default)]
-    pub not: Option<String>,
-    /// The ranges that are on disk: first offset, and offset behind the last.
+    /// The checksum that the whole file should have had and did not have.
+    #[serde(default, rename = "not")]
+    pub missed_checksum: Option<String>,
+    /// The ranges that are on disk: first offset, and offset behind the last byte.
     pub done: Vec<(u64, u64)>,
 }
 
 /// Why a journal cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum JournalError {
-    /// It was not written by pftp.
-    #[error("is not a journal of pftp")]
+    /// pftp did not write the journal.
     Foreign,
-    /// It was written by another version.
-    #[error("is of another version of pftp")]
+    /// Another version of pftp wrote the journal.
     Version,
-    /// It is not what was written.
-    #[error("is damaged")]
+    /// The journal was changed after it was written.
     Damaged,
-    /// It does not go with the temporary file.
-    #[error("names bytes that {0} does not have")]
-    Missing(String),
-    /// It cannot be read.
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
+    /// The journal names bytes that the temporary file of this name does not have.
+    MissingBytes(PathBuf),
+    /// The journal cannot be read.
+    Read(io::Error),
 }
 
 impl Record {
-    /// What is noted of a file of which servers say `facts` and of which `done` is on disk.
+    /// Makes the record of a file that servers describe by `facts` and of which `done` is on disk.
     #[must_use]
     pub fn new(facts: &Facts, done: &RangeSet, sources: Vec<String>) -> Self {
         Self {
             size: facts.size,
             modify: facts.modify.map(|time| time.to_string()),
             sources,
-            not: None,
+            missed_checksum: None,
             done: done.iter().map(|range| (range.start, range.end)).collect(),
         }
     }
 
-    /// What servers said of the file.
+    /// Returns the size and modification time that servers told.
     #[must_use]
     pub fn facts(&self) -> Facts {
         let modify = self.modify.as_ref().and_then(|time| TimeVal::parse(time.as_bytes()));
         Facts { size: self.size, modify, ..Facts::default() }
     }
 
-    /// What is on disk.
+    /// Returns the ranges that are on disk.
     #[must_use]
     pub fn ranges(&self) -> RangeSet {
         let mut ranges = RangeSet::new();
@@ -94,19 +91,19 @@ impl Record {
         ranges
     }
 
-    /// The journal as it is stored.
+    /// Encodes the record as the content of a journal.
     ///
     /// # Errors
-    /// If it cannot be expressed, which does not happen.
+    /// An error of the JSON encoder, which has none for this type.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let json = serde_json::to_string(self)?;
         Ok(format!("{MAGIC}{VERSION} {:08x}\n{json}\n", crc32fast::hash(json.as_bytes())).into_bytes())
     }
 
-    /// Reads what [`encode`](Self::encode) has made.
+    /// Decodes the content of a journal.
     ///
     /// # Errors
-    /// A [`JournalError`] for anything else.
+    /// A [`JournalError`] if [`encode`](Self::encode) did not make it.
     pub fn decode(text: &[u8]) -> Result<Self, JournalError> {
         let text = std::str::from_utf8(text).map_err(|_| JournalError::Foreign)?;
         let rest = text.strip_prefix(MAGIC).ok_or(JournalError::Foreign)?;
@@ -126,88 +123,79 @@ impl Record {
     }
 }
 
-/// Where the journal of a target is.
+/// The journal of one target.
 #[derive(Clone, Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
 }
 
 impl Journal {
-    /// What the name of the next journal ends in until it takes the place of this one.
-    pub(crate) const NEW: &str = "-new";
-
-    /// What the name of one that is set aside ends in.
-    pub(crate) const ASIDE: &str = "-unusable";
-
-    /// The journal of this name.
-    #[must_use]
-    pub const fn new(path: PathBuf) -> Self {
+    /// Names a journal, which need not exist.
+    pub(crate) const fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    /// Returns the name of the journal.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it says; `None` if there is none.
+    /// Reads the record; `None` if there is no journal.
     ///
     /// # Errors
-    /// A [`JournalError`] if it is of no use.
-    pub fn load(&self) -> Result<Option<Record>, JournalError> {
+    /// A [`JournalError`] if the journal cannot be used.
+    pub(crate) fn load(&self) -> Result<Option<Record>, JournalError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::open(&self.path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(JournalError::Io(errno.into())),
+            Err(errno) => return Err(JournalError::Read(errno.into())),
         };
-        if !file.metadata()?.is_file() {
+        if !file.metadata().map_err(JournalError::Read)?.is_file() {
             return Err(JournalError::Foreign);
         }
         let mut text = Vec::new();
-        file.take(LONGEST).read_to_end(&mut text)?;
+        file.take(MAX_LENGTH).read_to_end(&mut text).map_err(JournalError::Read)?;
         Record::decode(&text).map(Some)
     }
 
-    /// Puts `record` in the place of what it says, and on disk.
+    /// Replaces the record, and puts the new one on disk.
     ///
     /// # Errors
-    /// If it cannot be written; it says what it said before then.
-    pub fn store(&self, record: &Record) -> io::Result<()> {
-        let new = self.beside(Self::NEW);
-        // Of a run that was killed; or a link that somebody has put there.
-        let _there_may_be_none = fs::remove_file(&new);
+    /// The operating system's error if the journal cannot be written; the record before stays then.
+    pub(crate) fn store(&self, record: &Record) -> io::Result<()> {
+        let new = self.with_suffix(NEW);
+        // A run that was killed may have left the file, or another program a link of this name.
+        let _may_be_absent = fs::remove_file(&new);
         let mut file = File::create_new(&new)?;
         let stored = file.write_all(&record.encode()?).and_then(|()| file.sync_data());
         if let Err(error) = stored.and_then(|()| fs::rename(&new, &self.path)) {
-            let _stays_then = fs::remove_file(&new);
+            let _best_effort = fs::remove_file(&new);
             return Err(error);
         }
-        crate::file::sync_directory(crate::file::directory(&self.path));
+        sync_directory(directory(&self.path));
         Ok(())
     }
 
-    /// Removes it, so that this is on disk.
-    pub fn remove(&self) {
-        let _there_may_be_none = fs::remove_file(self.beside(Self::NEW));
+    /// Removes the journal, and puts its removal on disk.
+    pub(crate) fn remove(&self) {
+        let _may_be_absent = fs::remove_file(self.with_suffix(NEW));
         if fs::remove_file(&self.path).is_ok() {
-            crate::file::sync_directory(crate::file::directory(&self.path));
+            sync_directory(directory(&self.path));
         }
     }
 
-    /// Gives it another name, under which it is in nobody's way.
+    /// Renames an unusable journal, so that a new one can be written; returns the new name.
     ///
     /// # Errors
-    /// A [`Failure`] of kind local.
-    pub fn set_aside(&self) -> Result<PathBuf, Failure> {
-        let aside = self.beside(Self::ASIDE);
-        fs::rename(&self.path, &aside)
-            .map_err(|error| Failure::local("cannot rename", &self.path, &error))?;
+    /// A [`LocalError`].
+    pub(crate) fn set_aside(&self) -> Result<PathBuf, LocalError> {
+        let aside = self.with_suffix(ASIDE);
+        fs::rename(&self.path, &aside).map_err(LocalError::failed(Action::SetAside, &self.path))?;
         Ok(aside)
     }
 
-    fn beside(&self, suffix: &str) -> PathBuf {
+    fn with_suffix(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(suffix);
         name.into()

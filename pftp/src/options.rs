@@ -1,11 +1,11 @@
 //! What a command line asks for: complete, checked and without contradictions.
 
+use crate::checksum::Expected;
 use crate::cli::{Cli, Mode, Transport, Unshown};
 use crate::exit::{Failure, Kind};
-use crate::file;
 use crate::sources::{self, Defaults, Source};
+use crate::temporary;
 use crate::url::{self, FtpUrl, Server};
-use crate::verify::Asked;
 use ftp_proto::{Arg, ArgError, RepresentationType, Secret};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -38,7 +38,7 @@ pub struct Options {
     /// Size in bytes below which no part is split. `None` leaves it to the planner.
     pub min_segment: Option<NonZeroU64>,
     /// What the file has to have, if it is to be verified.
-    pub checksum: Option<Asked>,
+    pub checksum: Option<Expected>,
     /// Nothing that an earlier run has fetched is used.
     pub fresh: bool,
     /// The file is fetched even if it is here already.
@@ -53,14 +53,8 @@ pub struct Options {
     pub warnings: Vec<String>,
 }
 
-/// Where the file goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Output {
-    /// Standard output, in order.
-    Stdout,
-    /// A file of this name.
-    File(PathBuf),
-}
+/// The place where the file goes.
+pub use crate::local::Place as Output;
 
 /// Where the log goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -211,14 +205,14 @@ const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
 fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
     let Some(path) = &cli.output else {
         let name = url.local_name().map_err(|error| Failure::new(Kind::Syntax, error.to_string()))?;
-        if file::is_temporary(&name) {
+        if temporary::is_temporary(&name) {
             let message = format!("{}: {TEMPORARY}; give it another with -o", name.display());
             return Err(Failure::new(Kind::Syntax, message));
         }
         return Ok(cli.dir.join(name));
     };
     let target = cli.dir.join(path);
-    if target.file_name().is_some_and(file::is_temporary) {
+    if target.file_name().is_some_and(temporary::is_temporary) {
         return Err(Failure::new(Kind::Other, format!("-o {}: {TEMPORARY}", path.display())));
     }
     if target.is_dir() || target.as_os_str().as_bytes().ends_with(b"/") {
@@ -233,7 +227,7 @@ fn target(cli: &Cli, url: &FtpUrl) -> Result<PathBuf, Failure> {
 fn check_log(log: &Path, output: &Output, cli: &Cli) -> Result<(), Failure> {
     let refuse = |why: &str| Err(Failure::new(Kind::Other, format!("-l {}: {why}", log.display())));
     let of_log = place(log);
-    if of_log.file_name().is_some_and(file::is_temporary) {
+    if of_log.file_name().is_some_and(temporary::is_temporary) {
         return refuse(TEMPORARY);
     }
     let identity = |path: &Path| fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
@@ -244,7 +238,7 @@ fn check_log(log: &Path, output: &Output, cli: &Cli) -> Result<(), Failure> {
         return refuse(&format!("is {}, which is read; give the log another name", path.display()));
     }
     let Output::File(target) = output else { return Ok(()) };
-    let beside = [file::part_path(target), file::journal_path(target)];
+    let beside = [temporary::part_path(target), temporary::journal_path(target)];
     if of_log == place(target) || is_log(target) || beside.iter().flatten().any(|path| is_log(path)) {
         return refuse("is where the file goes; give the log another name");
     }
@@ -257,9 +251,9 @@ fn place(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         let Ok(link) = fs::read_link(&path) else { break };
-        path = file::directory(&path).join(link);
+        path = temporary::directory(&path).join(link);
     }
-    match (fs::canonicalize(file::directory(&path)), path.file_name()) {
+    match (fs::canonicalize(temporary::directory(&path)), path.file_name()) {
         (Ok(directory), Some(name)) => directory.join(name),
         _ => path,
     }

@@ -1,222 +1,118 @@
-//! Going on where an earlier run has stopped: what it has left is taken up, and what this one has is noted.
+//! The start of a download at a file that an earlier run has begun or finished.
 
-use crate::destination::Destination;
-use crate::exit::Failure;
+use crate::checksum::Checksum;
 use crate::file::FileSink;
-use crate::journal::{self, JournalError, Keeper, Record};
-use crate::options::Options;
-use crate::plan::{Before, Finished, Planner};
-use crate::progress::Progress;
-use crate::ranges::RangeSet;
-use crate::verify::{Asked, Checksum};
-use ftp_proto::{Instant, RepresentationType};
+use crate::journal::{JournalError, Record};
+use crate::local::LocalError;
+use ftp_proto::RepresentationType;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::path::PathBuf;
 
-/// How often the journal is written: what came since is lost if the program is killed. With what the disk takes for it,
-/// that is to be a second at most.
-const EVERY: Duration = Duration::from_millis(500);
+/// The use that a download may make of an earlier run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResumePolicy<'a> {
+    /// Whether the bytes of an earlier run are discarded.
+    pub(crate) fresh: bool,
+    /// Whether a finished file is fetched again.
+    pub(crate) overwrite: bool,
+    /// The checksum that the file should have, if it is known.
+    pub(crate) checksum: Option<&'a Checksum>,
+    /// The type of the transfer.
+    pub(crate) representation: RepresentationType,
+}
 
-/// The same while the record before is not on disk yet.
-const WHILE_BUSY: Duration = Duration::from_millis(50);
+/// One file as an earlier run has left it.
+#[derive(Debug, Default)]
+pub(crate) struct EarlierRun {
+    /// The record of the temporary file, if it has bytes of use.
+    pub(crate) record: Option<Record>,
+    /// The finished file, if it may be the wanted one.
+    pub(crate) finished: Option<FinishedFile>,
+    /// Why the bytes of the earlier run are of no use.
+    pub(crate) discarded: Option<Discarded>,
+}
 
-/// What earlier runs have left at the destination, as far as it is of use.
+/// A file at the final name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FinishedFile {
+    /// Size in bytes.
+    pub(crate) size: u64,
+    /// Modification time in seconds since 1970-01-01T00:00:00 UTC.
+    pub(crate) modified: i64,
+}
+
+/// Why the bytes of an earlier run are of no use.
+#[derive(Debug)]
+pub(crate) enum Discarded {
+    /// The whole file did not have its checksum.
+    ChecksumDiffered,
+    /// The journal cannot be used.
+    JournalUnusable {
+        /// The name of the journal.
+        journal: PathBuf,
+        /// The name that the journal has now.
+        moved_to: PathBuf,
+        /// The reason.
+        error: JournalError,
+    },
+}
+
+/// Looks for the bytes of an earlier run, and empties the temporary file if it has none of use.
 ///
 /// # Errors
-/// A [`Failure`] of kind local.
-pub(crate) fn before(
-    options: &Options,
-    destination: &Destination,
-    progress: &mut Progress,
-) -> Result<Before, Failure> {
-    let Some(sink) = destination.resumable() else { return Ok(Before::default()) };
-    // Looked at in any case: it may be somebody else's file.
-    let record = journaled(options, sink, progress)?.filter(|_| !options.fresh);
-    let mut before = match record {
-        Some(record) => {
-            sink.keep();
-            let done = record.ranges();
-            progress.note(&format!("going on: {} bytes are here from an earlier run", done.len()));
-            Before::new(record.facts(), done, |range| sink.read(range))?
+/// A [`LocalError`].
+pub(crate) fn load(sink: &FileSink, policy: ResumePolicy<'_>) -> Result<EarlierRun, LocalError> {
+    let mut run = EarlierRun::default();
+    // The journal is read even if its record is not used: a file that pftp did not write must not be replaced.
+    match load_record(sink)? {
+        Ok(Some(record)) if !policy.fresh && missed_checksum(&record, policy.checksum) => {
+            run.discarded = Some(Discarded::ChecksumDiffered);
         }
-        None => {
-            sink.clear()?;
-            Before::default()
-        }
-    };
-    before.finished = if options.overwrite { None } else { finished(options, sink) };
-    Ok(before)
+        Ok(record) => run.record = record.filter(|record| !record.done.is_empty() && !policy.fresh),
+        Err(discarded) => run.discarded = Some(discarded),
+    }
+    if run.record.is_some() {
+        sink.keep()
+    } else {
+        sink.clear()?
+    }
+    run.finished = if policy.overwrite { None } else { finished(sink, policy) };
+    Ok(run)
 }
 
-/// What the journal says, if it is of use.
-fn journaled(options: &Options, sink: &FileSink, progress: &mut Progress) -> Result<Option<Record>, Failure> {
+/// Reads the record of the temporary file. An unusable journal gets another name.
+fn load_record(sink: &FileSink) -> Result<Result<Option<Record>, Discarded>, LocalError> {
     let length = sink.length()?;
-    let loaded = match sink.journal().load() {
+    let error = match sink.journal().load() {
         Ok(Some(record)) if record.ranges().iter().any(|range| range.end > length) => {
-            Err(JournalError::Missing(sink.part().display().to_string()))
+            if length == 0 {
+                // The run before was killed between the removal of the file and that of its journal.
+                return Ok(Ok(None));
+            }
+            JournalError::MissingBytes(sink.part().to_owned())
         }
-        other => other,
+        Ok(record) => return Ok(Ok(record)),
+        Err(error) => error,
     };
-    match loaded {
-        Ok(Some(record)) if !options.fresh && is_condemned(&record, options) => {
-            progress.warn("what an earlier run has fetched did not have its checksum; starting over");
-            Ok(None)
-        }
-        Ok(record) => Ok(record.filter(|record| !record.done.is_empty())),
-        // It outlived its file by a moment.
-        Err(JournalError::Missing(_)) if length == 0 => Ok(None),
-        Err(error) => {
-            let aside = sink.journal().set_aside()?;
-            progress.warn(&format!(
-                "{} {error}; it is {} now, and the download starts over",
-                sink.journal().path().display(),
-                aside.display()
-            ));
-            Ok(None)
-        }
-    }
+    let moved_to = sink.journal().set_aside()?;
+    Ok(Err(Discarded::JournalUnusable { journal: sink.journal().path().to_owned(), moved_to, error }))
 }
 
-/// Whether the bytes are known not to be those asked for. If another checksum is given now, they may have that.
-fn is_condemned(record: &Record, options: &Options) -> bool {
-    let asked = options.checksum.as_ref().and_then(Asked::given).map(ToString::to_string);
-    record.not.is_some() && (asked.is_none() || record.not == asked)
+/// Returns whether the bytes are known to be wrong. If another checksum is given now, they may be right.
+fn missed_checksum(record: &Record, checksum: Option<&Checksum>) -> bool {
+    let given = checksum.map(ToString::to_string);
+    record.missed_checksum.is_some() && (given.is_none() || record.missed_checksum == given)
 }
 
-/// The file that is at the destination already, under its final name, if it has the checksum given.
-fn finished(options: &Options, sink: &FileSink) -> Option<Finished> {
+/// Looks at the file at the final name. A file without the given checksum is not the wanted one.
+fn finished(sink: &FileSink, policy: ResumePolicy<'_>) -> Option<FinishedFile> {
     let facts = fs::symlink_metadata(sink.target()).ok().filter(fs::Metadata::is_file)?;
-    if let Some(asked) = options.checksum.as_ref().and_then(Asked::given) {
-        let found = fs::File::open(sink.target()).and_then(|file| Checksum::of(asked.algorithm(), file));
-        found.ok().filter(|found| found == asked)?;
+    if let Some(wanted) = policy.checksum {
+        let computed = fs::File::open(sink.target()).and_then(|file| Checksum::of(wanted.algorithm(), file));
+        computed.ok().filter(|computed| computed == wanted)?;
     }
-    // In ASCII sizes do not compare.
-    (options.representation == RepresentationType::Image)
-        .then(|| Finished { size: facts.len(), modified: facts.mtime() })
-}
-
-/// What the run notes for the next one.
-#[derive(Debug)]
-pub(crate) struct Notes {
-    keeper: Keeper,
-    sources: Vec<String>,
-    next_look: Instant,
-    /// What was noted last.
-    noted: RangeSet,
-    /// Whether the user has been told that the journal cannot be written.
-    complained: bool,
-    part: String,
-    journal: String,
-}
-
-/// What can go wrong with that.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// The download cannot go on.
-    File(Failure),
-    /// It can.
-    Journal(String),
-}
-
-impl Notes {
-    /// Begins to take notes, if the destination is one that a later run can go on with.
-    ///
-    /// # Errors
-    /// A [`Failure`] of kind local.
-    pub(crate) fn start(
-        options: &Options,
-        destination: &Destination,
-        planner: &Planner,
-    ) -> Result<Option<Self>, Failure> {
-        let Some(sink) = destination.resumable() else { return Ok(None) };
-        let journal = sink.journal().clone();
-        let (part, name) = (sink.part().display().to_string(), journal.path().display().to_string());
-        let keeper = Keeper::start(sink.file()?, journal)
-            .map_err(|error| Failure::local("cannot keep", sink.journal().path(), &error))?;
-        let source = |source: &crate::sources::Source| {
-            format!("{} {}", source.server(), String::from_utf8_lossy(source.path.as_bytes()))
-        };
-        Ok(Some(Self {
-            keeper,
-            sources: options.sources.iter().map(source).collect(),
-            next_look: Instant::ZERO,
-            noted: planner.settled(),
-            complained: false,
-            part,
-            journal: name,
-        }))
-    }
-
-    /// When [`look`](Self::look) wants to be called next.
-    pub(crate) const fn next_look(&self) -> Instant {
-        self.next_look
-    }
-
-    /// Notes what is settled, if it is time to and something has come.
-    ///
-    /// # Errors
-    /// What has gone wrong since the last call.
-    pub(crate) fn look(&mut self, planner: &Planner, now: Instant) -> Result<(), Trouble> {
-        if now < self.next_look {
-            return Ok(());
-        }
-        self.next_look = now + EVERY;
-        match self.keeper.trouble() {
-            Some(journal::Trouble::File(error)) => {
-                return Err(Trouble::File(Failure::write(&self.part, &error)));
-            }
-            Some(journal::Trouble::Journal(error)) if !std::mem::replace(&mut self.complained, true) => {
-                let message =
-                    format!("cannot write {}: {error}; if stopped, the download starts over", self.journal);
-                return Err(Trouble::Journal(message));
-            }
-            Some(journal::Trouble::Journal(_)) | None => {}
-        }
-        let settled = planner.settled();
-        if settled != self.noted {
-            if self.keeper.is_busy() {
-                self.next_look = now + WHILE_BUSY;
-            } else {
-                self.keeper.note(self.record(planner, &settled));
-                self.noted = settled;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that less is settled than was, before anything takes its place.
-    pub(crate) fn retract(&mut self, planner: &Planner) {
-        let settled = planner.settled();
-        self.keeper.note_now(self.record(planner, &settled));
-        self.noted = settled;
-    }
-
-    /// Waits until everything is noted: the journal goes when the file gets its name, and may not come back.
-    pub(crate) fn rest(&self) {
-        self.keeper.rest();
-    }
-
-    /// Notes what is settled at the end of a download that has failed.
-    pub(crate) fn close(self, planner: &Planner) {
-        let settled = planner.settled();
-        let (record, is_new) = (self.record(planner, &settled), settled != self.noted);
-        self.keeper.close(record, is_new);
-    }
-
-    /// Notes that the whole file does not have this checksum.
-    pub(crate) fn condemn(self, planner: &Planner, checksum: &Checksum) {
-        let mut record = self.record(planner, &planner.settled());
-        record.not = Some(checksum.to_string());
-        self.keeper.close(record, true);
-    }
-
-    /// Ends: the file is whole.
-    pub(crate) fn end(self) {
-        self.keeper.end();
-    }
-
-    fn record(&self, planner: &Planner, settled: &RangeSet) -> Record {
-        Record::new(planner.identity(), settled, self.sources.clone())
-    }
+    // The size of a file with converted line ends is not the size on the server.
+    let is_comparable = policy.representation == RepresentationType::Image;
+    is_comparable.then(|| FinishedFile { size: facts.len(), modified: facts.mtime() })
 }

@@ -3,21 +3,23 @@
 mod alone;
 mod here;
 
+use crate::checksum::{Checksum, Expected};
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings, drive};
 use crate::exit::{Failure, Kind, Signal};
 use crate::log::Log;
 use crate::options::Options;
-use crate::plan::{Before, Planner, Settings, Source};
+use crate::plan::{Before, Finished, Planner, Settings, Source};
 use crate::progress::{Mode, Progress};
 use crate::ranges::RangeSet;
-use crate::resume::{self, Notes};
-use crate::verify::{Asked, Checksum, Verdict, Verification};
-use crate::{cli, sources};
+use crate::recorder::Recorder;
+use crate::resume::{self, ResumePolicy};
+use crate::verification::{Reference, Verdict, Verification};
+use crate::{cli, sources, wording};
 use ftp_proto::{Config, Facts, Instant, Transport};
 use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
-use here::Here;
+use here::{Here, snapshot};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -59,12 +61,39 @@ fn download(options: &Options, progress: &mut Progress) -> Result<(), Failure> {
     for warning in &options.warnings {
         progress.warn(warning);
     }
-    let destination = Arc::new(Destination::open(options)?);
-    let before = resume::before(options, &destination, progress)?;
+    let algorithms = options.checksum.as_ref().map(Expected::algorithms).unwrap_or_default();
+    let destination = Destination::open(&options.output, options.representation, &algorithms)?;
+    let destination = Arc::new(destination);
+    let before = before(options, &destination, progress)?;
     match attempt(options, &options.sources, &destination, Start { before, over: false }, progress)? {
         Some(wrong) => alone::one_by_one(options, &destination, wrong, progress),
         None => Ok(()),
     }
+}
+
+/// Returns what earlier runs have left of the file, as far as it is of use.
+fn before(options: &Options, destination: &Destination, progress: &mut Progress) -> Result<Before, Failure> {
+    let Some(sink) = destination.resumable() else { return Ok(Before::default()) };
+    let policy = ResumePolicy {
+        fresh: options.fresh,
+        overwrite: options.overwrite,
+        checksum: options.checksum.as_ref().and_then(Expected::given),
+        representation: options.representation,
+    };
+    let earlier = resume::load(sink, policy)?;
+    if let Some(discarded) = &earlier.discarded {
+        progress.warn(&wording::discarded(discarded));
+    }
+    let mut before = match earlier.record {
+        Some(record) => {
+            let done = record.ranges();
+            progress.note(&format!("going on: {} bytes are here from an earlier run", done.len()));
+            Before::new(record.facts(), done, |range| sink.read(range))?
+        }
+        None => Before::default(),
+    };
+    before.finished = earlier.finished.map(|file| Finished { size: file.size, modified: file.modified });
+    Ok(before)
 }
 
 /// What a download begins with.
@@ -139,8 +168,8 @@ impl Job<'_> {
             inputs,
             threads: BTreeMap::new(),
             log,
-            notes: Notes::start(self.options, self.destination, &planner)?,
-            verification: Verification::start(self.options, self.destination)?,
+            recorder: recorder(self.options, self.destination, &planner)?,
+            verification: verification(self.options, self.destination)?,
             next_look: Instant::ZERO,
             fitting: None,
             progress,
@@ -150,15 +179,15 @@ impl Job<'_> {
         }
         let result = drive(&mut planner, &mut transport, self.destination, &mut here);
         here.flush_log();
-        let (notes, verification) = (here.notes.take(), here.verification.take());
+        let (recorder, verification) = (here.recorder.take(), here.verification.take());
         let now = transport.now();
         let size = match result {
             Ok(size) => size,
             Err(failure) => {
                 // Nobody may be reading what a session is writing.
                 transport.abandon();
-                if let Some(notes) = notes {
-                    notes.close(&planner);
+                if let Some(recorder) = recorder {
+                    recorder.close(&snapshot(&planner));
                 }
                 // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
                 self.destination.discard();
@@ -168,8 +197,8 @@ impl Job<'_> {
         // No session may write any more when the file is made whole.
         drop(transport);
         if planner.is_here_already() {
-            if let Some(notes) = notes {
-                notes.end();
+            if let Some(recorder) = recorder {
+                recorder.finish();
             }
             // What there is of it was to replace just this file.
             if let Some(sink) = self.destination.resumable() {
@@ -178,13 +207,33 @@ impl Job<'_> {
             progress.note(&format!("{} is here already; --overwrite fetches it again", self.options.name()));
             return Ok(None);
         }
-        let wrong = make_whole(self.destination, &planner, size, (notes, verification), progress)?;
+        let wrong = make_whole(self.destination, &planner, size, (recorder, verification), progress)?;
         if wrong.is_none() {
             progress.done(size);
             progress.finish(planner.from_earlier_run(), now.0);
         }
         Ok(wrong)
     }
+}
+
+/// Begins the journal, if a later run can resume with the destination.
+fn recorder(
+    options: &Options,
+    destination: &Destination,
+    planner: &Planner,
+) -> Result<Option<Recorder>, Failure> {
+    let Some(sink) = destination.resumable() else { return Ok(None) };
+    let source = |source: &sources::Source| {
+        format!("{} {}", source.server(), String::from_utf8_lossy(source.path.as_bytes()))
+    };
+    let sources = options.sources.iter().map(source).collect();
+    Ok(Some(Recorder::start(sink, sources, planner.settled())?))
+}
+
+/// Begins the verification, if the user wants one.
+fn verification(options: &Options, destination: &Destination) -> Result<Option<Verification>, Failure> {
+    let Some(expected) = &options.checksum else { return Ok(None) };
+    Ok(Some(Verification::start(expected, destination.resumable())?))
 }
 
 /// What a stopped download says last.
@@ -207,39 +256,42 @@ fn make_whole(
     destination: &Destination,
     planner: &Planner,
     size: u64,
-    (notes, verification): (Option<Notes>, Option<Verification>),
+    (recorder, verification): (Option<Recorder>, Option<Verification>),
     progress: &mut Progress,
 ) -> Result<Option<Wrong>, Failure> {
-    let verdict = verification.and_then(|verification| verification.conclude(destination, size));
-    if let Some(Verdict { result, wanted, note }) = verdict {
-        if let Err(failure) = result {
-            let Some(notes) = notes else { return Err(failure) };
+    let streamed = |algorithm| destination.streamed_checksum(algorithm);
+    let verdict = verification.and_then(|verification| verification.conclude(size, streamed));
+    if let Some(Verdict { reference, result }) = verdict {
+        if let Err(error) = result {
+            let failure = wording::verify_failure(&destination.place(), &reference, &error);
+            let Some(recorder) = recorder else { return Err(failure) };
             if failure.kind() != Kind::Integrity {
                 // It could not be read, and may be what it is to be.
-                notes.close(planner);
+                recorder.close(&snapshot(planner));
                 return Err(failure);
             }
-            notes.condemn(planner, &wanted);
+            let wanted = reference.checksum().clone();
+            recorder.close_mismatched(&snapshot(planner), &wanted);
             let (identity, brought) = (planner.identity().clone(), planner.brought());
             return Ok(Some(Wrong { failure, wanted, identity, brought }));
         }
-        if let Some(note) = note {
-            progress.note(&note);
+        if let Reference::Found(found) = &reference {
+            progress.note(&format!("verified: {}", wording::found(found)));
         }
     }
-    let notes = notes.inspect(Notes::rest);
+    let recorder = recorder.inspect(Recorder::flush);
     let settled = destination.settle(size, planner.identity().modify);
     let is_settled = settled.is_ok();
     let named = settled.and_then(|()| destination.publish());
-    match notes {
+    match recorder {
         // All of it is on disk and has no name: the next run has nothing to fetch.
-        Some(notes) if is_settled && named.is_err() => notes.close(planner),
-        Some(notes) => notes.end(),
+        Some(recorder) if is_settled && named.is_err() => recorder.close(&snapshot(planner)),
+        Some(recorder) => recorder.finish(),
         None => {}
     }
-    if let Err(failure) = named {
+    if let Err(error) = named {
         destination.discard();
-        return Err(failure);
+        return Err(error.into());
     }
     Ok(None)
 }
@@ -268,7 +320,7 @@ fn settings(options: &Options, sources: &[sources::Source], progress: &mut Progr
         representation: options.representation,
         seed: RandomState::new().hash_one(0),
         before: Before::default(),
-        search: (options.checksum == Some(Asked::Auto)).then(|| whole(options.timeout)),
+        search: (options.checksum == Some(Expected::Auto)).then(|| whole(options.timeout)),
     }
 }
 

@@ -1,18 +1,17 @@
-//! A sink that takes bytes in order.
+//! A sink that writes to a stream.
 
-use crate::verify::{Algorithm, Checksum, Hasher};
+use crate::checksum::{Algorithm, Checksum, Hasher};
 use ftp_proto::Sink;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-/// A stream as a sink: standard output. Writes have to come in order.
+/// A sink that writes to a stream, which is standard output. Writes have to come in order.
 ///
-/// A reader that went away is an error of kind [`io::ErrorKind::BrokenPipe`], which
-/// [`Failure::write`](crate::exit::Failure::write) makes a quiet end.
+/// A write fails with [`io::ErrorKind::BrokenPipe`] if the reader of the stream went away.
 #[derive(Debug)]
-pub struct StreamSink<W> {
+pub(crate) struct StreamSink<W> {
     state: Mutex<State<W>>,
 }
 
@@ -22,30 +21,31 @@ struct State<W> {
     position: u64,
 }
 
-/// Standard output, without the buffer of [`io::stdout`], which would look for line ends.
+/// Opens standard output without the buffer of [`io::stdout`], which writes at line ends.
 ///
 /// # Errors
-/// That there are no descriptors left. One that was closed before the program began is none: Rust's runtime has opened
-/// `/dev/null` in its place, as others do who want no output.
-pub fn stdout() -> io::Result<File> {
+/// The operating system's error if there are no more descriptors. A standard output that was closed before the program began
+/// is not an error, because Rust's runtime has opened `/dev/null` in its place.
+pub(crate) fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// What is written, hashed on the way in every way that may be asked for: what has gone cannot be read again.
+/// A writer that hashes the bytes written, because a stream cannot be read again.
 #[derive(Debug)]
-pub(crate) struct Tee<W> {
+pub(crate) struct HashingWriter<W> {
     writer: W,
     hashers: Vec<(Algorithm, Hasher)>,
 }
 
-impl<W: Write> Tee<W> {
+impl<W: Write> HashingWriter<W> {
+    /// Makes a writer that hashes with each of `algorithms`.
     pub(crate) fn new(writer: W, algorithms: &[Algorithm]) -> Self {
         let hasher = |algorithm: &Algorithm| (*algorithm, Hasher::new(*algorithm));
         Self { writer, hashers: algorithms.iter().map(hasher).collect() }
     }
 }
 
-impl<W: Write> Write for Tee<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.writer.write(bytes)?;
         for (_, hasher) in &mut self.hashers {
@@ -59,8 +59,8 @@ impl<W: Write> Write for Tee<W> {
     }
 }
 
-impl<W: Write> StreamSink<Tee<W>> {
-    /// The checksum of what has been written, if one of this kind may have been asked for. The next call has none.
+impl<W: Write> StreamSink<HashingWriter<W>> {
+    /// Returns the checksum of the bytes written, if they were hashed with this algorithm. Later calls return `None`.
     pub(crate) fn checksum(&self, algorithm: Algorithm) -> Option<Checksum> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let hashers = std::mem::take(&mut state.writer.hashers);
@@ -69,23 +69,21 @@ impl<W: Write> StreamSink<Tee<W>> {
 }
 
 impl<W: Write> StreamSink<W> {
-    /// Writes to `writer`, whose first byte is that of the file.
-    #[must_use]
-    pub const fn new(writer: W) -> Self {
+    /// Makes a sink that writes the file to `writer`.
+    pub(crate) const fn new(writer: W) -> Self {
         Self { state: Mutex::new(State { writer, position: 0 }) }
     }
 
-    /// The offset that the next write has to have: the number of bytes written.
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    /// Returns the number of bytes written, which is the offset that the next write has to have.
+    pub(crate) fn position(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).position
     }
 
     /// Ends the stream.
     ///
     /// # Errors
-    /// If what the writer holds back cannot be written.
-    pub fn finish(&self) -> io::Result<()> {
+    /// An error of the writer, which may have buffered bytes.
+    pub(crate) fn finish(&self) -> io::Result<()> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).writer.flush()
     }
 }
@@ -93,7 +91,7 @@ impl<W: Write> StreamSink<W> {
 impl<W: Write + Send> Sink for StreamSink<W> {
     type Error = io::Error;
 
-    /// Writes `bytes`, which have to be the next ones.
+    /// Writes `bytes`, which have to be the next bytes of the file.
     fn write_at(&self, offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if offset != state.position {
@@ -114,7 +112,7 @@ impl<W: Write + Send> Sink for StreamSink<W> {
     }
 }
 
-/// The error for a write at `offset` where the next byte is that at `position`.
+/// Makes the error of a write at `offset` that should have been at `position`.
 pub(super) fn out_of_order(offset: u64, position: u64) -> io::Error {
     let message = format!("bytes at offset {offset} came where those at {position} were due");
     io::Error::new(io::ErrorKind::InvalidInput, message)

@@ -24,7 +24,7 @@ fn names(dir: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn what_is_stored_is_loaded() {
+fn stored_record_is_loaded() {
     let (dir, journal) = journal();
     assert!(journal.load().unwrap().is_none());
     journal.store(&Record::default()).unwrap();
@@ -39,7 +39,7 @@ fn what_is_stored_is_loaded() {
 }
 
 #[test]
-fn a_changed_journal_is_never_trusted() {
+fn changed_journal_is_refused() {
     let whole = record().encode().unwrap();
     for at in 0..whole.len() {
         assert!(Record::decode(&whole[..at]).is_err(), "the first {at} bytes");
@@ -53,30 +53,30 @@ fn a_changed_journal_is_never_trusted() {
 }
 
 #[test]
-fn why_a_journal_is_of_no_use() {
+fn unusable_journal_is_refused_with_the_reason() {
     let sealed = |json: &str| {
         format!("pftp journal 1 {:08x}\n{json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
     };
     let whole = r#"{"size":10,"modify":null,"sources":[],"done":[[0,10]]}"#;
     assert_eq!(Record::decode(&sealed(whole)).unwrap().done, [(0, 10)]);
-    for (text, says) in [
-        (Vec::new(), "is not a journal of pftp"),
-        (b"\xff\xfe".to_vec(), "is not a journal of pftp"),
-        (b"my diary\n".to_vec(), "is not a journal of pftp"),
-        (b"pftp journal 2 00000000\n{}\n".to_vec(), "is of another version of pftp"),
-        (b"pftp journal x 00000000\n{}\n".to_vec(), "is damaged"),
-        (b"pftp journal 1 00000000\n{}\n".to_vec(), "is damaged"),
-        (sealed("{}"), "is damaged"),
-        (sealed(&whole.replace("[0,10]", "[0,11]")), "is damaged"),
-        (sealed(&whole.replace("[0,10]", "[9,9]")), "is damaged"),
-        (sealed(&whole.replace("[0,10]", "[-1,9]")), "is damaged"),
+    for (text, reason) in [
+        (Vec::new(), "Foreign"),
+        (b"\xff\xfe".to_vec(), "Foreign"),
+        (b"my diary\n".to_vec(), "Foreign"),
+        (b"pftp journal 2 00000000\n{}\n".to_vec(), "Version"),
+        (b"pftp journal x 00000000\n{}\n".to_vec(), "Damaged"),
+        (b"pftp journal 1 00000000\n{}\n".to_vec(), "Damaged"),
+        (sealed("{}"), "Damaged"),
+        (sealed(&whole.replace("[0,10]", "[0,11]")), "Damaged"),
+        (sealed(&whole.replace("[0,10]", "[9,9]")), "Damaged"),
+        (sealed(&whole.replace("[0,10]", "[-1,9]")), "Damaged"),
     ] {
-        assert_eq!(Record::decode(&text).unwrap_err().to_string(), says, "{text:?}");
+        assert_eq!(format!("{:?}", Record::decode(&text).unwrap_err()), reason, "{text:?}");
     }
 }
 
 #[test]
-fn nothing_is_written_through_a_link() {
+fn link_at_the_name_of_a_journal_is_not_followed() {
     let (dir, journal) = journal();
     let victim = dir.path().join("victim");
     fs::write(&victim, "precious").unwrap();
@@ -89,7 +89,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_written_says_what_it_said() {
+fn journal_that_cannot_be_written_keeps_its_record() {
     let (dir, journal) = journal();
     journal.store(&record()).unwrap();
     fs::create_dir(dir.path().join("f.pftp-journal-new")).unwrap();
@@ -98,55 +98,55 @@ fn a_journal_that_cannot_be_written_says_what_it_said() {
 }
 
 #[test]
-fn the_keeper_notes_in_order() {
+fn records_are_stored_in_order() {
     let (dir, journal) = journal();
     let file = File::create(dir.path().join("f")).unwrap();
-    let keeper = Keeper::start(file, journal.clone()).unwrap();
-    keeper.note(Record { size: Some(1), ..Record::default() });
-    keeper.note_now(record());
+    let writer = JournalWriter::start(file, journal.clone()).unwrap();
+    writer.store(Record { size: Some(1), ..Record::default() });
+    writer.retract(record());
     assert_eq!(journal.load().unwrap().unwrap(), record());
-    keeper.note(Record { size: Some(2), ..Record::default() });
-    keeper.end();
+    writer.store(Record { size: Some(2), ..Record::default() });
+    writer.finish();
     assert_eq!(journal.load().unwrap().unwrap().size, Some(2));
 }
 
-/// Before a record there is `fdatasync`: where that fails, as it does for a device without a disk, there is no record.
+/// `fdatasync` fails for a device without a disk.
 #[test]
-fn what_is_not_on_disk_is_not_noted() {
+fn record_is_stored_only_if_the_file_is_on_disk() {
     let (dir, journal) = journal();
     let device = File::options().write(true).open("/dev/null").unwrap();
-    assert!(device.sync_data().is_err(), "this system syncs what has no disk");
-    let keeper = Keeper::start(device, journal.clone()).unwrap();
-    keeper.note(record());
-    keeper.rest();
-    assert!(matches!(keeper.trouble(), Some(Trouble::File(_))));
+    assert!(device.sync_data().is_err(), "this system can sync /dev/null");
+    let writer = JournalWriter::start(device, journal.clone()).unwrap();
+    writer.store(record());
+    writer.flush();
+    assert!(matches!(writer.take_error(), Some(WriteError::File(_))));
     assert_eq!(names(&dir), Vec::<String>::new());
-    // Nor is anything after that, as what was lost may be in it.
-    keeper.close(record(), true);
+    // A later sync would succeed, although bytes were lost.
+    writer.close(LastRecord::New(record()));
     assert_eq!(names(&dir), Vec::<String>::new());
 }
 
 #[test]
-fn what_cannot_be_taken_back_is_not_left_there() {
+fn record_that_cannot_be_retracted_is_removed() {
     let (dir, journal) = journal();
     journal.store(&record()).unwrap();
     fs::create_dir(dir.path().join("f.pftp-journal-new")).unwrap();
-    let keeper = Keeper::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
-    keeper.note_now(Record::default());
-    assert!(matches!(keeper.trouble(), Some(Trouble::Journal(_))));
+    let writer = JournalWriter::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
+    writer.retract(Record::default());
+    assert!(matches!(writer.take_error(), Some(WriteError::Journal(_))));
     assert!(journal.load().unwrap().is_none());
-    keeper.end();
+    writer.finish();
 }
 
-/// Bytes of the disk that a file has.
+/// Returns how many bytes of the disk a file takes.
 fn taken(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(path).unwrap().blocks() * 512
 }
 
 #[test]
-fn what_is_reserved_goes_by_what_has_come() {
-    // What a file system takes beside the bytes of a file.
+fn reserved_room_depends_on_the_bytes_that_came() {
+    // Bytes that a file system takes for a file beside its content.
     const SLACK: u64 = 64 * 1024;
     let (dir, journal) = journal();
     let path = dir.path().join("f");
@@ -154,37 +154,37 @@ fn what_is_reserved_goes_by_what_has_come() {
     let came = content.len() as u64;
     fs::write(&path, &content).unwrap();
     let file = File::options().read(true).write(true).open(&path).unwrap();
-    let keeper = Keeper::start(file, journal.clone()).unwrap();
+    let writer = JournalWriter::start(file, journal.clone()).unwrap();
     let told = |size| Record { size: Some(size), done: vec![(0, came)], ..Record::default() };
-    keeper.note(told(2 << 30));
-    keeper.rest();
+    writer.store(told(2 << 30));
+    writer.flush();
     assert!((2 * came..2 * came + SLACK).contains(&taken(&path)), "{}", taken(&path));
-    // No disk has room for this. Another server may say something else.
-    keeper.note(told(1 << 43));
-    keeper.rest();
-    assert!(keeper.trouble().is_none());
+    // No disk has room for this size, which may be wrong.
+    writer.store(told(1 << 43));
+    writer.flush();
+    assert!(writer.take_error().is_none());
     assert_eq!(journal.load().unwrap().unwrap(), told(1 << 43));
-    keeper.close(told(1 << 43), false);
+    writer.close(LastRecord::Repeated(told(1 << 43)));
     assert!(taken(&path) < came + SLACK, "{}", taken(&path));
     assert_eq!(fs::read(&path).unwrap(), content);
 }
 
 #[test]
-fn what_could_not_be_noted_is_noted_at_the_end() {
+fn record_that_could_not_be_stored_is_stored_at_the_end() {
     let (dir, journal) = journal();
-    let in_the_way = dir.path().join("f.pftp-journal-new");
-    fs::create_dir(&in_the_way).unwrap();
-    let keeper = Keeper::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
-    keeper.note(record());
-    keeper.rest();
+    let obstacle = dir.path().join("f.pftp-journal-new");
+    fs::create_dir(&obstacle).unwrap();
+    let writer = JournalWriter::start(File::create(dir.path().join("f")).unwrap(), journal.clone()).unwrap();
+    writer.store(record());
+    writer.flush();
     assert!(journal.load().unwrap().is_none());
-    fs::remove_dir(&in_the_way).unwrap();
-    keeper.close(record(), false);
+    fs::remove_dir(&obstacle).unwrap();
+    writer.close(LastRecord::Repeated(record()));
     assert_eq!(journal.load().unwrap().unwrap(), record());
 }
 
 #[test]
-fn bytes_are_given_up_for_want_of_room_alone() {
+fn bytes_are_given_up_only_on_a_full_disk() {
     let (dir, journal) = journal();
     let named = Record { done: vec![(0, 100_000)], ..Record::default() };
     journal.store(&named).unwrap();
@@ -192,8 +192,8 @@ fn bytes_are_given_up_for_want_of_room_alone() {
     let content = vec![1; 300_000];
     fs::write(dir.path().join("f"), &content).unwrap();
     let file = File::options().write(true).open(dir.path().join("f")).unwrap();
-    let keeper = Keeper::start(file, journal.clone()).unwrap();
-    keeper.close(Record { done: vec![(0, 300_000)], ..Record::default() }, true);
+    let writer = JournalWriter::start(file, journal.clone()).unwrap();
+    writer.close(LastRecord::New(Record { done: vec![(0, 300_000)], ..Record::default() }));
     assert_eq!(journal.load().unwrap().unwrap(), named);
     assert_eq!(fs::read(dir.path().join("f")).unwrap(), content);
 }

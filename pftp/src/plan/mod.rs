@@ -30,8 +30,8 @@ pub use mirror::Source;
 pub use resume::{Before, Finished};
 
 use crate::exit::{Failure, Kind};
+use crate::lookup::Found;
 use crate::ranges::RangeSet;
-use crate::verify::Found;
 use backoff::Jitter;
 use bytes::Bytes;
 use connection::{Connection, Stage};

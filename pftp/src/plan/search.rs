@@ -5,9 +5,10 @@
 //! one does, it asks when everything has come. The first mirror that works is asked, and the next one if that has nothing.
 
 use super::connection::{Ahead, Connection};
-use super::mirror::{Mirror, PathForm, Verdict};
+use super::mirror::{Mirror, Verdict};
 use super::{Directive, Planner, Slot};
-use crate::verify::{Answer, Found, Inquiry, Remark};
+use crate::lookup::{Answer, Found, Lookup, Remark};
+use crate::wording;
 use bytes::Bytes;
 use ftp_proto::{Event, Instant, Request, RequestId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ pub(super) struct Search {
 /// What one mirror is asked, by one session after another if need be.
 #[derive(Debug)]
 struct Hearing {
-    inquiry: Inquiry,
+    lookup: Lookup,
     /// For how long it may still be asked.
     left: Duration,
 }
@@ -92,7 +93,7 @@ impl Planner {
             let Some((id, mirror)) = self.session_to_ask() else { return self.call_for_checksum(now) };
             let Some((search, known)) = self.search.as_mut().zip(self.mirrors.get(mirror)) else { return };
             let left = search.patience;
-            let new = || Hearing { inquiry: Inquiry::new(known.server.clone(), known.path.clone()), left };
+            let new = || Hearing { lookup: Lookup::new(known.server.clone(), known.path.clone()), left };
             let until = now + search.hearings.entry(mirror).or_insert_with(new).left;
             search.errand = Some(Errand { id, mirror, until, asked: Vec::new(), answered: 0 });
             self.ask_on();
@@ -189,9 +190,11 @@ impl Planner {
         let size = self.size;
         let Some(search) = &mut self.search else { return };
         let Some(errand) = &mut search.errand else { return };
-        let Some(Hearing { inquiry, .. }) = search.hearings.get_mut(&errand.mirror) else { return };
+        let Some(Hearing { lookup, .. }) = search.hearings.get_mut(&errand.mirror) else { return };
         let Some(connection) = self.connections.get_mut(&errand.id) else { return };
-        let requests = inquiry.next(connection.form == PathForm::Directory, size);
+        let path = self.mirrors.get(errand.mirror).and_then(|known| known.path_in(connection.form));
+        let Some(path) = path else { return };
+        let requests = lookup.next_requests(&path, size);
         (errand.asked, errand.answered) = (Vec::new(), 0);
         for request in requests {
             let request_id = connection.next_request();
@@ -212,7 +215,7 @@ impl Planner {
         let Some(search) = &mut self.search else { return };
         let Some(Errand { mirror, .. }) = search.errand.take() else { return };
         search.heard.insert(mirror);
-        if let Some(found) = search.hearings.get_mut(&mirror).and_then(|hearing| hearing.inquiry.take_found())
+        if let Some(found) = search.hearings.get_mut(&mirror).and_then(|hearing| hearing.lookup.take_found())
         {
             search.found = Some((mirror, found));
             self.end_search();
@@ -227,7 +230,7 @@ impl Planner {
             // One whose session has ended before the last question may have answered all the same.
             let mut hearings = search.hearings.iter_mut();
             search.found =
-                hearings.find_map(|(mirror, hearing)| Some((*mirror, hearing.inquiry.take_found()?)));
+                hearings.find_map(|(mirror, hearing)| Some((*mirror, hearing.lookup.take_found()?)));
         }
         search.comparing = is_here_already && search.found.is_some();
         self.directives.push_back(Directive::Found(search.found.as_ref().map(|(_, found)| found.clone())));
@@ -248,12 +251,11 @@ impl Planner {
         let Some((answer, hearing)) = answer.zip(search.hearings.get_mut(&errand.mirror)) else {
             return true;
         };
-        let inquiry = &mut hearing.inquiry;
-        inquiry.answer(at, answer);
+        let lookup = &mut hearing.lookup;
+        lookup.handle_answer(at, answer);
         errand.answered = errand.answered.saturating_add(1);
-        let remarks = inquiry.take_remarks();
+        let remarks = lookup.take_remarks();
         if errand.answered >= errand.asked.len() {
-            inquiry.settle();
             self.ask_on();
         }
         self.tell(remarks);
@@ -261,9 +263,9 @@ impl Planner {
     }
 
     fn tell(&mut self, remarks: Vec<Remark>) {
-        self.directives.extend(remarks.into_iter().map(|remark| match remark {
-            Remark::Warning(message) => Directive::Warn(message),
-            Remark::Note(message) => Directive::Note(message),
+        self.directives.extend(remarks.into_iter().map(|remark| {
+            let sentence = wording::remark(&remark);
+            if wording::is_warning(&remark) { Directive::Warn(sentence) } else { Directive::Note(sentence) }
         }));
     }
 
@@ -273,7 +275,7 @@ impl Planner {
         let Some(errand) = search.errand.as_mut().filter(|errand| errand.id == id) else { return };
         let at = errand.asked.iter().position(|asked| *asked == request);
         if let Some((at, hearing)) = at.zip(search.hearings.get_mut(&errand.mirror)) {
-            hearing.inquiry.answer(at, Answer::Content(bytes));
+            hearing.lookup.handle_answer(at, Answer::Content(bytes));
         }
     }
 
@@ -282,9 +284,9 @@ impl Planner {
         let Some(search) = &mut self.search else { return false };
         let Some(errand) = search.errand.take_if(|errand| errand.id == id) else { return false };
         let Some(hearing) = search.hearings.get_mut(&errand.mirror) else { return true };
-        hearing.inquiry.interrupt();
+        hearing.lookup.handle_session_end();
         hearing.left = errand.until.since(now);
-        let remarks = hearing.inquiry.take_remarks();
+        let remarks = hearing.lookup.take_remarks();
         let over = hearing.left.is_zero() && search.heard.insert(errand.mirror);
         self.tell(remarks);
         if over {

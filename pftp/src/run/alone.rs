@@ -4,13 +4,13 @@
 //! what came from the others, until the file has its checksum.
 
 use super::{Start, Wrong, attempt};
+use crate::checksum::{Algorithm, Expected};
 use crate::destination::Destination;
 use crate::exit::{Failure, Kind};
 use crate::options::Options;
 use crate::plan::Before;
 use crate::progress::Progress;
 use crate::ranges::RangeSet;
-use crate::verify::{Algorithm, Asked};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn one_by_one(
     };
     progress.warn(&format!("{}; asking one mirror after the other for the file", wrong.failure));
     // A mirror is not the judge of its own file.
-    let options = &Options { checksum: Some(Asked::Given(wrong.wanted)), ..options.clone() };
+    let options = &Options { checksum: Some(Expected::Given(wrong.wanted)), ..options.clone() };
     let mut kept = wrong.brought;
     // What is wrong with the files of single mirrors.
     let mut found: Vec<Failure> = Vec::new();

@@ -6,11 +6,12 @@ use crate::drive::{Input, Surroundings};
 use crate::exit::Failure;
 use crate::file::FileSink;
 use crate::log::Log;
+use crate::lookup::Found;
 use crate::plan::{MirrorId, Planner};
 use crate::progress::Progress;
-use crate::resume::{Notes, Trouble};
-use crate::sources;
-use crate::verify::{Found, Verification, compare_finished};
+use crate::recorder::{RecordError, Recorder, Snapshot};
+use crate::verification::{Verification, compare_file};
+use crate::{sources, wording};
 use ftp_proto::{Event, Instant, Report, SessionId};
 use std::collections::BTreeMap;
 use std::io;
@@ -29,7 +30,7 @@ pub(super) struct Here<'a> {
     pub(super) threads: BTreeMap<SessionId, usize>,
     pub(super) log: Option<Log>,
     /// The journal, if what is fetched can be of use to a later run.
-    pub(super) notes: Option<Notes>,
+    pub(super) recorder: Option<Recorder>,
     /// The checksum, if one is asked for.
     pub(super) verification: Option<Verification>,
     pub(super) next_look: Instant,
@@ -54,16 +55,18 @@ impl Here<'_> {
         }
         self.fitting = size;
         if let Some(Err(failure)) = size.map(|size| self.destination.check_room(size)) {
-            self.stop(failure);
+            self.stop(failure.into());
         }
     }
 
     /// Has the file compared with this from now on.
     fn take_found(&mut self, found: Option<Found>) {
-        let taken =
-            self.verification.as_mut().map(|verification| verification.found(found, self.destination));
+        let taken = self
+            .verification
+            .as_mut()
+            .map(|verification| verification.set_found(found, self.destination.resumable()));
         if let Some(Err(failure)) = taken {
-            self.stop(failure);
+            self.stop(failure.into());
         }
     }
 
@@ -80,13 +83,15 @@ impl Here<'_> {
 
     /// Has the journal written, if it is time to. When it is the next time.
     fn note(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        let notes = self.notes.as_mut()?;
-        match notes.look(planner, now) {
+        let recorder = self.recorder.as_mut()?;
+        match recorder.record_if_due(now, || snapshot(planner)) {
             Ok(()) => {}
-            Err(Trouble::Journal(message)) => self.progress.warn(&message),
-            Err(Trouble::File(failure)) => self.stop(failure),
+            Err(RecordError::Journal(path, error)) => {
+                self.progress.warn(&wording::record_error(&path, &error));
+            }
+            Err(RecordError::File(error)) => self.stop(error.into()),
         }
-        self.notes.as_ref().map(Notes::next_look)
+        self.recorder.as_ref().map(Recorder::next_record)
     }
 }
 
@@ -122,10 +127,12 @@ impl Surroundings<io::Error> for Here<'_> {
                 self.log(|log| log.line(thread, line));
                 Ok(())
             }
-            Report::SinkFailed(_, _, error) => Err(self.destination.failure(error)),
+            Report::SinkFailed(_, _, error) => {
+                Err(Failure::write(wording::place(&self.destination.place()), error))
+            }
             Report::Written(_, _, range) => {
                 if let Some(verification) = &mut self.verification {
-                    verification.written(range);
+                    verification.handle_write(range);
                 }
                 Ok(())
             }
@@ -134,7 +141,7 @@ impl Surroundings<io::Error> for Here<'_> {
     }
 
     fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
-        self.destination.holds(offset, bytes)
+        Ok(self.destination.holds(offset, bytes)?)
     }
 
     fn warn(&mut self, message: &str) {
@@ -152,12 +159,13 @@ impl Surroundings<io::Error> for Here<'_> {
             return true;
         };
         let target = self.destination.resumable().map(FileSink::target).filter(|_| is_here_already);
-        let same = target.is_none_or(|target| match compare_finished(target, &found) {
+        let same = target.is_none_or(|target| match compare_file(target, &found) {
             Ok(()) => {
-                self.progress.note(&format!("verified: {found}"));
+                self.progress.note(&format!("verified: {}", wording::found(&found)));
                 true
             }
-            Err(why) => {
+            Err(error) => {
+                let why = wording::finished_mismatch(&found, &error);
                 let name = target.display();
                 self.progress.warn(&format!("{name} is here already, but {why}; fetching it again"));
                 false
@@ -171,15 +179,15 @@ impl Surroundings<io::Error> for Here<'_> {
         if let Some(verification) = &mut self.verification {
             verification.start_over();
         }
-        if let Some(notes) = &mut self.notes {
-            notes.retract(planner);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.retract(snapshot(planner));
         }
     }
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         self.check_room(planner);
         if let Some(verification) = &mut self.verification {
-            verification.look(planner, now);
+            verification.advance(planner.done(), now);
         }
         let noted = self.note(planner, now);
         let Some(interval) = self.progress.interval() else { return noted };
@@ -195,6 +203,11 @@ impl Surroundings<io::Error> for Here<'_> {
         }
         [Some(self.next_look), noted].into_iter().flatten().min()
     }
+}
+
+/// Returns the state of the file for its journal.
+pub(super) fn snapshot(planner: &Planner) -> Snapshot<'_> {
+    Snapshot { facts: planner.identity(), done: planner.settled() }
 }
 
 /// The addresses of a host, in the order in which to try them. An address is its own.

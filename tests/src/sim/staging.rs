@@ -3,7 +3,6 @@
 use super::fault::Fault;
 use super::pipes::{Pipes, Replies};
 use super::random::Random;
-use super::scenario::FILE_PATH;
 use super::transport::{Path, SimTransport};
 use super::world::{Mirror, Trouble, World};
 use crate::model::{
@@ -14,6 +13,9 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The path of the file on every mirror.
+pub(super) const NAME: &str = "pub/file";
 
 /// Where the servers of a world are.
 #[derive(Debug)]
@@ -231,7 +233,7 @@ impl Staging {
 
 fn tree(world: &World, version: usize) -> Tree {
     let file = &world.versions[version];
-    let tree = Tree::new().with(FILE_PATH, file.clone());
+    let tree = Tree::new().with(NAME, file.clone());
     if !world.searching {
         return tree;
     }

@@ -8,6 +8,7 @@ use ftp_proto::{
     Until,
 };
 use pftp::exit::Failure;
+use pftp::lookup::Origin;
 use pftp::plan::{Before, Directive, MirrorId, Planner, Settings, Source};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -339,7 +340,8 @@ impl World {
                 }
                 Directive::Found(found) => {
                     assert!(
-                        self.searching && found.is_none_or(|found| found.origin.contains("CHECKSUMS on "))
+                        self.searching
+                            && found.is_none_or(|found| found.origin == Origin::List(b"CHECKSUMS".into()))
                     );
                     self.searched = true;
                     self.planner.compared_finished(true, self.now);

@@ -1,25 +1,15 @@
-//! Checksums: what is asked for, what servers say, and what the file has.
-
-mod ahead;
-mod inquiry;
-mod scan;
-mod verification;
-
-use ahead::Ahead;
-pub use inquiry::Found;
-pub(crate) use inquiry::{Answer, Inquiry, Remark};
-use scan::{Form, Listed, Scan, Useless};
-pub(crate) use verification::{Verdict, Verification, compare_finished};
+//! Checksums of files: algorithms, text form, hashing.
 
 use sha2::Digest as _;
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-/// How a checksum is computed. What is stronger is greater.
+/// How a checksum is computed. The order is that of strength, the weakest first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub enum Algorithm {
-    /// What `sum -r` of BSD computes, 16 bits. Of two files that differ, one in 65536 is taken for the other.
+    /// The 16-bit checksum of BSD's `sum`, which is `sum -r` of GNU. Two different files share it once in 65,536 times.
     Sum,
     /// CRC-32 as in gzip (RFC 1952 §8), highest digit first.
     Crc32,
@@ -34,11 +24,11 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them, the weakest first.
+    /// All algorithms, the weakest first.
     pub(crate) const ALL: [Self; 6] =
         [Self::Sum, Self::Crc32, Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
 
-    /// Its name on the command line.
+    /// Returns the name in the text form of a [`Checksum`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,7 +41,7 @@ impl Algorithm {
         }
     }
 
-    /// Bytes of a checksum.
+    /// Returns the length of a checksum in bytes.
     #[must_use]
     pub const fn length(self) -> usize {
         match self {
@@ -64,23 +54,24 @@ impl Algorithm {
         }
     }
 
-    /// Whether files that differ by accident have the same checksum once in a while.
-    pub(crate) const fn is_weak(self) -> bool {
+    /// Returns whether two different files share a checksum by accident too often to prove anything.
+    #[must_use]
+    pub const fn is_weak(self) -> bool {
         matches!(self, Self::Sum | Self::Crc32)
     }
 }
 
-/// What is asked for with `--checksum`. Parses as `auto`, or as [`Checksum`] does.
+/// The checksum that a download is compared with. Parses as `auto`, or as a [`Checksum`] does.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Asked {
-    /// Whatever a server has of it.
+pub enum Expected {
+    /// The strongest checksum that a server has of the file.
     Auto,
-    /// This one.
+    /// A checksum that is known before the download.
     Given(Checksum),
 }
 
-impl Asked {
-    /// The checksum, if it is known from the start.
+impl Expected {
+    /// Returns the checksum if it is known before the download.
     #[must_use]
     pub const fn given(&self) -> Option<&Checksum> {
         match self {
@@ -89,13 +80,13 @@ impl Asked {
         }
     }
 
-    /// What may have to be computed.
+    /// Returns the algorithms with which the file may have to be hashed.
     pub(crate) fn algorithms(&self) -> Vec<Algorithm> {
         self.given().map_or_else(|| Algorithm::ALL.into(), |checksum| vec![checksum.algorithm()])
     }
 }
 
-impl FromStr for Asked {
+impl FromStr for Expected {
     type Err = ChecksumError;
 
     fn from_str(text: &str) -> Result<Self, ChecksumError> {
@@ -103,8 +94,10 @@ impl FromStr for Asked {
     }
 }
 
-/// The checksum of a file. Prints and parses as `sha256=` and so on, with hexadecimal digits behind it; behind `sum=` it
-/// is the number that the program prints.
+/// The checksum of a file.
+///
+/// The text form is the name of the algorithm, `=`, and hexadecimal digits: `crc32=352441c2`. Behind `sum=` it is the
+/// decimal number that `sum` prints.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Checksum {
     algorithm: Algorithm,
@@ -112,21 +105,26 @@ pub struct Checksum {
 }
 
 impl Checksum {
-    /// One that somebody else has computed; `None` if it has not the length that it has to.
+    /// Makes a checksum from its bytes; `None` if their number is wrong.
     pub(crate) fn new(algorithm: Algorithm, value: Vec<u8>) -> Option<Self> {
         (value.len() == algorithm.length()).then_some(Self { algorithm, value })
     }
 
-    /// How it is computed.
+    /// Makes a checksum from the number that BSD's `sum` prints.
+    pub(crate) fn from_sum(number: u16) -> Self {
+        Self { algorithm: Algorithm::Sum, value: number.to_be_bytes().into() }
+    }
+
+    /// Returns the algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// That of everything there is to read.
+    /// Hashes `content` to its end.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// An error of `content`.
     pub fn of(algorithm: Algorithm, mut content: impl Read) -> io::Result<Self> {
         let mut hasher = Hasher::new(algorithm);
         let mut buffer = vec![0; PORTION];
@@ -141,8 +139,8 @@ impl Checksum {
     }
 }
 
-/// Bytes that are hashed at a time: they fit into a cache.
-const PORTION: usize = 256 * 1024;
+/// Bytes that are read and hashed at a time. This many fit into a processor's cache.
+pub(crate) const PORTION: usize = 256 * 1024;
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,16 +152,17 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// Why a text is no checksum.
+/// Why a text is not a checksum.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChecksumError {
-    /// It does not begin with the name of an algorithm and `=`.
+    /// The text does not begin with the name of an algorithm and `=`.
     #[error("not ALG=HEX, where ALG is md5, sha1, sha256, sha512, crc32 or sum, and not auto")]
     Algorithm,
-    /// What is behind that is not a number of 16 bits.
+    /// The text behind `sum=` is not a number of 16 bits.
     #[error("sum has a number from 0 to 65535")]
     Sum,
-    /// What is behind that is not the right number of hexadecimal digits.
+    /// The text behind `=` is not as many hexadecimal digits as the algorithm has.
     #[error("{} has {} hexadecimal digits", .0.name(), .0.length() * 2)]
     Value(Algorithm),
 }
@@ -177,20 +176,15 @@ impl FromStr for Checksum {
         let algorithm = Algorithm::ALL.into_iter().find(named).ok_or(ChecksumError::Algorithm)?;
         if algorithm == Algorithm::Sum {
             let number = digits.parse().ok().filter(|_| !digits.starts_with('+'));
-            return number.map(sum).ok_or(ChecksumError::Sum);
+            return number.map(Self::from_sum).ok_or(ChecksumError::Sum);
         }
-        let value = bytes_of(digits.as_bytes()).and_then(|value| Self::new(algorithm, value));
+        let value = parse_hex(digits.as_bytes()).and_then(|value| Self::new(algorithm, value));
         value.ok_or(ChecksumError::Value(algorithm))
     }
 }
 
-/// A checksum of `sum -r`.
-fn sum(number: u16) -> Checksum {
-    Checksum { algorithm: Algorithm::Sum, value: number.to_be_bytes().into() }
-}
-
-/// The bytes that hexadecimal digits stand for.
-fn bytes_of(digits: &[u8]) -> Option<Vec<u8>> {
+/// Parses an even number of hexadecimal digits.
+pub(crate) fn parse_hex(digits: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits: Vec<u8> = digits.iter().map(digit).collect::<Option<_>>()?;
     let byte = |pair: &[u8]| match pair {
@@ -200,7 +194,7 @@ fn bytes_of(digits: &[u8]) -> Option<Vec<u8>> {
     digits.chunks(2).map(byte).collect()
 }
 
-/// A checksum in the making.
+/// The state of a checksum while it is computed.
 #[derive(Debug)]
 pub(crate) enum Hasher {
     Md5(md5::Md5),
@@ -212,6 +206,7 @@ pub(crate) enum Hasher {
 }
 
 impl Hasher {
+    /// Begins with no bytes.
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Md5 => Self::Md5(md5::Md5::new()),
@@ -223,6 +218,7 @@ impl Hasher {
         }
     }
 
+    /// Hashes the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Md5(hasher) => hasher.update(bytes),
@@ -237,6 +233,7 @@ impl Hasher {
         }
     }
 
+    /// Returns the checksum of the bytes so far.
     pub(crate) fn finish(self) -> Checksum {
         let (algorithm, value) = match self {
             Self::Md5(hasher) => (Algorithm::Md5, hasher.finalize().to_vec()),
@@ -244,7 +241,7 @@ impl Hasher {
             Self::Sha256(hasher) => (Algorithm::Sha256, hasher.finalize().to_vec()),
             Self::Sha512(hasher) => (Algorithm::Sha512, hasher.finalize().to_vec()),
             Self::Crc32(hasher) => (Algorithm::Crc32, hasher.finalize().to_be_bytes().to_vec()),
-            Self::Sum(number) => return sum(number),
+            Self::Sum(number) => return Checksum::from_sum(number),
         };
         Checksum { algorithm, value }
     }

@@ -6,9 +6,9 @@ const MD5: &str = "900150983cd24fb0d6963f7d28e17f72";
 const OTHER: &str = "d41d8cd98f00b204e9800998ecf8427e";
 const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-/// What `text` says, in one piece and byte by byte.
-fn scan_of(path: &[u8], form: Form, text: &[u8]) -> Result<String, Useless> {
-    let (mut whole, mut bytes) = (Scan::new(form, path), Scan::new(form, path));
+/// Reads `text` for the file at `path`, in one piece and byte by byte.
+fn read_for(path: &[u8], form: ListForm, text: &[u8]) -> Result<String, ListError> {
+    let (mut whole, mut bytes) = (ListReader::new(form, path), ListReader::new(form, path));
     whole.push(text);
     text.iter().for_each(|byte| bytes.push(&[*byte]));
     let whole = whole.finish();
@@ -19,16 +19,16 @@ fn scan_of(path: &[u8], form: Form, text: &[u8]) -> Result<String, Useless> {
     })
 }
 
-fn scan(form: Form, text: impl AsRef<[u8]>) -> Result<String, Useless> {
-    scan_of(PATH, form, text.as_ref())
+fn read(form: ListForm, text: impl AsRef<[u8]>) -> Result<String, ListError> {
+    read_for(PATH, form, text.as_ref())
 }
 
-const OWN: Form = Form::Own(Algorithm::Md5);
-const LIST: Form = Form::List(Some(Algorithm::Md5));
-const ANY: Form = Form::List(None);
+const SIDECAR: ListForm = ListForm::Sidecar(Algorithm::Md5);
+const MD5SUMS: ListForm = ListForm::Directory(Some(Algorithm::Md5));
+const CHECKSUMS: ListForm = ListForm::Directory(None);
 
 #[test]
-fn lines_in_every_form() {
+fn every_form_of_line_is_read() {
     for line in [
         format!("{MD5}  file.fa.gz"),
         format!("{MD5} *file.fa.gz\n"),
@@ -46,55 +46,50 @@ fn lines_in_every_form() {
         format!("{OTHER}  ./all/file.fa.gz\n{MD5}  ./file.fa.gz\n{OTHER}  genomes/all/file.fa.gz\n"),
         format!("SHA384 (file.fa.gz) = {MD5}\n{MD5}  file.fa.gz\n{MD5}  file.fa.gz\n"),
     ] {
-        for form in [OWN, LIST, ANY] {
-            assert_eq!(scan(form, &line), Ok(format!("md5={MD5}")), "{form:?} {line}");
+        for form in [SIDECAR, MD5SUMS, CHECKSUMS] {
+            assert_eq!(read(form, &line), Ok(format!("md5={MD5}")), "{form:?} {line}");
         }
     }
 }
 
 #[test]
-fn the_strongest_counts() {
+fn strongest_algorithm_wins() {
     let text =
         format!("MD5 (file.fa.gz) = {MD5}\nSHA256 (file.fa.gz) = {SHA256}\nCRC32 (file.fa.gz) = 352441C2\n");
-    assert_eq!(scan(ANY, &text), Ok(format!("sha256={SHA256}")));
-    assert_eq!(scan(LIST, &text), Ok(format!("md5={MD5}")));
-    assert_eq!(scan(ANY, "CRC32 (file.fa.gz) = 352441C2"), Ok("crc32=352441c2".to_owned()));
+    assert_eq!(read(CHECKSUMS, &text), Ok(format!("sha256={SHA256}")));
+    assert_eq!(read(MD5SUMS, &text), Ok(format!("md5={MD5}")));
+    assert_eq!(read(CHECKSUMS, "CRC32 (file.fa.gz) = 352441C2"), Ok("crc32=352441c2".to_owned()));
 }
 
 #[test]
-fn sidecars_of_one_file() {
-    assert_eq!(scan(OWN, MD5), Ok(format!("md5={MD5}")));
-    assert_eq!(scan(OWN, format!("{}\r\n\r\n", MD5.to_uppercase())), Ok(format!("md5={MD5}")));
-    assert_eq!(scan(OWN, format!("\u{feff}{MD5}\r\n")), Ok(format!("md5={MD5}")));
-    assert_eq!(scan(OWN, format!("{MD5}  -\n")), Err(Useless::Other(b"-".to_vec())));
-    // Where it was made.
-    assert_eq!(scan(OWN, format!("{MD5}  /build/x/file.fa.gz\n")), Ok(format!("md5={MD5}")));
-    assert_eq!(scan(LIST, format!("{MD5}  /build/x/file.fa.gz\n")), Err(Useless::NotListed));
+fn sidecar_is_for_its_own_file_only() {
+    assert_eq!(read(SIDECAR, MD5), Ok(format!("md5={MD5}")));
+    assert_eq!(read(SIDECAR, format!("{}\r\n\r\n", MD5.to_uppercase())), Ok(format!("md5={MD5}")));
+    assert_eq!(read(SIDECAR, format!("\u{feff}{MD5}\r\n")), Ok(format!("md5={MD5}")));
+    assert_eq!(read(SIDECAR, format!("{MD5}  -\n")), Err(ListError::OtherFile(b"-".to_vec())));
+    // The path of the file at its author.
+    assert_eq!(read(SIDECAR, format!("{MD5}  /build/x/file.fa.gz\n")), Ok(format!("md5={MD5}")));
+    assert_eq!(read(MD5SUMS, format!("{MD5}  /build/x/file.fa.gz\n")), Err(ListError::NotListed));
     for text in ["", "\n\n", "no", "900150983cd24fb0d6963f7d28e17f7", SHA256, "<html>\n404</html>\n"] {
-        assert_eq!(scan(OWN, text), Err(Useless::Malformed), "{text}");
+        assert_eq!(read(SIDECAR, text), Err(ListError::Malformed), "{text}");
     }
-    // Of which one is it?
-    assert_eq!(scan(OWN, format!("{MD5}\n{OTHER}\n")), Err(Useless::Malformed));
+    // Two checksums without names do not say which file they are of.
+    assert_eq!(read(SIDECAR, format!("{MD5}\n{OTHER}\n")), Err(ListError::Malformed));
     let other = format!("{MD5}  other.gz\n");
-    let said = scan(OWN, &other).unwrap_err();
-    assert_eq!(
-        (&said, said.to_string().as_str()),
-        (&Useless::Other(b"other.gz".to_vec()), "is for another file, other.gz")
-    );
-    assert_eq!(Useless::Other(b"\x1b[2J".to_vec()).to_string(), "is for another file, \\u{1b}[2J");
+    assert_eq!(read(SIDECAR, &other), Err(ListError::OtherFile(b"other.gz".to_vec())));
 }
 
 #[test]
-fn lists_that_are_of_no_use() {
-    assert_eq!(scan(LIST, format!("{MD5}  other.gz\n{MD5}\n")), Err(Useless::NotListed));
+fn useless_list_is_refused_with_the_reason() {
+    assert_eq!(read(MD5SUMS, format!("{MD5}  other.gz\n{MD5}\n")), Err(ListError::NotListed));
     for (first, second) in [("", ""), ("./", ""), ("all/", "./genomes/all/")] {
         let text = format!("{MD5}  {first}file.fa.gz\n{OTHER}  {second}file.fa.gz\n");
-        assert_eq!(scan(LIST, &text), Err(Useless::Contradictory));
+        assert_eq!(read(MD5SUMS, &text), Err(ListError::Contradictory));
     }
     for text in ["", MD5, "\0\0\0", "(((((", ")(", "MD5 () = 00", "MD5 (file.fa.gz) = 00", "\\"] {
-        assert_eq!(scan(LIST, text), Err(Useless::Malformed), "{text}");
+        assert_eq!(read(MD5SUMS, text), Err(ListError::Malformed), "{text}");
     }
-    // Directories that are not those.
+    // Paths in other directories.
     for name in [
         "other/file.fa.gz",
         "../file.fa.gz",
@@ -102,13 +97,13 @@ fn lists_that_are_of_no_use() {
         "all/file.fa.gz/",
         "file.fa.gz.md5",
     ] {
-        let listed = scan(LIST, format!("{MD5}  {name}\n"));
+        let listed = read(MD5SUMS, format!("{MD5}  {name}\n"));
         assert_eq!(listed.is_ok(), name == "all/file.fa.gz/", "{name}");
     }
 }
 
 #[test]
-fn names_that_are_escaped_or_odd() {
+fn escaped_and_odd_names_are_read() {
     for (path, line) in [
         (&b"a\\b\nc"[..], format!("\\{MD5}  a\\\\b\\nc")),
         (b"a\\b", format!("{MD5}  a\\b")),
@@ -120,17 +115,17 @@ fn names_that_are_escaped_or_odd() {
     ] {
         let line =
             if line.is_empty() { [MD5.as_bytes(), b"  ./a\xffb\n"].concat() } else { line.into_bytes() };
-        assert_eq!(scan_of(path, LIST, &line), Ok(format!("md5={MD5}")), "{path:?}");
+        assert_eq!(read_for(path, MD5SUMS, &line), Ok(format!("md5={MD5}")), "{path:?}");
     }
 }
 
 #[test]
-fn sums_of_bsd() {
+fn output_of_bsd_sum_is_read_from_lists_of_any_algorithm() {
     let ensembl = "40865 12345 other.fa.gz\n01234 859862 file.fa.gz\n";
-    assert_eq!(scan(ANY, ensembl), Ok("sum=01234 859862".to_owned()));
-    assert_eq!(scan(ANY, "00000     0 file.fa.gz\r\n"), Ok("sum=00000 0".to_owned()));
-    // A list that is to have something better has none of these.
-    assert_eq!(scan(LIST, ensembl), Err(Useless::Malformed));
+    assert_eq!(read(CHECKSUMS, ensembl), Ok("sum=01234 859862".to_owned()));
+    assert_eq!(read(CHECKSUMS, "00000     0 file.fa.gz\r\n"), Ok("sum=00000 0".to_owned()));
+    // A list of MD5 sums has no BSD sums.
+    assert_eq!(read(MD5SUMS, ensembl), Err(ListError::Malformed));
     for line in [
         "1234 5 file.fa.gz",
         "65536 5 file.fa.gz",
@@ -141,38 +136,38 @@ fn sums_of_bsd() {
         "123456 5 file.fa.gz",
         "4038471504 75 file.fa.gz",
     ] {
-        assert_eq!(scan(ANY, line), Err(Useless::Malformed), "{line}");
+        assert_eq!(read(CHECKSUMS, line), Err(ListError::Malformed), "{line}");
     }
 }
 
 #[test]
-fn a_list_without_end_takes_no_memory() {
-    let mut scan = Scan::new(LIST, PATH);
+fn endless_line_takes_no_memory() {
+    let mut reader = ListReader::new(MD5SUMS, PATH);
     for _ in 0..1000 {
-        scan.push(&[b'a'; 4096]);
-        assert!(scan.line.capacity() <= 2 * LONGEST);
+        reader.push(&[b'a'; 4096]);
+        assert!(reader.line.capacity() <= 2 * MAX_LINE);
     }
-    scan.push(format!("\n{MD5}  file.fa.gz").as_bytes());
-    assert_eq!(scan.finish().unwrap().checksum.to_string(), format!("md5={MD5}"));
+    reader.push(format!("\n{MD5}  file.fa.gz").as_bytes());
+    assert_eq!(reader.finish().unwrap().checksum.to_string(), format!("md5={MD5}"));
 }
 
 proptest! {
     #[test]
-    fn what_is_printed_is_read(name in "[^/\\\\\r\n ][^/\\\\\r\n]{0,20}", value: [u8; 32], before in "[^/]{0,60}") {
+    fn line_that_a_tool_prints_is_read(name in "[^/\\\\\r\n ][^/\\\\\r\n]{0,20}", value: [u8; 32], before in "[^/]{0,60}") {
         prop_assume!(name != "." && !name.ends_with(' '));
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         for line in [format!("{hex}  {name}"), format!("{hex} *{name}"), format!("SHA256 ({name}) = {hex}")] {
             let text = format!("{before}\n{line}\n");
             prop_assert_eq!(
-                scan_of(name.as_bytes(), ANY, text.as_bytes()), Ok(format!("sha256={hex}")), "{}", text
+                read_for(name.as_bytes(), CHECKSUMS, text.as_bytes()), Ok(format!("sha256={hex}")), "{}", text
             );
         }
     }
 
     #[test]
-    fn anything_is_a_list_or_none(text in "[ 0-9a-f()=*\\\\\nMD5/.]{0,200}", bytes: Vec<u8>) {
-        for form in [OWN, LIST, ANY] {
-            let _ = scan(form, [text.as_bytes(), &bytes].concat());
+    fn no_bytes_make_the_reader_panic(text in "[ 0-9a-f()=*\\\\\nMD5/.]{0,200}", bytes: Vec<u8>) {
+        for form in [SIDECAR, MD5SUMS, CHECKSUMS] {
+            let _ = read(form, [text.as_bytes(), &bytes].concat());
         }
     }
 }

@@ -1,0 +1,115 @@
+//! Sentences about lookups of checksums.
+
+use crate::lookup::{Found, ListError, Origin, Remark};
+use ftp_proto::Escaped;
+
+/// Says what a lookup met.
+pub(crate) fn remark(remark: &Remark) -> String {
+    match remark {
+        Remark::UselessList { server, list, error } => {
+            format!("{server}: {} {}", Escaped(list), list_error(error))
+        }
+        Remark::ListTooLarge { server, list } => {
+            format!("{server}: {} is too large to be read for a checksum", Escaped(list))
+        }
+        Remark::ListNotRead { server, list, reply } => {
+            let reason = reply.as_ref().map_or_else(|| SESSION_ENDED.to_owned(), ToString::to_string);
+            format!("{server}: {} cannot be read: {reason}", Escaped(list))
+        }
+        Remark::CommandRefused { server, verb, reply } => format!("{server}: {verb} is refused: {reply}"),
+        Remark::CommandNotAnswered { server, verb } => {
+            format!("{server}: {verb} is not answered: {SESSION_ENDED}")
+        }
+        Remark::CommandMisanswered { server, verb, algorithm, reply } => {
+            let algorithm = algorithm.name();
+            format!("{server}: {verb} is answered with what is no {algorithm} of the file: {reply}")
+        }
+    }
+}
+
+/// Returns whether the user is warned of a remark. A list without the file is usual if there are several lists, so it is only
+/// mentioned.
+pub(crate) const fn is_warning(remark: &Remark) -> bool {
+    !matches!(remark, Remark::UselessList { error: ListError::NotListed, .. })
+}
+
+const SESSION_ENDED: &str = "the session has ended over it";
+
+fn list_error(error: &ListError) -> String {
+    match error {
+        ListError::Malformed => "has no checksum in it".to_owned(),
+        ListError::UnknownAlgorithm => "has no checksum in it that is known".to_owned(),
+        ListError::NotListed => "does not list the file".to_owned(),
+        ListError::OtherFile(name) => format!("is for another file, {}", Escaped(name)),
+        ListError::Contradictory => "has two different checksums for the file".to_owned(),
+    }
+}
+
+/// Says a checksum and its origin: `sha256=..., as file.sha256 on ftp.example.org says`.
+pub(crate) fn found(Found { checksum, blocks, server, origin }: &Found) -> String {
+    let blocks = blocks.map(|blocks| format!(" and {blocks} KiB")).unwrap_or_default();
+    let origin = match origin {
+        Origin::List(name) => Escaped(name).to_string(),
+        Origin::Command(verb) => verb.to_string(),
+    };
+    let weak = if checksum.algorithm().is_weak() { "; that is weak evidence" } else { "" };
+    format!("{checksum}{blocks}, as {origin} on {server} says{weak}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Algorithm;
+    use ftp_proto::{Reply, ReplyParser, Verb};
+
+    fn reply(text: &str) -> Reply {
+        let mut parser = ReplyParser::new(4096);
+        parser.push(format!("{text}\r\n").as_bytes());
+        parser.next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn remark_names_the_server_and_what_it_said() {
+        let server = || "host".to_owned();
+        let list = || b"f.md5".to_vec();
+        let (verb, algorithm) = (Verb::Xmd5, Algorithm::Md5);
+        let useless = |error| Remark::UselessList { server: server(), list: list(), error };
+        for (met, sentence) in [
+            (useless(ListError::Malformed), "host: f.md5 has no checksum in it"),
+            (useless(ListError::UnknownAlgorithm), "host: f.md5 has no checksum in it that is known"),
+            (useless(ListError::NotListed), "host: f.md5 does not list the file"),
+            (
+                useless(ListError::OtherFile(b"\x1b[2J".to_vec())),
+                "host: f.md5 is for another file, \\u{1b}[2J",
+            ),
+            (useless(ListError::Contradictory), "host: f.md5 has two different checksums for the file"),
+            (
+                Remark::ListTooLarge { server: server(), list: list() },
+                "host: f.md5 is too large to be read for a checksum",
+            ),
+            (
+                Remark::ListNotRead { server: server(), list: list(), reply: Some(reply("450 Busy")) },
+                "host: f.md5 cannot be read: 450 Busy",
+            ),
+            (
+                Remark::ListNotRead { server: server(), list: list(), reply: None },
+                "host: f.md5 cannot be read: the session has ended over it",
+            ),
+            (
+                Remark::CommandRefused { server: server(), verb, reply: reply("550 Too large") },
+                "host: XMD5 is refused: 550 Too large",
+            ),
+            (
+                Remark::CommandNotAnswered { server: server(), verb },
+                "host: XMD5 is not answered: the session has ended over it",
+            ),
+            (
+                Remark::CommandMisanswered { server: server(), verb, algorithm, reply: reply("250 Done") },
+                "host: XMD5 is answered with what is no md5 of the file: 250 Done",
+            ),
+        ] {
+            assert_eq!(remark(&met), sentence);
+            assert_eq!(is_warning(&met), !sentence.ends_with("does not list the file"));
+        }
+    }
+}
