@@ -1,40 +1,38 @@
-//! Downloads over simulated paths with TCP's congestion control, each with many seeds, to see what a change of the planner
-//! does: `cargo run --release -p pftp-tests --example paths`
+//! Downloads over simulated paths with TCP's congestion control, each with many seeds:
+//! `cargo run --release -p pftp-tests --example paths`
 //!
-//! `--seeds N` says how many, 10 unless told otherwise, and `--from N` which is the first. `--only TEXT` takes the cases
-//! with that in their names; `--list` names them. Others can be told: `--path MBIT,MS,LOST`, once for each mirror, with the
-//! packets lost of a million; `--size MIB`; `--throttle KIB`, per second and session; `--connections N` once or several
-//! times, 0 for as many as the planner chooses. `--trace SEED` prints everything that happens with that seed instead.
+//! `--seeds N` sets how many seeds, 10 by default, and `--from N` the first of them. `--only TEXT` picks the cases whose
+//! names contain TEXT; `--list` prints the names. Other cases are built with `--path MBIT,MS,LOST`, once for each mirror,
+//! with the packets lost of a million; `--size MIB`; `--throttle KIB`, per second and session; and `--connections N`, once
+//! or several times, 0 for as many as the client chooses. `--trace SEED` prints everything that happens with that seed.
 //!
-//! The times are virtual seconds, and the seed is that of the longest. The logins are the mean of a download; what is sent, in per cent of the file.
+//! The times are virtual seconds; the seed is the one that took longest. Logins and bytes sent, in per cent of the file, are
+//! the mean of a download.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use pftp::run::MOST_CHOSEN;
-use pftp_tests::model::{Behaviour, File, Model, Tree};
-use pftp_tests::sim::{Congestion, MemorySink, Path, Pipes, SimTransport, run, settings};
+use pftp_tests::model::File;
+use pftp_tests::sim::{Download, Scenario, SimServer};
 use std::env;
 use std::fmt;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const NAME: &str = "file";
 const MIB: u64 = 1 << 20;
 
-/// The least that the planner splits, as the command has it.
+/// Bytes below which the command does not split a file.
 const MIN_SEGMENT: u64 = MIB;
 
-/// What is downloaded from where.
+/// A download.
 #[derive(Clone, Debug)]
 struct Case {
     what: &'static str,
     paths: Vec<Line>,
     throttle: Option<u64>,
     size: u64,
-    /// 0 for as many as the planner chooses.
+    /// 0 for as many as the client chooses.
     connections: usize,
 }
 
@@ -43,11 +41,11 @@ struct Case {
 struct Line {
     megabits: u64,
     round_trip: u64,
-    /// Packets of a million.
+    /// Packets lost of a million.
     losses: u64,
 }
 
-/// What came of a download.
+/// How a download went.
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
     seed: u64,
@@ -56,7 +54,7 @@ struct Outcome {
     sent: u64,
 }
 
-/// What is asked for.
+/// The command line.
 #[derive(Debug, Default)]
 struct Options {
     seeds: Option<u64>,
@@ -79,7 +77,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     if let Some(seed) = options.trace {
-        return cases.iter().try_for_each(|case| download(case, seed, true).map(drop));
+        return cases.iter().try_for_each(|case| trace(case, seed));
     }
     let seeds = options.seeds.unwrap_or(10);
     println!(
@@ -123,7 +121,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Those that are asked for, or else what is measured with an emulator, too.
+    /// Returns the cases of the command line, or else the cases that the lab measures with an emulator.
     fn cases(&self) -> Vec<Case> {
         let line = |megabits, round_trip, losses| Line { megabits, round_trip, losses };
         let unequal = vec![line(80, 20, 0), line(40, 60, 0), line(8, 150, 0)];
@@ -180,7 +178,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// The outcomes, in the order of the seeds.
+/// Returns the outcomes in the order of the seeds.
 fn with_seeds(case: &Case, seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>> {
     let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let work = || -> Result<()> {
@@ -189,7 +187,7 @@ fn with_seeds(case: &Case, seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>> 
             if seed >= seeds.end {
                 return Ok(());
             }
-            let outcome = download(case, seed, false).with_context(|| format!("{case}, seed {seed}"))?;
+            let outcome = measure(case, seed).with_context(|| format!("{case}, seed {seed}"))?;
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
         }
     };
@@ -203,45 +201,41 @@ fn with_seeds(case: &Case, seeds: std::ops::Range<u64>) -> Result<Vec<Outcome>> 
     Ok(outcomes)
 }
 
-fn download(case: &Case, seed: u64, trace: bool) -> Result<Outcome> {
-    let sink = Arc::new(MemorySink::default());
-    let mut transport = SimTransport::new(Arc::clone(&sink));
-    let file = File::generated(1, case.size);
-    let behaviour = Behaviour { bytes_per_second: case.throttle, ..Behaviour::default() };
-    let mut servers: Vec<SocketAddr> = Vec::new();
-    for (at, line) in case.paths.iter().enumerate() {
-        let model = Model::new(Tree::new().with(NAME, file.clone())).with_behaviour(behaviour.clone());
-        let bytes_per_second = Some(line.megabits * 1_000_000 / 8);
-        let path = Path { latency: Duration::from_micros(line.round_trip * 500), bytes_per_second };
-        let server = transport.add(model, path);
-        let congestion = Congestion::of_losses(line.losses, seed << 8 | at as u64);
-        transport.set_pipes(server, Pipes::congested(congestion));
-        servers.push(server);
+fn scenario(case: &Case, seed: u64) -> Scenario {
+    let mirror = |line: &Line| {
+        let server = SimServer::new().path_megabits(line.megabits).round_trip_ms(line.round_trip);
+        let server = server.congested(line.losses);
+        case.throttle.into_iter().fold(server, SimServer::session_rate)
+    };
+    let scenario = Scenario::new(File::generated(1, case.size)).servers(case.paths.iter().map(mirror));
+    let scenario = scenario.seed(seed).min_segment(MIN_SEGMENT);
+    match case.connections {
+        0 => scenario.growing(case.paths.len(), MOST_CHOSEN),
+        connections => scenario.connections(connections),
     }
-    let mut settings = settings(&servers, NAME, case.connections.max(1));
-    if case.connections == 0 {
-        settings.connections = NonZeroUsize::new(MOST_CHOSEN).context("some")?;
-        settings.begin_with = NonZeroUsize::new(servers.len()).context("a mirror")?;
-    }
-    settings.min_segment = MIN_SEGMENT;
-    settings.seed = seed;
-    let record = transport.record();
-    if trace {
-        record.lock().unwrap_or_else(PoisonError::into_inner).keep_text();
-    }
-    let outcome = run(settings, &mut transport);
-    for line in record.lock().unwrap_or_else(PoisonError::into_inner).text() {
+}
+
+fn measure(case: &Case, seed: u64) -> Result<Outcome> {
+    let download = scenario(case, seed).run();
+    check(&download)?;
+    let seconds = download.ended().as_secs_f64();
+    Ok(Outcome { seed, seconds, logins: download.logins(), sent: download.sent() })
+}
+
+fn trace(case: &Case, seed: u64) -> Result<()> {
+    let download = scenario(case, seed).traced().run();
+    for line in download.trace() {
         println!("{line}");
     }
-    ensure!(outcome.result == Ok(case.size), "{:?}: {:?}", outcome.result, outcome.warnings);
-    ensure!(sink.holds(&file), "the bytes are wrong");
-    let stats = || servers.iter().map(|server| transport.stats(*server));
-    Ok(Outcome {
-        seed,
-        seconds: ftp_proto::Transport::now(&transport).0.as_secs_f64(),
-        logins: stats().map(|stats| stats.logins()).sum(),
-        sent: stats().map(|stats| stats.payload()).sum(),
-    })
+    check(&download)
+}
+
+fn check(download: &Download) -> Result<()> {
+    if !download.succeeded() {
+        bail!("{}: {:?}", download.failure(), download.warnings);
+    }
+    ensure!(download.is_exact(), "the bytes are wrong");
+    Ok(())
 }
 
 fn print_row(case: &Case, outcomes: &[Outcome]) {

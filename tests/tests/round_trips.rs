@@ -1,8 +1,8 @@
 //! How many round trips a download takes, on paths where nothing else takes time.
 
 use ftp_proto::{Event, Finish, Instant};
-use pftp_tests::model::{Behaviour, File, Model, Tree};
-use pftp_tests::sim::{MemorySink, Path, SimTransport, run, settings};
+use pftp_tests::model::{Behaviour, File};
+use pftp_tests::sim::{Scenario, SimServer, SimTransport};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ fn file() -> File {
     File::generated(7, SIZE)
 }
 
-fn model(behaviour: Behaviour) -> Model {
-    Model::new(Tree::new().with("pub/file", file())).with_behaviour(behaviour)
+fn scenario(behaviour: Behaviour) -> Scenario {
+    let server = SimServer::new().round_trip_ms(ROUND_TRIP).behaving(behaviour);
+    Scenario::new(file()).server(server)
 }
 
 /// Time in round trips, which must be a whole number.
@@ -30,16 +31,11 @@ fn the_first_byte_takes_five() {
     for behaviour in
         [Behaviour::vsftpd(), Behaviour::proftpd(), Behaviour::pure_ftpd(), Behaviour::pyftpdlib()]
     {
-        let sink = Arc::new(MemorySink::default());
-        let mut world = SimTransport::new(Arc::clone(&sink));
-        let server = world.add(model(behaviour), Path::of_round_trip(ROUND_TRIP));
-        let outcome = run(settings(&[server], "pub/file", 1), &mut world);
-        assert_eq!(outcome.result, Ok(SIZE));
-        assert!(sink.contents() == file().read(0..SIZE));
+        let download = scenario(behaviour).fetch();
         // SYN, greeting, burst, data connection, data.
-        let first: Vec<u64> = world.first_payload().values().map(|at| round_trips(*at)).collect();
+        let first: Vec<u64> = download.first_bytes().map(round_trips).collect();
         assert_eq!(first, [5]);
-        let session = &world.stats(server).sessions[0];
+        let session = &download.stats(0).sessions[0];
         // And the question at the end, whether the file is still the same.
         assert_eq!((session.reads, session.logins, session.data_connections), (2, 1, 1), "one burst");
     }
@@ -50,9 +46,8 @@ fn the_first_byte_takes_five() {
 #[test]
 fn a_further_range_takes_two_and_its_first_byte() {
     use ftp_proto::{Arg, Config, Report, Request, RequestId, Retrieve, SessionId, Transport, Until};
-    let sink = Arc::new(MemorySink::default());
-    let mut world = SimTransport::new(Arc::clone(&sink));
-    let server = world.add(model(Behaviour::vsftpd()), Path::of_round_trip(ROUND_TRIP));
+    let (mut world, servers) = scenario(Behaviour::vsftpd()).build();
+    let (server, sink) = (servers[0], world.sink());
     let id = SessionId(1);
     world.open(id, server.into(), Arc::new(Config::default()));
     let path = Arg::new(&b"pub/file"[..]).unwrap();
@@ -88,21 +83,10 @@ fn a_further_range_takes_two_and_its_first_byte() {
 
 #[test]
 fn sessions_of_one_download_are_opened_side_by_side() {
-    let sink = Arc::new(MemorySink::default());
-    let mut world = SimTransport::new(Arc::clone(&sink));
-    let server = world.add(model(Behaviour::default()), Path::of_round_trip(ROUND_TRIP));
-    let outcome = run(settings(&[server], "pub/file", 4), &mut world);
-    assert_eq!(outcome.result, Ok(SIZE));
-    assert!(sink.contents() == file().read(0..SIZE));
-    let connected: Vec<u64> = world
-        .events()
-        .iter()
-        .filter(|(_, _, event)| matches!(event, Event::Connected))
-        .map(|(at, ..)| round_trips(*at))
-        .collect();
-    assert_eq!(connected, [1; 4]);
+    let download = scenario(Behaviour::default()).connections(4).fetch();
+    let connected = download.events().filter(|(.., event)| matches!(event, Event::Connected));
+    assert_eq!(connected.map(|(at, ..)| round_trips(*at)).collect::<Vec<_>>(), [1; 4]);
     // The size comes with the first burst, at 3; the others ask for their ranges then.
-    let first: Vec<u64> = world.first_payload().values().map(|at| round_trips(*at)).collect();
-    assert_eq!(first, [5, 6, 6, 6]);
-    assert_eq!(world.stats(server).logins(), 4);
+    assert_eq!(download.first_bytes().map(round_trips).collect::<Vec<_>>(), [5, 6, 6, 6]);
+    assert_eq!(download.logins(), 4);
 }

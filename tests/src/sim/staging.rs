@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::pipes::{Pipes, Replies};
 use super::random::Random;
+use super::scenario::FILE_PATH;
 use super::transport::{Path, SimTransport};
 use super::world::{Mirror, Trouble, World};
 use crate::model::{
@@ -13,9 +14,6 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The path of the file on every mirror.
-pub(super) const NAME: &str = "pub/file";
 
 /// Where the servers of a world are.
 #[derive(Debug)]
@@ -233,7 +231,7 @@ impl Staging {
 
 fn tree(world: &World, version: usize) -> Tree {
     let file = &world.versions[version];
-    let tree = Tree::new().with(NAME, file.clone());
+    let tree = Tree::new().with(FILE_PATH, file.clone());
     if !world.searching {
         return tree;
     }

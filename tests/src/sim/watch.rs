@@ -3,7 +3,7 @@
 use super::fault::{Fault, Nature};
 use super::oracle::{Oracle, Verdict};
 use super::stage::Stage;
-use super::staging::{NAME, Staging};
+use super::staging::Staging;
 use super::world::{Mirror, World};
 use super::{Disk, Keeper, MemorySink, Random, Record, SimTransport, settings};
 use crate::model::File;
@@ -15,7 +15,6 @@ use pftp::plan::{MirrorId, Planner, Settings};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -238,9 +237,9 @@ const AFTER_A_CUT: u64 = 320 * 1024;
 const HANDFUL: u64 = 5;
 
 fn settings_of(world: &World, staging: &Staging) -> Settings {
-    let name = |addresses: &Vec<SocketAddr>| addresses[0];
-    let servers: Vec<SocketAddr> = staging.addresses.iter().map(name).collect();
-    let mut settings = settings(&servers, NAME, world.connections);
+    // A server is called by its first address; the stage resolves the others.
+    let names: Vec<_> = staging.addresses.iter().map(|addresses| vec![addresses[0]]).collect();
+    let mut settings = settings(&names, world.connections);
     settings.begin_with = NonZeroUsize::new(world.begin_with()).expect("at least one connection");
     settings.retries = world.retries;
     settings.min_segment = world.min_segment;

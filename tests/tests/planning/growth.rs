@@ -1,26 +1,21 @@
-//! Connections that are added where nobody says how many there are to be.
+//! Connections that are added while they pay.
 
-use super::{NAME, SIZE, World, model, throttled};
+use super::{KIB, MIB, download, throttled};
 use ftp_proto::Event;
-use pftp::plan::Settings;
 use pftp_tests::model::Behaviour;
-use pftp_tests::sim::{Path, settings};
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use pftp_tests::sim::{Download, SimServer};
 use std::time::Duration;
 
-/// A download that begins with one connection and may have 16.
-fn chosen(server: SocketAddr) -> Settings {
-    Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 16) }
+/// Downloads from this server, first over one connection and then over up to 16.
+fn fetch(server: SimServer) -> Download {
+    download([server]).growing(1, 16).fetch()
 }
 
-/// One that was dialled to see whether the path is full asked for a range before the reply to its CWD had come.
+/// Regression: a session that was opened as a trial sent RETR before the reply to its CWD.
 #[test]
-fn connections_that_are_added_change_the_directory_before_they_fetch() {
-    let mut world = World::new();
-    let server = world.add(model(Behaviour { refuses_paths: true, ..throttled(256 * 1024) }));
-    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-    let stats = world.transport.stats(server);
+fn added_connections_change_directory_before_they_fetch() {
+    let download = fetch(throttled(256 * KIB).with(|it| Behaviour { refuses_paths: true, ..it }));
+    let stats = download.stats(0);
     assert!(stats.logins() > 4, "{} logins", stats.logins());
     for session in 1..stats.logins() as usize {
         let lines = stats.lines_of(session);
@@ -29,54 +24,44 @@ fn connections_that_are_added_change_the_directory_before_they_fetch() {
     }
 }
 
-/// What came over the last two round trips did not fit into what was looked back at.
+/// Regression: the history of the rate was shorter than two round trips of this path.
 #[test]
-fn a_path_of_600_milliseconds_gets_the_connections_that_pay() {
-    let mut world = World::new();
-    let server = world.transport.add(model(throttled(96 * 1024)), Path::of_round_trip(600));
-    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-    let logins = world.transport.stats(server).logins();
+fn path_of_600_ms_gets_the_connections_that_pay() {
+    let logins = fetch(throttled(96 * KIB).round_trip_ms(600)).logins();
     assert!(logins > 4, "{logins} logins");
 }
 
-/// They were closed however little was left, and the slowest had to bring the end of the file alone.
+/// Regression: connections that did not pay were closed near the end of the file, and the slowest fetched its last bytes alone.
 #[test]
-fn connections_that_did_not_pay_stay_where_little_is_left() {
-    let closed_before_the_end = |megabytes_per_second: u64| {
-        let mut world = World::new();
-        let path = Path { bytes_per_second: Some(megabytes_per_second << 20), ..Path::of_round_trip(40) };
-        let server = world.transport.add(model(Behaviour::default()), path);
-        assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-        let end = world.took();
-        let logins = world.transport.stats(server).logins();
+fn connections_that_did_not_pay_stay_open_near_the_end() {
+    let closed_before_the_end = |path_mib_per_second| {
+        let download = fetch(SimServer::new().path_rate(path_mib_per_second * MIB));
+        let logins = download.logins();
         assert!(logins > 8, "{logins} logins");
-        let events = world.transport.events().iter();
-        events.filter(|(at, _, event)| at.0 < end && matches!(event, Event::Closed(_))).count()
+        let is_early = |at: Duration| at < download.took();
+        let closed = |event: &Event| matches!(event, Event::Closed(_));
+        download.events().filter(|(at, _, event)| is_early(at.0) && closed(event)).count()
     };
     let [slow, fast] = [1, 4].map(closed_before_the_end);
-    assert!(slow > 8 && fast == 0, "{slow} of the slow path, {fast} of the fast one");
+    assert!(slow > 8 && fast == 0, "{slow} closed on the slow path, {fast} on the fast one");
 }
 
-/// They were closed before any of them could have brought anything, and dialled again later.
+/// Regression: added connections were closed as useless before their first bytes could come, and dialled again later.
 #[test]
-fn connections_are_not_judged_before_their_first_bytes_can_have_come() {
-    let mut world = World::new();
-    let late = Behaviour { start_delay: Duration::from_secs(1), ..throttled(256 << 10) };
-    let server = world.add(model(late));
-    world.fetch_with(Settings { begin_with: NonZeroUsize::MIN, ..settings(&[server], NAME, 32) });
-    let logins = world.transport.stats(server).logins();
+fn added_connections_are_not_judged_before_their_first_bytes_can_have_come() {
+    let late = throttled(256 * KIB).with(|it| Behaviour { start_delay: Duration::from_secs(1), ..it });
+    let download = download([late]).growing(1, 32).fetch();
+    let logins = download.logins();
     assert!(logins <= 32, "{logins} logins");
-    assert!(world.took() < Duration::from_secs(9), "{:?}", world.took());
+    assert!(download.took() < Duration::from_secs(9), "{:?}", download.took());
 }
 
-/// What was left had to take half as long again as a trial may: a fast start was then followed by one connection to the end.
+/// Regression: no connection was added unless the rest of the file took one and a half times as long as a trial.
 #[test]
-fn connections_are_added_where_what_is_left_takes_little_longer_than_a_trial() {
-    let mut world = World::new();
-    // Of 8 MiB there are 1.1 s left at first, and a trial takes one second.
-    let server = world.add(model(throttled(6 << 20)));
-    assert_eq!(world.run(chosen(server)).result, Ok(SIZE));
-    let logins = world.transport.stats(server).logins();
+fn connections_are_added_if_the_rest_takes_little_longer_than_a_trial() {
+    // 1.1 s are left of the file at first, and a trial takes 1 s.
+    let download = fetch(throttled(6 * MIB));
+    let logins = download.logins();
     assert!(logins > 4, "{logins} logins");
-    assert!(world.took() < Duration::from_millis(1200), "{:?}", world.took());
+    assert!(download.took() < Duration::from_millis(1200), "{:?}", download.took());
 }

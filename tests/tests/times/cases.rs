@@ -1,14 +1,23 @@
-//! The cases of the table.
+//! The rows of the table, each with its allowance: at most a point above what the row takes.
 
-use super::world::{Case, Mirror};
+use super::case::{Case, Mirror};
 use pftp::run::MOST_CHOSEN;
 use pftp_tests::model::{Behaviour, Bursts, Cut, Interruption, Login, Reaction, Trigger, WhenFull};
 use std::time::Duration;
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-const SIZE: u64 = 16 * MIB;
 
-/// The ways in which a server says that it takes no more.
+/// The sizes of the files.
+const SIZE: u64 = 16 * MIB;
+const LARGE: u64 = 64 * MIB;
+
+/// The round trips of near, usual and far servers, in milliseconds.
+const NEAR: u64 = 5;
+const USUAL: u64 = 40;
+const FAR: u64 = 150;
+
+/// The names of the rows with a full server, and how it turns a session away.
 pub(crate) const FULL: [(&str, WhenFull); 4] = [
     ("421 at the greeting", WhenFull::Greeting),
     ("530 at PASS", WhenFull::Password),
@@ -16,15 +25,21 @@ pub(crate) const FULL: [(&str, WhenFull); 4] = [
     ("refuses TCP", WhenFull::Refuse),
 ];
 
-/// Headings, and the cases below each.
+/// The name of the row in which the client adds connections and the server takes two.
+pub(crate) const FULL_WHILE_GROWING: &str = "1 MiB/s each, 530 at the third PASS, 40 ms";
+
+/// The name of the rows with three unequal mirrors on congested paths.
+pub(crate) const CONGESTED_MIRRORS: &str = "80/40/8 Mbit/s, 20/60/150 ms, congested";
+
+/// Returns the headings, and the cases below each.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
     vec![
-        ("One mirror, 80 Mbit/s", clean()),
-        ("Several mirrors", mirrors()),
-        ("One session unlike the others, 1 MiB/s each", one_of_many()),
+        ("One mirror, 80 Mbit/s", one_mirror()),
+        ("Several mirrors", several_mirrors()),
+        ("One session unlike the others, 1 MiB/s each", one_session_unlike_the_others()),
         ("A throttle on each session, 500 Mbit/s, 20 ms", throttled()),
         ("A server full with 2 sessions, 1 MiB/s each, 40 ms", full()),
-        ("As many connections as pay", chosen()),
+        ("As many connections as pay", growing()),
         ("A path with TCP's congestion control, 200 Mbit/s, 80 ms, the median of several", congested()),
         (
             "Three mirrors with TCP's congestion control on their paths, the median of several",
@@ -36,202 +51,207 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Case>)> {
     ]
 }
 
-fn case(name: impl Into<String>, connections: usize, mirrors: impl Into<Vec<Mirror>>) -> Case {
-    Case { name: name.into(), connections, chosen: false, size: SIZE, mirrors: mirrors.into() }
+/// A download of [`SIZE`] bytes that may take `allowance` per cent longer than its ideal.
+fn case(
+    name: impl Into<String>,
+    connections: usize,
+    allowance: f64,
+    mirrors: impl Into<Vec<Mirror>>,
+) -> Case {
+    Case { name: name.into(), connections, growing: false, size: SIZE, mirrors: mirrors.into(), allowance }
 }
 
-fn of_size(size: u64, case: Case) -> Case {
+fn sized(size: u64, case: Case) -> Case {
     Case { size, ..case }
 }
 
-fn clean() -> Vec<Case> {
-    let round_trips = [5, 40, 150];
-    let cell = |round_trip, connections| {
-        case(format!("{round_trip} ms"), connections, [Mirror::new(80, round_trip)])
-    };
-    round_trips.iter().flat_map(|ms| [1, 4, 8].map(|connections| cell(*ms, connections))).collect()
+fn one_mirror() -> Vec<Case> {
+    let rows = [
+        (NEAR, 1, 1.3),
+        (NEAR, 4, 1.3),
+        (NEAR, 8, 1.7),
+        (USUAL, 1, 5.8),
+        (USUAL, 4, 3.1),
+        (USUAL, 8, 2.6),
+        (FAR, 1, 3.3),
+        (FAR, 4, 15.0),
+        (FAR, 8, 10.9),
+    ];
+    rows.map(|(ms, connections, allowance)| {
+        case(format!("{ms} ms"), connections, allowance, [Mirror::new(80, ms)])
+    })
+    .into()
 }
 
-fn mirrors() -> Vec<Case> {
-    let mut cases = Vec::new();
+fn several_mirrors() -> Vec<Case> {
     let pairs = [
-        ("2: 40/40 Mbit/s, 40/40 ms", [(40, 40), (40, 40)]),
-        ("2: 64/16 Mbit/s, 40/40 ms", [(64, 40), (16, 40)]),
-        ("2: 40/40 Mbit/s, 5/150 ms", [(40, 5), (40, 150)]),
-        ("2: 80/2 Mbit/s, 150/5 ms", [(80, 150), (2, 5)]),
+        ("2: 40/40 Mbit/s, 40/40 ms", [(40, 40), (40, 40)], [(4, 8.6), (8, 7.0)]),
+        ("2: 64/16 Mbit/s, 40/40 ms", [(64, 40), (16, 40)], [(4, 11.1), (8, 9.9)]),
+        ("2: 40/40 Mbit/s, 5/150 ms", [(40, 5), (40, 150)], [(4, 28.7), (8, 22.3)]),
+        ("2: 80/2 Mbit/s, 150/5 ms", [(80, 150), (2, 5)], [(4, 119.3), (8, 101.7)]),
     ];
-    for (name, pair) in pairs {
-        let pair = pair.map(|(megabits, round_trip)| Mirror::new(megabits, round_trip));
-        cases.extend([4, 8].map(|connections| case(name, connections, pair.clone())));
-    }
-    for round_trip in [5, 40, 150] {
-        let equal = [(); 3].map(|()| Mirror::new(30, round_trip));
-        cases.push(case(format!("3: 30/30/30 Mbit/s, {round_trip} ms"), 8, equal));
-    }
-    for connections in [6, 12] {
-        let three = case("3: 80/40/8 Mbit/s, 20/60/150 ms", connections, three());
-        cases.push(of_size(64 * MIB, three));
-    }
-    cases
-}
-
-fn one_of_many() -> Vec<Case> {
     let mut cases = Vec::new();
-    for round_trip in [5, 40, 150] {
-        let slow = throttled_mirror(round_trip).with_slow(1, MIB / 40);
-        cases.push(one_of(4, "at 1/40", round_trip, slow));
+    for (name, paths, rows) in pairs {
+        let mirrors = paths.map(|(megabits, ms)| Mirror::new(megabits, ms));
+        cases
+            .extend(rows.map(|(connections, allowance)| case(name, connections, allowance, mirrors.clone())));
     }
-    for (name, how) in [("stalls dead", Interruption::Vanish), ("dies", Interruption::Die)] {
-        for round_trip in [5, 40, 150] {
-            let after = size_for(round_trip) / 8;
-            let failing = throttled_mirror(round_trip).failing(1, after, how);
-            cases.push(one_of(4, &format!("{name} half way"), round_trip, failing));
-        }
+    for (ms, allowance) in [(NEAR, 4.4), (USUAL, 11.6), (FAR, 33.5)] {
+        let equal = [(); 3].map(|()| Mirror::new(30, ms));
+        cases.push(case(format!("3: 30/30/30 Mbit/s, {ms} ms"), 8, allowance, equal));
     }
-    let others = [
-        ("is reset half way, without a word", Interruption::Reset),
-        ("pauses for 2 s half way", Interruption::Pause(Duration::from_secs(2))),
-    ];
-    cases.extend(
-        others.map(|(name, how)| one_of(4, name, 40, throttled_mirror(40).failing(1, size_for(40) / 8, how))),
-    );
-    cases.push(one_of(8, "at 1/40", 40, throttled_mirror(40).with_slow(1, MIB / 40)));
-    let first = [
-        ("at 1/40, the first", throttled_mirror(40).with_slow(0, MIB / 40)),
-        (
-            "stalls dead half way, the first",
-            throttled_mirror(40).failing(0, size_for(40) / 8, Interruption::Vanish),
-        ),
-        ("dies half way, the first", throttled_mirror(40).failing(0, size_for(40) / 8, Interruption::Die)),
-    ];
-    cases.extend(first.map(|(name, mirror)| one_of(4, name, 40, mirror)));
-    cases.push(one_of(
-        1,
-        "stalls dead half way",
-        40,
-        throttled_mirror(40).failing(0, SIZE / 2, Interruption::Vanish),
-    ));
+    for (connections, allowance) in [(6, 4.3), (12, 6.0)] {
+        let name = "3: 80/40/8 Mbit/s, 20/60/150 ms";
+        cases.push(sized(LARGE, case(name, connections, allowance, unequal_mirrors())));
+    }
     cases
-}
-
-fn throttled_mirror(round_trip: u64) -> Mirror {
-    Mirror::new(500, round_trip).throttled(MIB)
-}
-
-/// Where round trips are long, a file that takes long enough for a cut not to count.
-const fn size_for(round_trip: u64) -> u64 {
-    // Long enough for a handful of round trips to be little of it.
-    match round_trip {
-        ..20 => SIZE,
-        20..100 => 2 * SIZE,
-        100.. => 4 * SIZE,
-    }
-}
-
-fn one_of(connections: usize, what: &str, round_trip: u64, mirror: Mirror) -> Case {
-    let name = format!("one of {connections} {what}, {round_trip} ms");
-    of_size(size_for(round_trip), case(name, connections, [mirror]))
-}
-
-fn throttled() -> Vec<Case> {
-    let mirror = || Mirror::new(500, 20).throttled(2 * MIB);
-    let cell = |connections| of_size(64 * MIB, case("2 MiB/s each", connections, [mirror()]));
-    [1, 4, 8].map(cell).into()
-}
-
-fn full() -> Vec<Case> {
-    let mirror = || Mirror::new(80, 40).throttled(MIB);
-    FULL.iter().map(|(name, when_full)| case(*name, 8, [mirror().capped(2, *when_full)])).collect()
-}
-
-fn chosen() -> Vec<Case> {
-    let cases = [
-        case("a full path of 80 Mbit/s, 40 ms", MOST_CHOSEN, [Mirror::new(80, 40)]),
-        case("2 MiB/s each, 500 Mbit/s, 20 ms", MOST_CHOSEN, [Mirror::new(500, 20).throttled(2 * MIB)]),
-        case("2 MiB/s each, 500 Mbit/s, 20 ms", 4, [Mirror::new(500, 20).throttled(2 * MIB)]),
-        case(CHOSEN_FULL, MOST_CHOSEN, [Mirror::new(80, 40).throttled(MIB).capped(2, WhenFull::Password)]),
-    ];
-    cases.into_iter().map(|case| Case { chosen: true, ..of_size(64 * MIB, case) }).collect()
-}
-
-fn congested() -> Vec<Case> {
-    let paths = [("nothing is lost at random", 0), ("one packet of 1000 is lost", 1000)];
-    let cell = |(name, losses), (connections, chosen)| {
-        let name = if chosen { format!("{name}, as many as pay") } else { String::from(name) };
-        let mirror = Mirror::new(200, 80).congested(losses);
-        Case { chosen, ..of_size(64 * MIB, case(name, connections, [mirror])) }
-    };
-    let counts = [(1, false), (4, false), (8, false), (16, false), (MOST_CHOSEN, true)];
-    paths.iter().flat_map(|path| counts.map(|count| cell(*path, count))).collect()
 }
 
 /// The paths of the lab's three mirrors.
-fn three() -> [Mirror; 3] {
+fn unequal_mirrors() -> [Mirror; 3] {
     [Mirror::new(80, 20), Mirror::new(40, 60), Mirror::new(8, 150)]
 }
 
-/// Their rows.
-pub(crate) const CONGESTED_MIRRORS: &str = "80/40/8 Mbit/s, 20/60/150 ms, congested";
+/// A fault of one session of a server that throttles each session to 1 MiB/s.
+type SessionFault = fn(Mirror, u64) -> Mirror;
+
+const SLOW: SessionFault = |mirror, _| mirror.slow_session(1, MIB / 40);
+const FIRST_SLOW: SessionFault = |mirror, _| mirror.slow_session(0, MIB / 40);
+const STALLS: SessionFault = |mirror, half| mirror.interrupting(1, half, Interruption::Vanish);
+const FIRST_STALLS: SessionFault = |mirror, half| mirror.interrupting(0, half, Interruption::Vanish);
+const DIES: SessionFault = |mirror, half| mirror.interrupting(1, half, Interruption::Die);
+const FIRST_DIES: SessionFault = |mirror, half| mirror.interrupting(0, half, Interruption::Die);
+const RESET: SessionFault = |mirror, half| mirror.interrupting(1, half, Interruption::Reset);
+const PAUSES: SessionFault =
+    |mirror, half| mirror.interrupting(1, half, Interruption::Pause(Duration::from_secs(2)));
+
+fn one_session_unlike_the_others() -> Vec<Case> {
+    let rows: [(&str, SessionFault, usize, u64, f64); 16] = [
+        ("at 1/40", SLOW, 4, NEAR, 5.9),
+        ("at 1/40", SLOW, 4, USUAL, 6.3),
+        ("at 1/40", SLOW, 4, FAR, 10.0),
+        ("stalls dead half way", STALLS, 4, NEAR, 3.1),
+        ("stalls dead half way", STALLS, 4, USUAL, 4.6),
+        ("stalls dead half way", STALLS, 4, FAR, 7.1),
+        ("dies half way", DIES, 4, NEAR, 4.4),
+        ("dies half way", DIES, 4, USUAL, 4.9),
+        ("dies half way", DIES, 4, FAR, 7.2),
+        ("is reset half way, without a word", RESET, 4, USUAL, 20.7),
+        ("pauses for 2 s half way", PAUSES, 4, USUAL, 11.3),
+        ("at 1/40", SLOW, 8, USUAL, 9.3),
+        ("at 1/40, the first", FIRST_SLOW, 4, USUAL, 6.3),
+        ("stalls dead half way, the first", FIRST_STALLS, 4, USUAL, 5.4),
+        ("dies half way, the first", FIRST_DIES, 4, USUAL, 4.9),
+        ("stalls dead half way", FIRST_STALLS, 1, USUAL, 1.6),
+    ];
+    rows.map(|(what, fault, connections, ms, allowance)| {
+        // Long enough for a few round trips to be little of the time.
+        let size = match ms {
+            NEAR => SIZE,
+            USUAL => 2 * SIZE,
+            _ => 4 * SIZE,
+        };
+        // Half of what a session fetches of the file; of the only session, all that the table has always had.
+        let half = if connections == 1 { SIZE / 2 } else { size / 8 };
+        let mirror = fault(Mirror::new(500, ms).session_rate(MIB), half);
+        sized(size, case(format!("one of {connections} {what}, {ms} ms"), connections, allowance, [mirror]))
+    })
+    .into()
+}
+
+fn throttled() -> Vec<Case> {
+    let rows = [(1, 1.1), (4, 1.7), (8, 2.3)];
+    rows.map(|(connections, allowance)| {
+        let mirror = Mirror::new(500, 20).session_rate(2 * MIB);
+        sized(LARGE, case("2 MiB/s each", connections, allowance, [mirror]))
+    })
+    .into()
+}
+
+fn full() -> Vec<Case> {
+    let mirror = |when_full| Mirror::new(80, USUAL).session_rate(MIB).session_limit(2, when_full);
+    FULL.map(|(name, when_full)| case(name, 8, 5.2, [mirror(when_full)])).into()
+}
+
+fn growing() -> Vec<Case> {
+    let throttled = || Mirror::new(500, 20).session_rate(2 * MIB);
+    let full = Mirror::new(80, USUAL).session_rate(MIB).session_limit(2, WhenFull::Password);
+    let cases = [
+        case("a saturated path of 80 Mbit/s, 40 ms", MOST_CHOSEN, 4.9, [Mirror::new(80, USUAL)]),
+        case("2 MiB/s each, 500 Mbit/s, 20 ms", MOST_CHOSEN, 33.1, [throttled()]),
+        case("2 MiB/s each, 500 Mbit/s, 20 ms", 4, 5.2, [throttled()]),
+        case(FULL_WHILE_GROWING, MOST_CHOSEN, 2.8, [full]),
+    ];
+    cases.map(|case| Case { growing: true, ..sized(LARGE, case) }).into()
+}
+
+fn congested() -> Vec<Case> {
+    let paths = [
+        ("nothing is lost at random", 0, [(1, 18.9), (4, 28.3), (8, 33.4), (16, 35.5)], 18.9),
+        ("one packet of 1000 is lost", 1000, [(1, 465.3), (4, 119.9), (8, 70.2), (16, 35.2)], 44.2),
+    ];
+    let mut cases = Vec::new();
+    for (name, losses, fixed, allowance_while_growing) in paths {
+        let mirror = || [Mirror::new(200, 80).congested(losses)];
+        cases.extend(fixed.map(|(connections, allowance)| case(name, connections, allowance, mirror())));
+        let name = format!("{name}, as many as pay");
+        let growing = case(name, MOST_CHOSEN, allowance_while_growing, mirror());
+        cases.push(Case { growing: true, ..growing });
+    }
+    cases.into_iter().map(|case| sized(LARGE, case)).collect()
+}
 
 fn congested_mirrors() -> Vec<Case> {
-    let cell = |(connections, chosen)| {
-        let mirrors = three().map(|mirror| mirror.congested(0));
-        Case { chosen, ..of_size(64 * MIB, case(CONGESTED_MIRRORS, connections, mirrors)) }
-    };
-    [(6, false), (12, false), (MOST_CHOSEN, true)].map(cell).to_vec()
+    let rows = [(6, false), (12, false), (MOST_CHOSEN, true)];
+    rows.map(|(connections, growing)| {
+        let mirrors = unequal_mirrors().map(|mirror| mirror.congested(0));
+        Case { growing, ..sized(LARGE, case(CONGESTED_MIRRORS, connections, 8.2, mirrors)) }
+    })
+    .into()
 }
-
-/// One of them: the server is full with two sessions.
-pub(crate) const CHOSEN_FULL: &str = "1 MiB/s each, 530 at the third PASS, 40 ms";
 
 fn failing() -> Vec<Case> {
-    let good = || Mirror::new(40, 40);
-    let refuses_login = Behaviour { login: Login::only("somebody", "else"), ..Behaviour::default() };
-    let missing = || Reaction::reply("550 No such file.");
-    let has_nothing = ["SIZE", "MDTM", "RETR"]
-        .iter()
-        .fold(Behaviour::default(), |behaviour, verb| behaviour.when(Trigger::every(verb), missing()));
-    let bad = [
-        ("refuses TCP from the start", good().capped(0, WhenFull::Refuse)),
-        ("never answers a SYN", good().black_hole()),
-        ("accepts and says nothing", good().capped(0, WhenFull::Hang)),
-        ("530 to every login", good().behaving(refuses_login).useful(0)),
-        ("550: it has no such file", good().behaving(has_nothing).useful(0)),
-        ("dies after 1 MiB of each transfer", good().behaving(cutting(Interruption::Die))),
-        ("stalls after 1 MiB of each transfer", good().behaving(cutting(Interruption::Vanish))),
+    let good = || Mirror::new(40, USUAL);
+    let refusing_logins = Behaviour { login: Login::only("somebody", "else"), ..Behaviour::default() };
+    let without_file = ["SIZE", "MDTM", "RETR"].iter().fold(Behaviour::default(), |behaviour, verb| {
+        behaviour.when(Trigger::every(verb), Reaction::reply("550 No such file."))
+    });
+    let cutting = |how| good().behaving(Behaviour::default().cutting_every(Cut::silent(MIB, how)));
+    let rows = [
+        ("refuses TCP from the start", 2.5, good().session_limit(0, WhenFull::Refuse)),
+        ("never answers a SYN", 1.9, Mirror::black_hole()),
+        ("accepts and says nothing", 3.9, good().session_limit(0, WhenFull::Hang)),
+        ("530 to every login", 4.0, good().behaving(refusing_logins).useful_sessions(0)),
+        ("550: it has no such file", 3.9, good().behaving(without_file).useful_sessions(0)),
+        ("dies after 1 MiB of each transfer", 41.1, cutting(Interruption::Die)),
+        ("stalls after 1 MiB of each transfer", 85.9, cutting(Interruption::Vanish)),
     ];
-    let pair = |(name, bad): (&str, Mirror)| [case(format!("{name}; it is first"), 4, [bad, good()])];
-    bad.into_iter().flat_map(pair).collect()
-}
-
-fn cutting(how: Interruption) -> Behaviour {
-    Behaviour::default().cutting_every(Cut::silent(MIB, how))
+    rows.map(|(name, allowance, bad)| case(format!("{name}; it is first"), 4, allowance, [bad, good()]))
+        .into()
 }
 
 fn dialects() -> Vec<Case> {
-    let mirror = |behaviour| [Mirror::new(80, 40).behaving(behaviour)];
+    let mirror = |behaviour| Mirror::new(80, USUAL).behaving(behaviour);
     let bursts = |bursts| mirror(Behaviour { bursts, ..Behaviour::default() });
-    let half = Reaction::Delay(Duration::from_millis(500));
-    let delayed = |verb, costs| {
-        let behaviour = Behaviour::default().when(Trigger::every(verb), half.clone());
-        mirror(behaviour).map(|mirror| mirror.slow_to_answer(costs))
-    };
+    let half_a_second = || Reaction::Delay(Duration::from_millis(500));
+    let delayed = |verb| mirror(Behaviour::default().when(Trigger::every(verb), half_a_second()));
     let without = |verb| mirror(Behaviour::default().without(verb));
-    vec![
-        case("ProFTPD", 4, mirror(Behaviour::proftpd())),
-        case("of a burst, all but the first command is lost", 4, bursts(Bursts::RestDropped)),
-        case("of a burst, the second command is refused", 4, bursts(Bursts::SecondRefused)),
-        case("a burst ends the session", 4, bursts(Bursts::Closed)),
-        case("EPSV is unknown", 4, without("EPSV")),
-        case("REST is unknown", 4, without("REST").map(|mirror| mirror.useful(1))),
-        case("half a second for each EPSV", 4, delayed("EPSV", 500)),
-        // Two round trips pass anyhow until the data connection is accepted.
-        case("half a second for each RETR", 4, delayed("RETR", 420)),
-        case("half a second for each PASS", 4, delayed("PASS", 500)),
-    ]
+    let rows = [
+        ("ProFTPD", 4.8, mirror(Behaviour::proftpd())),
+        ("of a burst, all but the first command is lost", 290.7, bursts(Bursts::RestDropped)),
+        ("of a burst, the second command is refused", 24.4, bursts(Bursts::SecondRefused)),
+        ("a burst ends the session", 24.4, bursts(Bursts::Closed)),
+        ("EPSV is unknown", 5.2, without("EPSV")),
+        ("REST is unknown", 6.1, without("REST").useful_sessions(1)),
+        ("half a second for each EPSV", 2.7, delayed("EPSV").reply_delay_ms(500)),
+        // Two round trips pass anyway until the data connection is accepted.
+        ("half a second for each RETR", 2.9, delayed("RETR").reply_delay_ms(420)),
+        ("half a second for each PASS", 2.7, delayed("PASS").reply_delay_ms(500)),
+    ];
+    rows.map(|(name, allowance, mirror)| case(name, 4, allowance, [mirror])).into()
 }
 
 fn small() -> Vec<Case> {
-    let sizes = [("1 KiB", 1024), ("100 KiB", 100 * 1024), ("1 MiB", MIB)];
-    sizes.map(|(name, size)| of_size(size, case(name, 8, [Mirror::new(100, 100)]))).into()
+    let rows = [("1 KiB", KIB, 1.0), ("100 KiB", 100 * KIB, 1.0), ("1 MiB", MIB, 22.8)];
+    rows.map(|(name, size, allowance)| sized(size, case(name, 8, allowance, [Mirror::new(100, 100)]))).into()
 }
