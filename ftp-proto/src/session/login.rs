@@ -1,7 +1,7 @@
 //! From the greeting to the point where files can be asked for (RFC 959 §5.4, RFC 1635).
 
 use super::pipeline::Purpose;
-use super::{Phase, Session};
+use super::{Login, Phase, Session};
 use crate::code::Severity;
 use crate::command::{Command, Verb};
 use crate::error::{PeerFault, SessionError};
@@ -11,13 +11,16 @@ use crate::reply::Reply;
 
 impl Session {
     /// The first reply (RFC 959 §5.4, "Connection Establishment"): 220, or 120 before it.
-    pub(super) fn on_greeting(&mut self, reply: Reply) {
+    pub(super) fn on_greeting(&mut self, preliminary: u32, reply: Reply) {
         match reply.code().severity() {
+            Severity::Preliminary if preliminary >= self.config.limits.preliminary_replies => {
+                self.fail(SessionError::Peer(PeerFault::TooManyPreliminary));
+            }
             Severity::Preliminary => {
-                self.count_stray(self.config.limits.preliminary_replies, PeerFault::TooManyPreliminary);
+                self.phase = Phase::Greeting { preliminary: preliminary.saturating_add(1) };
             }
             Severity::Completion => {
-                self.phase = Phase::Login;
+                self.phase = Phase::Login(Login::Pending);
                 self.push_login();
             }
             Severity::Transient | Severity::Permanent => {
@@ -39,18 +42,19 @@ impl Session {
 
     /// The final reply to a step of the login.
     pub(super) fn on_login(&mut self, verb: Verb, reply: Reply) {
+        let accepted = self.phase == Phase::Login(Login::Accepted);
         match (verb, reply.code().get()) {
             (Verb::User, 200..=299) => {
-                self.logged_in = true;
+                self.phase = Phase::Login(Login::Accepted);
                 // In lock step there is no need to send it; in a burst it is under way, and harmless.
                 self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
             }
             (Verb::User, 331) => {}
             (Verb::User | Verb::Pass, 332) => self.push_account(verb, reply),
-            (Verb::Pass | Verb::Acct, 200..=299) => self.logged_in = true,
+            (Verb::Pass | Verb::Acct, 200..=299) => self.phase = Phase::Login(Login::Accepted),
             // USER alone was enough; a server may find PASS out of place then.
-            (Verb::Pass, 400..=599) if self.logged_in => {}
-            (Verb::Type, 200..=299) if self.logged_in => {
+            (Verb::Pass, 400..=599) if accepted => {}
+            (Verb::Type, 200..=299) if accepted => {
                 if !self.config.features {
                     self.ready(Features::default());
                 }

@@ -21,7 +21,7 @@ const MASK: &[u8] = b"***";
 impl Session {
     /// The event with `***` for each secret that has been sent.
     pub(super) fn masked(&self, event: Event) -> Event {
-        if !self.secret_told {
+        if !self.secret_sent {
             return event;
         }
         match event {
@@ -66,7 +66,7 @@ impl Session {
 
     /// The reply with `***` for each secret that has been sent.
     pub(super) fn masked_reply(&self, reply: &Reply) -> Reply {
-        if !self.secret_told || self.secrets().all(|secret| memmem::find(reply.raw(), secret).is_none()) {
+        if !self.secret_sent || self.secrets().all(|secret| memmem::find(reply.raw(), secret).is_none()) {
             return reply.clone();
         }
         let last = reply.raw_lines().count().saturating_sub(1);

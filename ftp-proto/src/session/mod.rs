@@ -27,21 +27,62 @@ use core::net::SocketAddr;
 use facts::Inquiry;
 use pipeline::{Pipeline, Purpose};
 use timers::Marks;
-use transfer::{Transfer, Wanted};
+use transfer::{Fetch, Target, Transfer};
 
-/// Where a session stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The stage of a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Phase {
-    /// The control connection is being made.
+    /// The driver connects the control connection.
     Connecting,
     /// The greeting is awaited (RFC 959 §5.4).
-    Greeting,
+    Greeting {
+        /// Preliminary greetings (120) so far.
+        preliminary: u32,
+    },
     /// USER to TYPE are on their way.
-    Login,
-    /// Logged in, the representation type set.
+    Login(Login),
+    /// The login is complete, the representation type set.
     Ready,
-    /// [`Event::Closed`] has been said.
+    /// The session ends with this error once the data have come of a transfer that the server has called complete. The
+    /// control connection is read no more.
+    Parting(SessionError),
+    /// [`Event::Closed`] is among the outputs.
     Closed,
+}
+
+/// The state of a login.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Login {
+    /// The server has not accepted the user yet.
+    Pending,
+    /// The server has accepted the user.
+    Accepted,
+}
+
+/// The command that asks for a data connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Passive {
+    Epsv,
+    Pasv,
+}
+
+/// The restart point at the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Restart {
+    /// None: a data command without REST sends the file from its start.
+    Clear,
+    /// An earlier REST may be in force: it was answered, and its data command refused.
+    Stale,
+}
+
+/// Whether a further reply to a cut transfer may come before the one to the next command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fence {
+    Down,
+    Up {
+        /// Further replies so far.
+        unowed: u32,
+    },
 }
 
 /// One FTP session: a control connection, one login, any number of transfers one after the other.
@@ -59,24 +100,16 @@ pub struct Session {
     config: Arc<Config>,
     peer: SocketAddr,
     phase: Phase,
-    logged_in: bool,
-    /// Whether PASS or ACCT has been sent, so that the server may echo what was in it.
-    secret_told: bool,
-    /// Whether the next transfer asks with EPSV.
-    epsv: bool,
-    /// Whether an earlier REST may still be in force at the server: it was answered, its RETR refused.
-    stale_restart: bool,
+    /// Whether PASS or ACCT has been sent, so that the server may repeat its argument.
+    secret_sent: bool,
+    passive: Passive,
+    restart: Restart,
     replies: ReplyParser,
     pipeline: Pipeline,
     requests: VecDeque<(RequestId, Request)>,
     inquiries: VecDeque<Inquiry>,
     transfer: Option<Transfer>,
-    /// Whether another reply to a cut transfer may still come, before that to the next command.
-    fenced: bool,
-    /// Replies in a row that answer no command: 120 before the greeting, and those to a cut transfer.
-    strays: u32,
-    /// Why the session ends as soon as the data that are still coming have come.
-    parting: Option<SessionError>,
+    fence: Fence,
     marks: Marks,
     outputs: VecDeque<Output>,
 }
@@ -85,21 +118,19 @@ impl Session {
     /// A session whose control connection the driver is opening to `peer`.
     #[must_use]
     pub fn new(config: Arc<Config>, peer: SocketAddr, now: Instant) -> Self {
+        let epsv = config.epsv && !(config.trust_pasv_address && peer.is_ipv4());
         Self {
             peer,
             phase: Phase::Connecting,
-            logged_in: false,
-            secret_told: false,
-            epsv: config.epsv && !(config.trust_pasv_address && peer.is_ipv4()),
-            stale_restart: false,
+            secret_sent: false,
+            passive: if epsv { Passive::Epsv } else { Passive::Pasv },
+            restart: Restart::Clear,
             replies: ReplyParser::new(config.limits.reply_bytes).with_max_lines(config.limits.reply_lines),
             pipeline: Pipeline::new(config.pipeline.get()),
             requests: VecDeque::new(),
             inquiries: VecDeque::new(),
             transfer: None,
-            fenced: false,
-            strays: 0,
-            parting: None,
+            fence: Fence::Down,
             marks: Marks::new(now),
             outputs: VecDeque::new(),
             config,
@@ -156,7 +187,7 @@ impl Session {
     /// Ends the session: QUIT is left in [`poll_transmit`](Self::poll_transmit), both connections are closed, and
     /// [`SessionError::Quit`] is said. The reply to QUIT is not awaited.
     pub fn quit(&mut self, _now: Instant) {
-        if matches!(self.phase, Phase::Login | Phase::Ready) {
+        if matches!(self.phase, Phase::Login(_) | Phase::Ready | Phase::Parting(_)) {
             self.trace(|| Line::Sent(Command::Quit.masked()));
             self.pipeline.send_last(&Command::Quit);
         }
@@ -195,7 +226,7 @@ impl Session {
         match (channel, change) {
             (Channel::Control, Change::Connected) => {
                 if self.phase == Phase::Connecting {
-                    self.phase = Phase::Greeting;
+                    self.phase = Phase::Greeting { preliminary: 0 };
                     (self.marks.connected, self.marks.control) = (now, now);
                     self.event(Event::Connected);
                 }
@@ -259,7 +290,7 @@ impl Session {
     /// Whether anything that comes on the control connection still matters.
     #[must_use]
     pub(crate) fn listens(&self) -> bool {
-        self.phase != Phase::Closed && self.parting.is_none()
+        !matches!(self.phase, Phase::Parting(_) | Phase::Closed)
     }
 
     /// What the next bytes of the data connection are.
@@ -279,14 +310,20 @@ impl Session {
     }
 
     fn on_reply(&mut self, reply: Reply, now: Instant) {
-        if self.phase == Phase::Greeting {
-            return self.on_greeting(reply);
+        if let Phase::Greeting { preliminary } = self.phase {
+            return self.on_greeting(preliminary, reply);
         }
         if reply.code().get() == 421 {
             return self.part(SessionError::Refused { verb: None, reply }, Self::fail);
         }
-        if self.fenced && transfer::may_come_again(&reply) {
-            return self.count_stray(self.config.limits.unowed_replies, PeerFault::TooManyUnowed);
+        if let Fence::Up { unowed } = &mut self.fence
+            && transfer::may_come_again(&reply)
+        {
+            *unowed = unowed.saturating_add(1);
+            if *unowed > self.config.limits.unowed_replies {
+                self.fail(SessionError::Peer(PeerFault::TooManyUnowed));
+            }
+            return;
         }
         let limit = self.config.limits.preliminary_replies;
         let aborts = reply.code().get() == 426;
@@ -320,7 +357,7 @@ impl Session {
             return self.fail_in_step(SessionError::Peer(PeerFault::Unsolicited(reply)));
         }
         let Some(sent) = self.pipeline.answered() else { return };
-        self.fenced = false;
+        self.fence = Fence::Down;
         match sent.purpose {
             Purpose::Login => self.on_login(sent.verb, reply),
             Purpose::Features => self.on_features(&reply),
@@ -330,40 +367,29 @@ impl Session {
             Purpose::Command(id) => self.event(Event::Reply(id, reply)),
             Purpose::Facts(id) => self.on_facts(id, sent.verb, &reply),
             Purpose::Prepare => self.on_prepared(sent.verb, reply, now),
-            Purpose::Transfer => self.on_transferred(reply, now),
-        }
-    }
-
-    fn count_stray(&mut self, limit: u32, fault: PeerFault) {
-        self.strays = self.strays.saturating_add(1);
-        if self.strays > limit {
-            self.fail(SessionError::Peer(fault));
+            Purpose::Transfer => self.on_transferred(sent.verb, reply, now),
         }
     }
 
     /// Turns requests into commands and sends what may leave now.
     fn pump(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Login | Phase::Ready) {
-            return;
+        match self.phase {
+            Phase::Login(_) | Phase::Ready => {}
+            Phase::Parting(_) => return self.depart(),
+            Phase::Connecting | Phase::Greeting { .. } | Phase::Closed => return,
         }
-        if self.parting.is_some() {
-            return self.depart();
-        }
-        while self.transfer.as_ref().is_none_or(Transfer::is_vacant) {
+        while self.transfer.as_ref().is_none_or(Transfer::is_ahead) {
             match self.requests.pop_front() {
                 Some((id, Request::Command(command))) => self.pipeline.push(command, Purpose::Command(id)),
                 Some((id, Request::Facts(path))) => self.start_inquiry(id, path),
                 Some((id, Request::Retrieve(Retrieve { path, offset, until, overlap }))) => {
-                    let command = Command::Retr(path);
-                    self.start_transfer(id, Wanted { command, offset, overlap, until, aside: false }, now);
+                    let mut fetch = Fetch::new(id, Command::Retr(path), Target::Sink, until);
+                    (fetch.offset, fetch.first) = (offset, offset.saturating_sub(overlap));
+                    self.start_transfer(fetch, now);
                 }
                 Some((id, Request::Content { command, most })) => {
-                    let until = Until::Offset(most);
-                    self.start_transfer(
-                        id,
-                        Wanted { command, offset: 0, overlap: 0, until, aside: true },
-                        now,
-                    );
+                    let fetch = Fetch::new(id, command, Target::Caller, Until::Offset(most));
+                    self.start_transfer(fetch, now);
                 }
                 Some((id, Request::Prepare)) => self.prepare_transfer(id),
                 None => break,
@@ -371,7 +397,7 @@ impl Session {
         }
         while let Some(command) = self.pipeline.send_next() {
             self.marks.control = now;
-            self.secret_told |= matches!(command, Command::Pass(_) | Command::Acct(_));
+            self.secret_sent |= matches!(command, Command::Pass(_) | Command::Acct(_));
             self.trace(|| Line::Sent(command.masked()));
         }
     }
@@ -395,7 +421,7 @@ impl Session {
     /// on their way. Without such a transfer it ends by `fail`.
     fn part(&mut self, error: SessionError, fail: fn(&mut Self, SessionError)) {
         if self.transfer.as_ref().is_some_and(Transfer::is_completed) {
-            self.parting = Some(error);
+            self.phase = Phase::Parting(error);
         } else {
             fail(self, error);
         }
@@ -404,15 +430,15 @@ impl Session {
     /// Ends a session that is parting once its transfer is over.
     fn depart(&mut self) {
         if self.transfer.is_none()
-            && let Some(error) = self.parting.take()
+            && let Phase::Parting(error) = &self.phase
         {
-            self.fail(error);
+            self.fail(error.clone());
         }
     }
 
     /// Ends the session with an error that a burst may have caused, unless a cut may have.
     fn fail_in_step(&mut self, error: SessionError) {
-        let burst = self.pipeline.in_burst() && !self.fenced;
+        let burst = self.pipeline.in_burst() && self.fence == Fence::Down;
         let error = if burst { SessionError::OutOfStep(Box::new(error)) } else { error };
         self.fail(error);
     }

@@ -1,7 +1,7 @@
 //! What a session waits for, read off its state: a deadline cannot be forgotten or left standing.
 
 use super::transfer::Transfer;
-use super::{Phase, Session};
+use super::{Fence, Phase, Session};
 use crate::channel::Channel;
 use crate::error::{SessionError, Timer};
 use crate::time::Instant;
@@ -32,11 +32,11 @@ impl Session {
         match self.phase {
             Phase::Closed => None,
             Phase::Connecting => Some((self.marks.started + timeouts.connect, Timer::Connect)),
-            Phase::Greeting => {
+            Phase::Greeting { .. } => {
                 Some(self.login_deadline().min((self.marks.control + timeouts.reply, Timer::Reply)))
             }
-            Phase::Login | Phase::Ready => {
-                let login = (self.phase == Phase::Login).then(|| self.login_deadline());
+            Phase::Login(_) | Phase::Ready | Phase::Parting(_) => {
+                let login = matches!(self.phase, Phase::Login(_)).then(|| self.login_deadline());
                 // As long as nobody may read, no byte can be late.
                 let readable = !self.pipeline.before_transfer();
                 let timer = self.transfer.as_ref().and_then(|transfer| transfer.waits_for());
@@ -69,7 +69,7 @@ impl Session {
         }
         let spoiled = self.transfer.as_ref().is_some_and(Transfer::is_spoiled);
         let understood = if spoiled { 0 } else { usize::from(self.pipeline.transferring()) };
-        let (patience, timer) = if self.fenced || self.pipeline.is_cut() {
+        let (patience, timer) = if self.fence != Fence::Down || self.pipeline.is_cut() {
             (timeouts.cut, Timer::Cut)
         } else if self.pipeline.in_burst() && unanswered > understood {
             (timeouts.burst.min(timeouts.reply), Timer::Burst)
@@ -83,7 +83,7 @@ impl Session {
         let failed = self.transfer.as_ref().and_then(|transfer| transfer.failure());
         let spoiled = self.transfer.as_ref().is_some_and(Transfer::is_spoiled);
         match (timer, failed) {
-            (Timer::DataConnect, _) if self.transfer.as_ref().is_some_and(Transfer::is_vacant) => {
+            (Timer::DataConnect, _) if self.transfer.as_ref().is_some_and(Transfer::is_ahead) => {
                 self.drop_prepared();
             }
             // One command at a time none is under way where one before it is refused.
