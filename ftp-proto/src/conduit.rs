@@ -102,7 +102,10 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
     /// The conduit of the session `id`; [`connect`](Self::connect) comes next.
     #[must_use]
     pub fn new(id: SessionId, route: Route, config: Arc<Config>, now: Instant) -> Self {
-        let link = Link::new(config, route, now);
+        Self::with_link(id, Link::new(config, route, now))
+    }
+
+    const fn with_link(id: SessionId, link: Link<S>) -> Self {
         Self { id, link, control: None, data: None, misuses: VecDeque::new() }
     }
 
@@ -184,7 +187,7 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
                 Some(LinkOutput::SinkFailed(request, error)) => {
                     return Some(Report::SinkFailed(self.id, request, error));
                 }
-                None if self.send(Channel::Control, now) => {}
+                None if self.send(Channel::Control, now) || self.send(Channel::Data, now) => {}
                 None => return None,
             }
         }
@@ -213,11 +216,18 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
         }
     }
 
+    /// Closes a channel. The last bytes, as QUIT, are sent as far as the socket takes them now.
     fn close(&mut self, channel: Channel, driver: &mut impl Driver<Socket = K>, now: Instant) {
-        self.send(channel, now);
-        if let Some(side) = self.side(channel).take() {
-            driver.discard(channel, side.socket);
+        let Some(mut side) = self.side(channel).take() else { return };
+        let bytes = self.link.poll_transmit(channel);
+        if side.connected
+            && !bytes.is_empty()
+            // The session has given up this connection: an error concerns it no more.
+            && let Ok(len) = side.socket.write(bytes)
+        {
+            self.link.handle_transmitted(channel, len, now);
         }
+        driver.discard(channel, side.socket);
     }
 
     /// What to wait for on a channel; `None` if it has no socket.
@@ -305,3 +315,6 @@ impl<S: Sink + ?Sized, K> fmt::Debug for Conduit<S, K> {
         f.debug_struct("Conduit").field("link", &self.link).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Everything that two transports would both have to know is here; a transport is left with sockets, readiness
 //! and a clock.
 
+mod wire;
+
 use crate::channel::{Change, Channel};
 use crate::config::Config;
 use crate::error::Misuse;
@@ -21,6 +23,8 @@ use core::fmt;
 use core::mem;
 use core::ops::Range;
 use core::time::Duration;
+pub(crate) use wire::Layer;
+use wire::Wire;
 
 /// What a driver waits for on a channel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -59,6 +63,10 @@ const REPORT_WITHIN: Duration = Duration::from_millis(50);
 pub struct Link<S: Sink + ?Sized> {
     session: Session,
     route: Route,
+    /// Chooses the layer of each new connection.
+    layers: fn(Channel) -> Layer,
+    control: Wire,
+    data: Wire,
     /// The transfers that wait or run, in order.
     transfers: VecDeque<Transfer<S>>,
     /// The part of an overlap that has come.
@@ -86,9 +94,21 @@ impl<S: Sink + ?Sized> Link<S> {
     /// A link whose control connection the driver is opening to the address of `route`.
     #[must_use]
     pub fn new(config: Arc<Config>, route: Route, now: Instant) -> Self {
+        Self::with_layers(config, route, |_| Layer::Plain, now)
+    }
+
+    pub(crate) fn with_layers(
+        config: Arc<Config>,
+        route: Route,
+        layers: fn(Channel) -> Layer,
+        now: Instant,
+    ) -> Self {
         Self {
             session: Session::new(config, route.address, now),
             route,
+            layers,
+            control: Wire::new(layers(Channel::Control)),
+            data: Wire::new(layers(Channel::Data)),
             transfers: VecDeque::new(),
             overlap: Vec::new(),
             unreported: None,
@@ -136,14 +156,51 @@ impl<S: Sink + ?Sized> Link<S> {
 
     /// Takes a change of one of the connections.
     pub fn handle_channel(&mut self, channel: Channel, change: Change, now: Instant) {
-        self.session.handle_channel(channel, change, now);
+        if let Some(change) = self.wire_mut(channel).handle_channel(change) {
+            self.session.handle_channel(channel, change, now);
+        }
+        self.release_held(now);
     }
 
     /// Takes `bytes` read from a channel, in any portions. Wanted payload goes to its sink before this returns.
     pub fn handle_bytes(&mut self, channel: Channel, bytes: &[u8], now: Instant) {
         match channel {
+            _ if self.wire(channel).is_busy() => {
+                if let Some(change) = self.wire_mut(channel).handle_bytes(bytes) {
+                    self.session.handle_channel(channel, change, now);
+                }
+            }
             Channel::Control => self.session.handle_bytes(bytes, now),
             Channel::Data => self.handle_data(bytes, now),
+        }
+        self.release_held(now);
+    }
+
+    /// Gives the session the bytes that came behind those of a layer, once it takes them.
+    fn release_held(&mut self, now: Instant) {
+        let held = self.control.take_held();
+        if !held.is_empty() {
+            self.session.handle_bytes(&held, now);
+        }
+        if self.session.payload() != Payload::Hold {
+            let held = self.data.take_held();
+            if !held.is_empty() {
+                self.handle_data(&held, now);
+            }
+        }
+    }
+
+    const fn wire(&self, channel: Channel) -> &Wire {
+        match channel {
+            Channel::Control => &self.control,
+            Channel::Data => &self.data,
+        }
+    }
+
+    const fn wire_mut(&mut self, channel: Channel) -> &mut Wire {
+        match channel {
+            Channel::Control => &mut self.control,
+            Channel::Data => &mut self.data,
         }
     }
 
@@ -222,30 +279,40 @@ impl<S: Sink + ?Sized> Link<S> {
     }
 
     /// The bytes to send on a channel next; empty if there are none. They stay until
-    /// [`handle_transmitted`](Self::handle_transmitted) reports them sent.
+    /// [`handle_transmitted`](Self::handle_transmitted) reports them sent. Before the driver closes a channel
+    /// ([`Action::Close`]), it sends them as far as the socket takes them without waiting.
     #[must_use]
     pub fn poll_transmit(&self, channel: Channel) -> &[u8] {
-        match channel {
-            Channel::Control => self.session.poll_transmit(),
-            Channel::Data => &[],
+        if self.session_sends(channel) {
+            self.session.poll_transmit()
+        } else {
+            self.wire(channel).poll_transmit()
         }
     }
 
     /// Takes the first `len` bytes of [`poll_transmit`](Self::poll_transmit) as sent.
     pub fn handle_transmitted(&mut self, channel: Channel, len: usize, now: Instant) {
-        if channel == Channel::Control {
+        if self.session_sends(channel) {
             self.session.handle_transmitted(len, now);
+        } else {
+            self.wire_mut(channel).handle_transmitted(len);
         }
+    }
+
+    /// Whether the next bytes to send on a channel are those of the session, and not of a layer.
+    fn session_sends(&self, channel: Channel) -> bool {
+        channel == Channel::Control && !self.control.is_busy() && !self.session.poll_transmit().is_empty()
     }
 
     /// What to wait for on a channel that is connected. A data connection whose bytes cannot be placed yet is left unread.
     #[must_use]
     pub fn interest(&self, channel: Channel) -> Interest {
         let write = !self.poll_transmit(channel).is_empty();
-        let read = match channel {
-            Channel::Control => self.session.listens(),
-            Channel::Data => self.session.payload() != Payload::Hold,
-        };
+        let read = self.wire(channel).is_busy()
+            || match channel {
+                Channel::Control => self.session.listens(),
+                Channel::Data => self.session.payload() != Payload::Hold,
+            };
         Interest { read, write }
     }
 
@@ -268,7 +335,16 @@ impl<S: Sink + ?Sized> Link<S> {
     /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<LinkOutput<S::Error>> {
         self.collect();
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        // Not when it is queued: the driver may have an earlier connection still.
+        match output {
+            Some(LinkOutput::Action(Action::Connect(_))) => {
+                self.data = Wire::new((self.layers)(Channel::Data))
+            }
+            Some(LinkOutput::Action(Action::Close(channel))) => self.wire_mut(channel).close(),
+            _ => {}
+        }
+        output
     }
 
     /// The session, to look at.
