@@ -1,13 +1,14 @@
 //! Downloads in simulated worlds, one for each seed: `cargo run --release -p pftp-tests --example campaign`
 //!
-//! `--from N` and `--count N` say which seeds, 0 to 999 unless told otherwise; `--seconds S` goes on from there for
-//! about so long instead. `--seed N` runs one, and prints its world and everything that happens in it.
+//! `--from N` and `--count N` choose the seeds, 0 to 999 by default; `--seconds S` runs seeds from there on
+//! for about that long instead. `--seed N` runs one seed, and prints its world and everything that happens in
+//! it.
 //!
-//! The worlds from `--from 4294967296` on are those from 0 on once more, but a checksum is looked for in them; those from
-//! `--from 8589934592` on are the same again, but nobody says how many connections there are to be, and some are added.
+//! The worlds from `--from 4294967296` on resemble those from 0 on, with a lookup of a checksum; in those
+//! from `--from 8589934592` on connections are added while they pay.
 //!
-//! It prints how often each kind of fault was on and had an effect, in how many worlds connections were added, and the seeds
-//! that failed. If one did, it exits with 1.
+//! Prints how often each fault was on and had an effect, in how many worlds connections were added, and the
+//! seeds that failed. Exits with 1 if a seed failed.
 
 use anyhow::{Context as _, Result, bail};
 use pftp_tests::sim::{run_seed, run_seeds};

@@ -34,8 +34,8 @@ fn fetch_through_power_cuts(seed: u64, mirrors: impl Fn(&File) -> Vec<SimServer>
             // Size and time stay as they are, so only the bytes tell.
             file = File::generated(1000 * seed + random.within(0, 999), SIZE);
         }
-        let end =
-            (cuts < MOST_CUTS).then_some((at, random.pick(&[Ending::Dark, Ending::Dark, Ending::Killed])));
+        let end = (cuts < MOST_CUTS)
+            .then_some((at, random.pick(&[Ending::PowerCut, Ending::PowerCut, Ending::Killed])));
         let keeper = Keeper::new(disk, end, Random::new(random.number()));
         let (download, left) = run(&file, mirrors(&file), connections, keeper);
         if download.succeeded() {
@@ -112,11 +112,11 @@ fn few_bytes_are_sent_twice_after_a_power_cut() {
         let mut random = Random::new(seed);
         let connections = random.pick(&[1, 2, 4, 8]);
         let at = Keeper::EVERY + Keeper::TAKES + Duration::from_millis(random.within(0, 1500));
-        let ending = random.pick(&[Ending::Dark, Ending::Killed]);
+        let ending = random.pick(&[Ending::PowerCut, Ending::Killed]);
         let keeper = Keeper::new(Disk::default(), Some((Instant(at), ending)), Random::new(seed));
         let (download, left) = run(&file, vec![mirror(&file, RATE)], connections, keeper);
         let Some(left) = left else { continue };
-        let recorded = left.noted().len();
+        let recorded = left.recorded().len();
         let (sent, sessions) = (download.sent(), connections as u64);
         let lost = sent - recorded;
         // A byte is on its way for half a round trip, and unrecorded until the next record is on disk.

@@ -1,16 +1,16 @@
-//! A thousand simulated downloads, each in a world of its own, and those that once failed.
+//! Thousands of simulated downloads, each in a world drawn from a seed, and all seeds that failed once.
 
-use pftp_tests::sim::{GROWING, SEARCHING, Tally, run_seed, run_seeds};
+use pftp_tests::sim::{GROWING, LOOKING_UP, Tally, run_seed, run_seeds};
 use std::fmt::Write as _;
 use std::thread::available_parallelism;
 
-/// Seeds that failed once, one a line; the comment behind each says what was wrong.
+/// Seeds that failed once, one a line, each with a comment that says why.
 const SEEDS: &str = include_str!("../seeds.txt");
 
-/// How many failing seeds are shown with all that happened.
+/// How many failing seeds are shown with their text.
 const SHOWN: usize = 2;
 
-/// The lines of what happened that are shown of one.
+/// How many lines of the text are shown.
 const LINES: usize = 400;
 
 fn kept_seeds() -> Vec<u64> {
@@ -19,7 +19,7 @@ fn kept_seeds() -> Vec<u64> {
     numbers.map(|number| number.parse().unwrap_or_else(|_| panic!("not a seed: {number}"))).collect()
 }
 
-/// World and dialog of a failing seed.
+/// Returns the world of a failing seed, and the last lines of its text.
 fn story(seed: u64) -> String {
     let run = run_seed(seed, true);
     let mut story = String::new();
@@ -32,7 +32,7 @@ fn story(seed: u64) -> String {
     story
 }
 
-/// Runs the seeds, prints what was on and what came of it, and shows what failed.
+/// Runs the seeds, prints the tally, and panics with the story of those that failed.
 fn run_all(seeds: impl Iterator<Item = u64> + Send) -> Tally {
     let threads = available_parallelism().map_or(1, usize::from);
     let tally = run_seeds(seeds, threads, || true);
@@ -43,37 +43,37 @@ fn run_all(seeds: impl Iterator<Item = u64> + Send) -> Tally {
 }
 
 #[test]
-fn a_thousand_worlds() {
+fn thousand_worlds_end_well() {
     let tally = run_all(0..1000);
     assert_eq!(tally.runs(), 1000);
     assert_eq!(tally.never_fired(), [], "these faults had no effect in any world");
 }
 
 #[test]
-fn worlds_in_which_a_checksum_is_looked_for() {
-    let tally = run_all(SEARCHING..SEARCHING + 400);
+fn worlds_with_a_checksum_lookup_end_well() {
+    let tally = run_all(LOOKING_UP..LOOKING_UP + 400);
     assert_eq!(tally.runs(), 400);
-    // In three of four there is one, and in some of those no file.
+    // Three of four worlds have a checksum, and some downloads fail.
     assert!(tally.found > 200, "{} were found", tally.found);
 }
 
 #[test]
-fn worlds_in_which_connections_are_added() {
+fn worlds_with_added_connections_end_well() {
     let tally = run_all(GROWING..GROWING + 400);
     assert_eq!(tally.runs(), 400);
-    // In the others the file is small, or the mirrors deliver too little for that.
+    // In the other worlds the file is too small, or more connections bring too little.
     assert!(tally.grew > 130, "connections were added in {}", tally.grew);
 }
 
 #[test]
-fn seeds_that_failed_once() {
+fn seeds_that_failed_once_end_well() {
     let seeds = kept_seeds();
     let count = seeds.len() as u64;
     assert_eq!(run_all(seeds.into_iter()).runs(), count);
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn same_seed_gives_the_same_run() {
     for seed in (0..1000).step_by(23) {
         let (one, other) = (run_seed(seed, false), run_seed(seed, true));
         assert_eq!(one.hash, other.hash, "seed {seed}");
@@ -82,9 +82,8 @@ fn the_same_seed_is_the_same_run() {
     assert_ne!(run_seed(1, false).hash, run_seed(2, false).hash);
 }
 
-/// The simulation would be worth nothing if it called everything right.
 #[test]
-fn a_failing_seed_is_told_with_its_world_and_its_dialog() {
+fn story_of_a_seed_shows_its_world_and_its_dialog() {
     let story = story(0);
     assert!(story.contains("World {") && story.contains("RETR pub/file"), "{story}");
 }

@@ -1,4 +1,4 @@
-//! Many seeds, and what came of them.
+//! Runs many seeds and counts how they went.
 
 use super::fault::Fault;
 use super::oracle::Verdict;
@@ -12,20 +12,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What came of a seed.
+/// A seed that was run.
 #[derive(Debug)]
 pub struct Run {
-    /// Its world.
+    /// The world of the seed.
     pub world: World,
     /// How it went.
     pub course: Course,
-    /// A number made of everything that happened.
+    /// The hash of everything that happened.
     pub hash: u64,
-    /// What happened, if that was asked for.
+    /// Everything that happened, if the text was kept.
     pub text: Vec<String>,
 }
 
-/// Runs a seed. With `text` it keeps what happens.
+/// Runs a seed, and keeps the text of what happens if `text` is set.
 pub fn run_seed(seed: u64, text: bool) -> Run {
     let world = World::from_seed(seed);
     let record = Arc::new(Mutex::new(Record::default()));
@@ -49,10 +49,10 @@ pub fn run_seed(seed: u64, text: bool) -> Run {
     Run { world, course, hash: record.hash(), text: record.text().to_vec() }
 }
 
-/// What came of many seeds.
+/// The counts of many runs.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// In how many worlds each kind of fault was on, and in how many it had an effect.
+    /// For each fault: in how many worlds it was on, and in how many it had an effect.
     faults: BTreeMap<Fault, (u64, u64)>,
     files: u64,
     undecidable: u64,
@@ -61,7 +61,7 @@ pub struct Tally {
     pub found: u64,
     /// In how many worlds connections were added.
     pub grew: u64,
-    /// How many that were.
+    /// How many connections were added.
     added: u64,
     longest: Duration,
     /// The seeds that failed, and why.
@@ -93,7 +93,7 @@ impl Tally {
         }
     }
 
-    /// Adds what another has counted.
+    /// Adds the counts of another tally.
     pub fn merge(&mut self, other: Self) {
         for (fault, (on, fired)) in other.faults {
             let counts = self.faults.entry(fault).or_default();
@@ -109,12 +109,12 @@ impl Tally {
         self.failed.extend(other.failed);
     }
 
-    /// How many runs there were.
+    /// Returns the number of runs.
     pub fn runs(&self) -> u64 {
         self.files + self.undecidable + self.failures + self.failed.len() as u64
     }
 
-    /// The kinds of faults that never had an effect.
+    /// Returns the faults that never had an effect.
     pub fn never_fired(&self) -> Vec<Fault> {
         let fired = |fault: &&Fault| self.faults.get(fault).is_some_and(|(_, fired)| *fired > 0);
         Fault::ALL.iter().filter(|fault| !fired(fault)).copied().collect()
@@ -141,7 +141,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Runs these seeds on so many threads. `go_on` is asked before each.
+/// Runs these seeds on so many threads. Calls `go_on` before each seed, and stops when it returns false.
 pub fn run_seeds(
     seeds: impl Iterator<Item = u64> + Send,
     threads: usize,

@@ -4,7 +4,7 @@ use super::MemorySink;
 use ftp_proto::{Change, Channel, End, Instant, Link};
 use std::collections::VecDeque;
 
-/// A link with its ends of the two pipes.
+/// A link with its ends of the two connections.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) link: Link<MemorySink>,
@@ -12,17 +12,17 @@ pub(super) struct Client {
     /// Whether the control connection is up.
     pub(super) connected: bool,
     pub(super) data: Option<ClientData>,
-    /// The last data connection that came up.
+    /// The serial number of the last data connection that came up.
     pub(super) last_up: u64,
 }
 
 /// The client's end of a data connection.
 #[derive(Debug)]
 pub(super) struct ClientData {
-    /// Which of the session's data connections it is.
+    /// The serial number among the session's data connections.
     pub(super) serial: u64,
     pub(super) connected: bool,
-    /// What has arrived and has not been read.
+    /// Bytes that arrived and were not read yet.
     unread: VecDeque<Vec<u8>>,
     ended: Option<End>,
 }
@@ -34,7 +34,7 @@ impl ClientData {
 }
 
 impl Client {
-    /// The data connection `serial`, if it is still the one.
+    /// Returns the data connection `serial`, if it is still the current one.
     pub(super) fn data(&mut self, serial: u64) -> Option<&mut ClientData> {
         self.data.as_mut().filter(|data| data.serial == serial)
     }
@@ -51,7 +51,8 @@ impl Client {
         }
     }
 
-    /// Reads one portion if the link wants it; how many bytes that were. The end comes after the last.
+    /// Reads one portion if the link wants to read. Returns its length in bytes; the end of the connection
+    /// counts as an empty portion after the last.
     pub(super) fn read(&mut self, now: Instant) -> Option<usize> {
         let data = self.data.as_mut().filter(|data| data.connected)?;
         if !self.link.interest(Channel::Data).read {

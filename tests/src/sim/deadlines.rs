@@ -1,4 +1,4 @@
-//! When sessions are to be called.
+//! The deadlines of all sessions.
 
 use ftp_proto::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ pub(super) enum Party {
     Server(SessionId),
 }
 
-/// Who wants to be called when.
+/// The next deadline of each party.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     of: BTreeMap<Party, Duration>,
@@ -19,7 +19,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// That is the deadline from now on.
+    /// Sets or clears the deadline of a party.
     pub(super) fn set(&mut self, party: Party, due: Option<Duration>) {
         let before = match due {
             Some(due) => self.of.insert(party, due),
@@ -34,7 +34,7 @@ impl Deadlines {
         self.in_order.extend(due.map(|due| (due, party)));
     }
 
-    /// Who is to be called first, and when.
+    /// Returns the earliest deadline, and its party.
     pub(super) fn first(&self) -> Option<(Duration, Party)> {
         self.in_order.first().copied()
     }

@@ -1,4 +1,4 @@
-//! What outlives a run: the bytes that are on disk, and the journal.
+//! The disk: bytes of the file and the journal, which outlive a run.
 
 use super::MemorySink;
 use super::outage::Ending;
@@ -10,10 +10,10 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What comes to the disk as a whole or not at all.
+/// Bytes that reach the disk together or not at all.
 const PAGE: usize = 4096;
 
-/// What a next run finds.
+/// A disk as the next run finds it.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     bytes: Vec<u8>,
@@ -25,17 +25,17 @@ impl Disk {
         Self { bytes: sink.contents(), journal: Some((planner.identity().clone(), planner.settled())) }
     }
 
-    /// The bytes of the file, whatever they are worth.
+    /// Returns the bytes of the file, right or wrong.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What of them the journal names.
-    pub fn noted(&self) -> RangeSet {
+    /// Returns the ranges that the journal records.
+    pub fn recorded(&self) -> RangeSet {
         self.journal.as_ref().map(|(_, done)| done.clone()).unwrap_or_default()
     }
 
-    /// What a planner is told of it.
+    /// Returns what the engine is told of the earlier run.
     pub fn before(&self) -> Before {
         let Some((facts, done)) = self.journal.clone().filter(|(_, done)| !done.is_empty()) else {
             return Before::default();
@@ -49,7 +49,7 @@ impl Disk {
         before
     }
 
-    /// Any page of what was written since may have come to the disk by itself.
+    /// Writes a random part of the pages that were not flushed: a power cut may spare any of them.
     fn lose(&mut self, written: &[u8], random: &mut Random) {
         self.bytes.resize(self.bytes.len().max(written.len()), 0);
         for (old, new) in self.bytes.chunks_mut(PAGE).zip(written.chunks(PAGE)) {
@@ -60,34 +60,35 @@ impl Disk {
     }
 }
 
-/// Keeps the journal of a run as the command does, until the run is ended from outside.
+/// Writes the journal of a run as the command does, until the run is ended from outside.
 #[derive(Debug)]
 pub struct Keeper {
     disk: Disk,
-    /// What is being put on disk, and until when.
+    /// The disk after the flush that is running, and when that flush ends.
     pending: Option<(Instant, Disk)>,
     next: Instant,
     end: Option<(Instant, Ending)>,
-    /// How it was ended, and what that has left, unless it is for the end of the run to say.
+    /// How the run was ended, and the disk that it left; `None` in place of the disk if the end of the run
+    /// decides.
     ended: Option<(Ending, Option<Disk>)>,
     random: Random,
 }
 
 impl Keeper {
-    /// How often it writes the journal.
+    /// The time between two journal records.
     pub const EVERY: Duration = Duration::from_millis(100);
 
-    /// How long the disk takes for that.
+    /// The time that a flush takes.
     pub const TAKES: Duration = Duration::from_millis(30);
 
-    /// Goes on with what is on the disk. At `end` the run ends, if it is not done by then; `random` decides what a power
-    /// cut spares.
+    /// Resumes with this disk. Ends the run at `end`, if it is not done by then; `random` decides which pages
+    /// a power cut spares.
     pub fn new(disk: Disk, end: Option<(Instant, Ending)>, random: Random) -> Self {
         let next = Instant::ZERO + Self::EVERY;
         Self { disk, pending: None, next, end, ended: None, random }
     }
 
-    /// What was there before this run.
+    /// Returns the disk as it was before this run.
     pub fn disk(&self) -> &Disk {
         &self.disk
     }
@@ -97,7 +98,7 @@ impl Keeper {
         self.ended.is_some()
     }
 
-    /// What the run has left.
+    /// Returns the disk that the run leaves.
     pub fn left(self, planner: &Planner, sink: &MemorySink) -> Disk {
         match self.ended {
             Some((_, Some(disk))) => disk,
@@ -105,13 +106,13 @@ impl Keeper {
         }
     }
 
-    /// Less is settled than was: this is on disk before anything else happens.
+    /// Writes the journal at once, because fewer ranges are settled than before.
     pub(super) fn retract(&mut self, planner: &Planner, sink: &MemorySink) {
         self.pending = None;
         self.disk = Disk::new(planner, sink);
     }
 
-    /// Sees a step of the run. Whether that is to end now.
+    /// Looks at the run after a step. Returns whether the run ends now.
     pub(super) fn look(&mut self, planner: &Planner, sink: &MemorySink, now: Instant) -> bool {
         if let Some((_, disk)) = self.pending.take_if(|(due, _)| *due <= now) {
             self.disk = disk;
@@ -124,7 +125,7 @@ impl Keeper {
         let left = match ending {
             Ending::Stopped => None,
             Ending::Killed => Some(Disk { bytes: sink.contents(), ..self.disk.clone() }),
-            Ending::Dark => {
+            Ending::PowerCut => {
                 let mut disk = self.disk.clone();
                 disk.lose(&sink.contents(), &mut self.random);
                 Some(disk)
@@ -134,7 +135,7 @@ impl Keeper {
         true
     }
 
-    /// When it wants to look next.
+    /// Returns when to look next.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let due = self.pending.as_ref().map(|(due, _)| *due);
         let end = self.end.map(|(at, _)| at);

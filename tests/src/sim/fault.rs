@@ -1,38 +1,38 @@
-//! What can go wrong in a simulated world: a closed list.
+//! The faults of simulated worlds: a closed list.
 
 use pftp::exit::Kind;
 use std::fmt;
 
-/// What a fault does to a mirror's worth.
+/// The effect of a fault on a mirror.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Nature {
-    /// A download may take longer, and nothing else.
+    /// The download may take longer; nothing else changes.
     Harmless,
-    /// The first sessions fail. A client that tries again gets the file.
+    /// The first sessions fail. A client that retries gets the file.
     Passing,
-    /// The mirror never delivers. Alone, it is the reason for a failure of this kind.
+    /// The mirror never delivers. Without another mirror the download fails with this kind of failure.
     Fatal(Kind),
-    /// The mirror has the right file, and says or sends what is not so.
+    /// The mirror has the right file, and tells or sends something wrong.
     Lying,
-    /// The mirror has another file, or says that it has.
+    /// The mirror has another file, or claims so.
     Other,
-    /// It befalls no mirror but the run: what was fetched is there for the next one.
+    /// The run ends early; the next run finds what was fetched.
     Outage,
 }
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident: $nature:expr,)*) => {
-        /// Something that can go wrong.
+        /// A fault.
         #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
         pub enum Fault {
             $($(#[$doc])* $name,)*
         }
 
         impl Fault {
-            /// All there are.
+            /// All faults.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// What it does to a mirror's worth.
+            /// Returns the effect on a mirror.
             pub const fn nature(self) -> Nature {
                 use Nature::{Fatal, Harmless, Lying, Other, Outage, Passing};
                 match self {
@@ -56,13 +56,13 @@ faults! {
     FullGreeting: Harmless,
     /// Too many sessions: 530 in place of the answer to PASS.
     FullPassword: Harmless,
-    /// Too many sessions: accepted, and not a word.
+    /// Too many sessions: the connection is accepted, and nothing follows.
     FullHang: Harmless,
     /// Too many sessions: the connection is refused.
     FullRefused: Harmless,
     /// The login is refused.
     LoginRefused: Fatal(Kind::Authentication),
-    /// There is no such file.
+    /// The file does not exist.
     NoSuchFile: Fatal(Kind::NotFound),
     /// The first sessions are greeted by 421.
     Busy: Passing,
@@ -78,15 +78,15 @@ faults! {
     ControlReset: Passing,
     /// The control connection is closed after some reply.
     ControlClosed: Passing,
-    /// Nothing is answered any more after some reply.
+    /// The server falls silent after some reply.
     ControlSilent: Passing,
-    /// The data connection is closed at some byte, without a word.
+    /// The data connection is closed at some byte, without a reply.
     DataClosed: Passing,
-    /// The data connection is reset at some byte, without a word.
+    /// The data connection is reset at some byte, without a reply.
     DataReset: Passing,
-    /// The data connection is closed at some byte, and a 426 says so.
+    /// The data connection is closed at some byte, and a 426 follows.
     DataBrokenOff: Passing,
-    /// The data connection is closed at some byte, and a 226 calls that complete.
+    /// The data connection is closed at some byte, and a 226 follows, which calls that complete.
     DataClaimedWhole: Passing,
     /// Data stop at some byte for good.
     DataStalls: Passing,
@@ -94,83 +94,83 @@ faults! {
     DataPauses: Passing,
     /// Every byte of a reply arrives alone.
     RepliesByteByByte: Harmless,
-    /// Replies arrive together that were sent one by one.
+    /// Replies that were sent one by one arrive together.
     RepliesGlued: Harmless,
-    /// Data arrive in small portions of any length.
+    /// Data arrive in small portions of varying length.
     DataInPieces: Harmless,
     /// Few bytes may be in flight.
     SmallWindow: Harmless,
-    /// Data connections that the client has closed are shown to the server.
+    /// The server sees data connections that the client has already closed.
     AbortedShown: Harmless,
-    /// Replies without text.
+    /// Replies have no text.
     Wordless: Harmless,
-    /// No mark before the data.
+    /// The server sends no mark before the data.
     NoMark: Harmless,
-    /// 226 before the data.
+    /// The server sends 226 before the data.
     EarlyCompletion: Harmless,
-    /// 226 long after the data.
+    /// The server sends 226 long after the data.
     LateCompletion: Harmless,
-    /// No 226.
+    /// The server sends no 226.
     NoCompletion: Harmless,
-    /// No EPSV, and PASV names a foreign host.
+    /// EPSV is unknown, and PASV names a foreign host.
     ForeignHost: Harmless,
-    /// No EPSV.
+    /// EPSV is unknown.
     NoEpsv: Harmless,
-    /// No REST.
+    /// REST is unknown.
     NoRest: Harmless,
-    /// REST is accepted and has no effect.
+    /// REST is accepted and ignored.
     RestIgnored: Lying,
-    /// No SIZE.
+    /// SIZE is unknown.
     NoSize: Harmless,
-    /// No MDTM.
+    /// MDTM is unknown.
     NoMdtm: Harmless,
-    /// Neither SIZE nor MLST.
+    /// SIZE and MLST are unknown.
     NoSizeAtAll: Harmless,
-    /// The size is said to be greater than it is.
+    /// The server tells a size that is too great.
     SizeTooGreat: Lying,
-    /// The size is said to be less than it is.
+    /// The server tells a size that is too small.
     SizeTooSmall: Lying,
-    /// A file of another size.
+    /// The mirror has a file of another size.
     OtherSize: Other,
-    /// The same bytes, of another time.
+    /// The mirror has the same bytes with another time.
     OtherTime: Other,
-    /// A file of the same size and time, different everywhere.
+    /// The mirror has a file of the same size and time, different everywhere.
     OtherContents: Other,
-    /// A file of the same size and time, different in one region.
+    /// The mirror has a file of the same size and time, different in one region.
     OtherRegion: Other,
-    /// A file of the same size and time, different in two places far from each other.
+    /// The mirror has a file of the same size and time, different in two places far apart.
     OtherPlaces: Other,
     /// The file is replaced by another while it is fetched.
     Replaced: Other,
-    /// Of several commands in one write only the first is answered.
+    /// The server answers only the first of several commands in one write.
     BurstDropped: Harmless,
-    /// The second of several commands in one write is answered 500.
+    /// The server answers the second of several commands in one write with 500.
     BurstRefused: Harmless,
     /// Several commands in one write end the session.
     BurstClosed: Harmless,
-    /// vsftpd's ways.
+    /// The server behaves like vsftpd.
     Vsftpd: Harmless,
-    /// ProFTPD's ways.
+    /// The server behaves like ProFTPD.
     Proftpd: Harmless,
-    /// Pure-FTPd's ways.
+    /// The server behaves like Pure-FTPd.
     PureFtpd: Harmless,
-    /// pyftpdlib's ways.
+    /// The server behaves like pyftpdlib.
     Pyftpdlib: Harmless,
     /// Every session of the mirror is very slow.
     SlowMirror: Harmless,
-    /// The first sessions are very slow, the others are not.
+    /// The first sessions are very slow, and the others are not.
     SlowSessions: Harmless,
-    /// Sessions without a transfer are ended after a while.
+    /// The server ends sessions that are idle for a while.
     IdleTimeout: Harmless,
-    /// The run is stopped by a signal.
+    /// A signal stops the run.
     Stopped: Outage,
-    /// The run is killed.
+    /// SIGKILL ends the run.
     Killed: Outage,
-    /// The power fails: of what was not put on disk yet, some is lost.
+    /// The power fails, and some of the bytes that were not flushed are lost.
     PowerCut: Outage,
     /// The next run has another number of connections.
     OtherConnections: Outage,
-    /// The next run is told of other mirrors, or of the same in another order.
+    /// The next run has other mirrors, or the same in another order.
     OtherMirrors: Outage,
     /// The file is another one when the next run begins.
     ChangedBetween: Outage,

@@ -41,4 +41,4 @@ pub use server::Seen;
 pub use tcp::Congestion;
 pub use transport::{Path, SimTransport};
 pub use watch::Course;
-pub use world::{Mirror, SEARCHING, Trouble, World};
+pub use world::{LOOKING_UP, Mirror, Trouble, World};

@@ -1,4 +1,4 @@
-//! What a download in a world may come to, and what it must.
+//! The judge: which ends a download in a world may have, and which it must have.
 
 use super::fault::{Fault, Nature};
 use super::staging::{befalls_first, contents};
@@ -8,38 +8,38 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a mirror is good for.
+/// How far a mirror can be relied on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Worth {
-    /// It never delivers; alone it fails so.
+    /// The mirror never delivers. Without another mirror the download fails with this kind of failure.
     Useless(Kind),
-    /// It may fail more often than a client tries again, or lies.
+    /// The mirror fails more often than the client retries, or lies.
     Shaky,
-    /// It delivers what it has to a client that tries again.
+    /// The mirror delivers its file to a client that retries.
     Sound,
 }
 
-/// What was right of what a download came to.
+/// How right the end of a download was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The right file, or as right a one as any.
+    /// The right file, or one that no evidence tells from it.
     File,
-    /// A file of which nobody could tell from what was sent that it is not the right one.
+    /// A wrong file, although no byte that was sent could show that.
     Undecidable,
-    /// A failure, for a reason.
+    /// A failure with a reason.
     Failure,
 }
 
-/// The judge of one world.
+/// Judges the downloads of one world.
 #[derive(Debug)]
 pub(super) struct Oracle<'w> {
     world: &'w World,
     pub(super) contents: Vec<Arc<[u8]>>,
-    /// The mirrors of earlier runs, with the versions that they had.
+    /// The mirrors of earlier runs, with the versions of the file that they had.
     earlier: Vec<Mirror>,
 }
 
-/// What a mirror tells of its file, where it does.
+/// What a mirror tells of its file: size and time, as far as it tells them.
 type Claim = (Option<u64>, Option<String>);
 
 impl<'w> Oracle<'w> {
@@ -47,12 +47,12 @@ impl<'w> Oracle<'w> {
         Self { world, contents: contents(world), earlier: Vec::new() }
     }
 
-    /// The same, where these were mirrors of earlier runs.
+    /// The judge of a run after earlier runs from these mirrors.
     pub(super) fn after(world: &'w World, earlier: &[Mirror]) -> Self {
         Self { earlier: earlier.to_vec(), ..Self::new(world) }
     }
 
-    /// The places of the mirrors that may deliver something.
+    /// Returns the indexes of the mirrors that may deliver something.
     fn candidates(&self) -> impl Iterator<Item = usize> {
         (0..self.world.mirrors.len()).filter(|at| !matches!(self.worth(*at), Worth::Useless(_)))
     }
@@ -63,11 +63,11 @@ impl<'w> Oracle<'w> {
         if let Some(Nature::Fatal(kind)) = natures().find(|nature| matches!(nature, Nature::Fatal(_))) {
             return Worth::Useless(kind);
         }
-        // Whether MLST is asked before the transfer that never completes is the client's choice.
+        // The client chooses whether it sends MLST before the transfer that never completes.
         let tells_late = mirror.has_any(&[Fault::NoSize, Fault::NoSizeAtAll]);
         let unknown_end = tells_late && mirror.has(Fault::NoCompletion);
         let lies = natures().any(|nature| nature == Nature::Lying) || tells_size_by_ending(mirror);
-        // Nothing at all is not an answer: that the file is empty nobody says but SIZE.
+        // Without a size told, an empty transfer does not show that the file is empty.
         let is_empty = self.world.versions[mirror.version].size() == 0;
         let mute = is_empty && mirror.has(Fault::NoMark) && mirror.has(Fault::NoCompletion);
         let enough = failures(mirror) <= u64::from(self.world.retries);
@@ -87,7 +87,7 @@ impl<'w> Oracle<'w> {
         (says_size(mirror).then_some(size), time)
     }
 
-    /// Whether two mirrors say different things.
+    /// Whether two mirrors tell different things.
     fn contradict(&self, one: usize, other: usize) -> bool {
         let (one, other) = (self.claim(one), self.claim(other));
         let differ = |differs: Option<bool>| differs.unwrap_or(false);
@@ -104,7 +104,7 @@ impl<'w> Oracle<'w> {
         self.candidates().any(|at| self.world.mirrors[at].has(fault))
     }
 
-    /// Whether the mirrors, all of them known, are of different minds or sent different bytes.
+    /// Whether two known mirrors tell different things or have different bytes.
     fn is_disputed(&self) -> bool {
         let differ = |one, other| self.contradict(one, other) || !self.same_bytes(one, other);
         let odd = |at: usize| {
@@ -115,15 +115,15 @@ impl<'w> Oracle<'w> {
         self.candidates().any(|one| odd(one) || self.candidates().any(|other| differ(one, other)))
     }
 
-    /// A mirror whose file has to come: most of all mirrors that may deliver anything are sound, and have just that
-    /// file; or all that differ are liars that their own bytes give away.
+    /// Returns a mirror whose file must come. Either most of all mirrors that may deliver are sound and have
+    /// that file, or all mirrors that differ lie, and their own bytes show it.
     fn must_deliver(&self) -> Option<usize> {
         if self.is_on(Fault::Replaced) {
             return None;
         }
         self.candidates().filter(|at| self.is_sound(*at)).find(|at| {
             let agrees = |other: usize| self.same_bytes(*at, other) && !self.contradict(*at, other);
-            // A wrong size that nobody contradicts is the size, and the bytes do not fit it.
+            // A wrong size that no mirror contradicts stands, and the bytes do not fit it.
             let wrong_size = self.candidates().any(|at| {
                 let mirror = &self.world.mirrors[at];
                 mirror.has_any(&[Fault::SizeTooGreat, Fault::SizeTooSmall]) || tells_size_by_ending(mirror)
@@ -132,9 +132,9 @@ impl<'w> Oracle<'w> {
             if !wrong_size && self.candidates().all(|other| agrees(other) && !quarrel(other)) {
                 return true;
             }
-            // Who does not say which file it has has no vote.
+            // A mirror that does not tell its facts has no vote.
             let tells = |at: usize| says_size(&self.world.mirrors[at]) && says_time(&self.world.mirrors[at]);
-            // Where only the bytes differ, who cannot send the disputed part has none, either.
+            // If only bytes differ, a mirror that cannot send the disputed range has no vote either.
             let unsaid =
                 self.candidates().any(|other| !self.same_bytes(*at, other) && !self.contradict(*at, other));
             let votes = |at: usize| tells(at) && !(unsaid && self.world.mirrors[at].has(Fault::NoRest));
@@ -143,8 +143,8 @@ impl<'w> Oracle<'w> {
         })
     }
 
-    /// What is wrong with a file of which this came, or what it is. `heard` are the mirrors that have told of
-    /// their files before the download was over, `last` those that may have.
+    /// Judges the file that came, or says what is wrong with it. `heard` are the mirrors that told their
+    /// facts before the download ended, `last` those that may have.
     pub(super) fn judge_file(
         &self,
         bytes: &[u8],
@@ -171,7 +171,7 @@ impl<'w> Oracle<'w> {
         let others: Vec<usize> =
             heard.iter().copied().filter(|at| !supports(at) && self.is_sound(*at)).collect();
         if !others.is_empty() && others.len() >= supporters {
-            // What two mirrors have right in different places is the right file.
+            // A file is right if each of its parts is right on some mirror.
             if self.mixtures_go_unseen() {
                 return Ok(Verdict::Undecidable);
             }
@@ -185,8 +185,8 @@ impl<'w> Oracle<'w> {
         })
     }
 
-    /// Whether a mirror says that its file is as long as these bytes, and calls complete a transfer that ends behind them:
-    /// to any client that is the whole file, if no good mirror was heard that says something else.
+    /// Whether a mirror tells the size of these bytes and calls a transfer of them complete: any client takes
+    /// that for the whole file, if no good mirror has told otherwise.
     fn do_lies_agree(&self, bytes: &[u8], heard: &BTreeSet<usize>) -> bool {
         let length = Some(bytes.len() as u64);
         let says = |at: usize| self.claim(at).0;
@@ -200,7 +200,7 @@ impl<'w> Oracle<'w> {
             })
     }
 
-    /// Whether files differ in places that do not meet.
+    /// Whether versions differ in places where no two transfers need to meet.
     fn mixtures_go_unseen(&self) -> bool {
         let now = self.candidates().map(|at| &self.world.mirrors[at]);
         let mirrors: Vec<&Mirror> = now.chain(&self.earlier).collect();
@@ -208,7 +208,8 @@ impl<'w> Oracle<'w> {
         of(Fault::OtherPlaces).next().is_some() || of(Fault::OtherRegion).collect::<BTreeSet<_>>().len() > 1
     }
 
-    /// Whether the bytes are those of a mirror of an earlier run, and the files differ in places that need not meet anything.
+    /// Whether the bytes are those of a mirror of an earlier run, and the versions differ where no two
+    /// transfers need to meet.
     fn is_of_earlier_run(&self, bytes: &[u8]) -> bool {
         let in_places = |mirror: &Mirror| mirror.has_any(&[Fault::OtherRegion, Fault::OtherPlaces]);
         let now = self.candidates().any(|at| in_places(&self.world.mirrors[at]));
@@ -216,8 +217,8 @@ impl<'w> Oracle<'w> {
         self.earlier.iter().any(|mirror| of_it(mirror) && (now || in_places(mirror)))
     }
 
-    /// A file that is none of the versions. Where a mirror's file differs in places that do not meet, parts of
-    /// it may have come from there with nothing to show for it.
+    /// Judges a file that is none of the versions. A part of it may have come unnoticed from a mirror whose
+    /// file differs where no two transfers meet.
     fn judge_mixture(&self, bytes: &[u8]) -> Result<Verdict, String> {
         if self.is_of_earlier_run(bytes) {
             return Ok(Verdict::Undecidable);
@@ -238,7 +239,7 @@ impl<'w> Oracle<'w> {
         Err(self.describe(bytes))
     }
 
-    /// From where on a file differs from each version.
+    /// Returns the offset at which a file first differs from each version.
     fn describe(&self, bytes: &[u8]) -> String {
         let apart = |contents: &Arc<[u8]>| {
             let pairs = contents.iter().zip(bytes);
@@ -249,7 +250,7 @@ impl<'w> Oracle<'w> {
         format!("a mixed file of {} bytes; equal to the versions up to {}", bytes.len(), apart.join(", "))
     }
 
-    /// What is wrong with a failure.
+    /// Judges a failure, or says what is wrong with it.
     pub(super) fn judge_failure(&self, failure: &Failure) -> Result<Verdict, String> {
         let kinds = (0..self.world.mirrors.len()).filter_map(|at| match self.worth(at) {
             Worth::Useless(kind) => Some(kind),
@@ -289,7 +290,7 @@ impl<'w> Oracle<'w> {
         self.is_on(Fault::RestIgnored) || bytes.iter().enumerate().all(known)
     }
 
-    /// What no download in this world may take longer than.
+    /// Returns the longest time that any download in this world may take.
     pub(super) fn time_limit(&self) -> Duration {
         let world = self.world;
         let delays: Duration = world
@@ -299,16 +300,17 @@ impl<'w> Oracle<'w> {
             .filter(|trouble| trouble.fault != Fault::Replaced)
             .map(|trouble| trouble.delay * (trouble.sessions as u32) * trouble.times)
             .sum();
-        // Each attempt runs into a few time limits of half a minute, and then waits half a minute.
+        // Each attempt may run into a few timeouts of half a minute, and is followed by half a minute of
+        // back-off.
         let attempts = Duration::from_secs(150) * (world.retries + 2) * (world.mirrors.len() as u32);
         let longest = world.versions.iter().map(|file| file.size()).max().unwrap_or_default();
         let slowest = world.mirrors.iter().map(slowest_rate).min().unwrap_or(1).max(1);
         attempts + delays + Duration::from_millis(longest * 3000 / slowest)
     }
 
-    /// What a download in a world without faults may take: its best mirror could have done it alone, with one session,
-    /// if its path has not to carry first what all connections have asked for and had cut. Those added later are to make it
-    /// no slower.
+    /// Returns the longest time that a download in a world without faults may take: the time of its best
+    /// mirror with one session, after its path has carried the bytes that all connections asked for and cut.
+    /// Added connections must not make the download slower.
     pub(super) fn time_without_faults(&self) -> Duration {
         let world = self.world;
         let used = || world.mirrors.iter().take(world.connections);
@@ -320,7 +322,7 @@ impl<'w> Oracle<'w> {
     }
 }
 
-/// The rate of one session of a mirror.
+/// Returns the rate of one session of a mirror.
 fn slowest_rate(mirror: &Mirror) -> u64 {
     let slow = [Fault::SlowMirror, Fault::SlowSessions];
     let slow = slow.iter().filter_map(|fault| mirror.trouble(*fault)).map(|trouble| trouble.bytes);
@@ -332,17 +334,18 @@ fn says_size(mirror: &Mirror) -> bool {
     !(mirror.has_any(&[Fault::NoSize, Fault::NoSizeAtAll]) && no_mlst)
 }
 
-/// Who calls complete what is cut short, before it has told the size, tells another size.
+/// Whether the mirror calls a truncated transfer complete before it has told the size, and so tells another
+/// size.
 fn tells_size_by_ending(mirror: &Mirror) -> bool {
     mirror.has(Fault::DataClaimedWhole) && mirror.has_any(&[Fault::NoSize, Fault::NoSizeAtAll])
 }
 
-/// With SIZE there and MDTM missing, nobody asks for MLST.
+/// The client sends no MLST if SIZE is known and only MDTM is missing.
 fn says_time(mirror: &Mirror) -> bool {
     !mirror.has(Fault::NoMdtm)
 }
 
-/// How often a mirror fails before it does not any more.
+/// Returns how often the mirror fails before it delivers.
 fn failures(mirror: &Mirror) -> u64 {
     let passing = mirror.troubles.iter().filter(|trouble| befalls_first(trouble.fault));
     let sum: u64 = passing
@@ -358,7 +361,7 @@ fn failures(mirror: &Mirror) -> u64 {
             trouble.sessions as u64 * if once { 1 } else { u64::from(trouble.times) }
         })
         .sum();
-    // A server that is full, or ends what waits, adds a failure to each.
+    // A full server, and one that ends idle sessions, adds a failure to each of these.
     let worse = [
         Fault::FullGreeting,
         Fault::FullPassword,

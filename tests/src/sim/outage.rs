@@ -1,6 +1,6 @@
-//! Runs that do not come to their end, and what is different when the next one begins.
+//! Ends of runs from outside, and the changes before the next run.
 //!
-//! They are drawn from a stream of their own, so that a seed's world is the same with them and without.
+//! A random stream of its own draws them, so a seed's world is the same with and without outages.
 
 use super::fault::Fault;
 use super::random::Random;
@@ -11,31 +11,31 @@ use std::time::Duration;
 /// How a run is ended from outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
-    /// By a signal: the journal says all that there is.
+    /// By a signal. The journal records all that was fetched.
     Stopped,
-    /// At once. What was written is there, and the journal says what it said.
+    /// By SIGKILL. The bytes are on disk, and the journal stays as it was.
     Killed,
-    /// By a power cut. Of what was not put on disk yet, any page may have come there, or not.
-    Dark,
+    /// By a power cut. Any page that was not flushed may be lost.
+    PowerCut,
 }
 
-/// The end of a run, and what is different in the next.
+/// The end of a run, and the changes before the next.
 #[derive(Clone, Debug)]
 pub struct Outage {
-    /// How it ends.
+    /// How the run ends.
     pub ending: Ending,
-    /// When, if it is not done by then.
+    /// When the run ends, if it is not done by then.
     pub after: Duration,
-    /// Connections of the next run, if it has another number.
+    /// The connections of the next run, if their number changes.
     pub connections: Option<usize>,
-    /// The places of its mirrors, if it is told of others.
+    /// The mirrors of the next run by index, if they change.
     pub mirrors: Option<Vec<usize>>,
-    /// What is in the place of the right file then.
+    /// The version that takes the place of the right file.
     pub change: Option<File>,
 }
 
 impl Outage {
-    /// Those of a world, in order. Most worlds have none.
+    /// Returns the outages of a world, in order. Most worlds have none.
     pub(super) fn of_world(world: &World, wanted: Duration) -> Vec<Self> {
         let mut random = Random::new(world.seed ^ 0x006f_7574_6167_6573);
         let count = if random.percent(50) { random.within(1, 4) } else { 0 };
@@ -43,8 +43,13 @@ impl Outage {
     }
 
     fn new(random: &mut Random, world: &World, number: u64, wanted: Duration) -> Self {
-        let ending =
-            random.pick(&[Ending::Stopped, Ending::Killed, Ending::Killed, Ending::Dark, Ending::Dark]);
+        let ending = random.pick(&[
+            Ending::Stopped,
+            Ending::Killed,
+            Ending::Killed,
+            Ending::PowerCut,
+            Ending::PowerCut,
+        ]);
         let after = wanted.mul_f64(random.within(5, 150) as f64 / 100.0);
         let connections = random.percent(40).then(|| random.pick(&[1, 2, 3, 4, 6, 10]));
         let mirrors = random.percent(40).then(|| shuffled(random, world.mirrors.len()));
@@ -57,12 +62,12 @@ impl Outage {
         Self { ending, after, connections, mirrors, change }
     }
 
-    /// What goes wrong by it.
+    /// Returns the faults of this outage.
     pub fn faults(&self) -> impl Iterator<Item = Fault> {
         let ending = match self.ending {
             Ending::Stopped => Fault::Stopped,
             Ending::Killed => Fault::Killed,
-            Ending::Dark => Fault::PowerCut,
+            Ending::PowerCut => Fault::PowerCut,
         };
         let others = [
             self.connections.map(|_| Fault::OtherConnections),
@@ -73,7 +78,7 @@ impl Outage {
     }
 }
 
-/// Some of the places below `count`, in any order; at least one.
+/// Returns at least one of the indexes below `count`, in random order.
 fn shuffled(random: &mut Random, count: usize) -> Vec<usize> {
     let mut left: Vec<usize> = (0..count).collect();
     let wanted = random.within(1, count as u64) as usize;
@@ -81,7 +86,7 @@ fn shuffled(random: &mut Random, count: usize) -> Vec<usize> {
 }
 
 impl World {
-    /// All of the world as it is when so much time has passed, and the outage is over.
+    /// Returns the world as it is after this outage and so much time.
     pub(super) fn later(mut self, passed: Duration, outage: &Outage) -> Self {
         for mirror in &mut self.mirrors {
             let Some(at) = mirror.troubles.iter().position(|trouble| trouble.fault == Fault::Replaced) else {
@@ -100,7 +105,7 @@ impl World {
         self
     }
 
-    /// What of it the next run sees.
+    /// Returns the world as the next run sees it.
     pub(super) fn seen_after(&self, outage: &Outage) -> Self {
         let mut seen = self.clone();
         if let Some(places) = &outage.mirrors {

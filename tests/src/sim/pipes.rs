@@ -1,35 +1,35 @@
-//! How the connections to a server carry what is sent.
+//! How connections carry bytes.
 
 use super::random::Random;
 use super::tcp::Congestion;
 use std::time::Duration;
 
-/// What becomes of replies on their way.
+/// How replies arrive.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replies {
-    /// What is sent at once arrives at once.
+    /// Bytes of one write arrive together.
     #[default]
     AsSent,
     /// Every byte arrives alone.
     ByteByByte,
-    /// What is sent within so long arrives together.
+    /// Bytes that were sent within this time arrive together.
     Glued(Duration),
 }
 
-/// The connections to a server.
+/// How the connections to a server carry bytes.
 #[derive(Clone, Debug)]
 pub struct Pipes {
-    /// The pieces of the control connection.
+    /// How replies arrive.
     pub replies: Replies,
     /// Bytes that a data connection may have in flight.
     pub window: usize,
     /// The most payload bytes that arrive as one portion.
     pub longest_portion: usize,
-    /// Where the lengths of portions start from, if they vary.
+    /// Draws the lengths of portions, if they vary.
     pub varied: Option<Random>,
-    /// The congestion control of data connections; `None` for a window that is always open.
+    /// The congestion control of data connections; `None` for a constant window.
     pub congestion: Option<Congestion>,
-    /// A data connection that the client has closed before the server took it is shown to the server all the same.
+    /// Whether the server sees a data connection that the client closed before the server accepted it.
     pub shows_aborted: bool,
 }
 
@@ -47,24 +47,24 @@ impl Default for Pipes {
 }
 
 impl Pipes {
-    /// Pipes over a path like that, for a client that takes as much as Linux lets it.
+    /// Pipes with congestion control, to a client whose receive buffer is as large as Linux makes it.
     pub fn congested(congestion: Congestion) -> Self {
         Self { window: RECEIVE_BUFFER, congestion: Some(congestion), ..Self::default() }
     }
 
-    /// The bytes of the next portion, at most.
+    /// Returns the greatest length of the next portion, in bytes.
     pub(super) fn portion(&mut self) -> usize {
         let longest = self.longest_portion.max(1);
         self.varied.as_mut().map_or(longest, |random| random.within(1, longest as u64) as usize)
     }
 }
 
-/// Bytes that a data connection may have in flight unless told otherwise: between the initial window and what Linux grows
-/// it to.
+/// Bytes that a data connection may have in flight by default: between Linux's initial window and its
+/// largest.
 pub const WINDOW: usize = 256 * 1024;
 
-/// What a receive buffer grows to.
+/// The largest receive buffer, in bytes.
 const RECEIVE_BUFFER: usize = 6 << 20;
 
-/// Bytes sent as one portion at most.
+/// The greatest length of a portion, in bytes.
 pub(super) const PORTION: usize = 64 * 1024;

@@ -1,16 +1,16 @@
-//! Numbers that are the same for the same seed.
+//! Random numbers from a seed.
 
-/// A source of numbers (SplitMix64).
+/// A random stream (SplitMix64).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of `seed`.
+    /// The stream of this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub const fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -19,18 +19,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from `least` to `most`, both included.
+    /// Returns a number from `least` to `most`, both included.
     pub const fn within(&mut self, least: u64, most: u64) -> u64 {
         let span = most.saturating_sub(least).saturating_add(1);
         least.saturating_add(self.number() % span)
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with this chance, in per cent.
     pub const fn percent(&mut self, chance: u64) -> bool {
         self.number() % 100 < chance
     }
 
-    /// One of these.
+    /// Returns one of these choices.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.within(0, choices.len() as u64 - 1) as usize]
     }

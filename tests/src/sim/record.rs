@@ -1,4 +1,4 @@
-//! What happens in a simulation, as a number that is the same for the same run, and as text on request.
+//! The record of a simulation: a hash that is equal for equal runs, and text on request.
 
 use ftp_proto::{Escaped, Instant, Report, SessionId};
 use std::collections::BTreeMap;
@@ -6,29 +6,29 @@ use std::convert::Infallible;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
-/// Everything that has happened in a run.
+/// Everything that happened in a run.
 #[derive(Debug, Default)]
 pub struct Record {
     hash: Hash,
     text: Option<Vec<String>>,
-    /// Where each session leads.
+    /// The server's address of each session.
     pub(super) peers: BTreeMap<SessionId, SocketAddr>,
-    /// What must not happen in any run, and did.
+    /// Events that must not happen in any run, and did.
     pub(super) violations: Vec<String>,
 }
 
 impl Record {
-    /// From now on the text is kept, too.
+    /// Keeps the text from now on.
     pub fn keep_text(&mut self) {
         self.text.get_or_insert_default();
     }
 
-    /// The number.
+    /// Returns the hash.
     pub const fn hash(&self) -> u64 {
         self.hash.0
     }
 
-    /// The text so far, if it is kept.
+    /// Returns the text so far, if it is kept.
     pub fn text(&self) -> &[String] {
         self.text.as_deref().unwrap_or_default()
     }
@@ -56,14 +56,14 @@ impl Record {
         }
     }
 
-    /// Bytes of a control connection.
+    /// Records bytes of a control connection.
     pub(super) fn line(&mut self, now: Instant, id: SessionId, direction: &str, bytes: &[u8]) {
         let line = format!("{:>10.4} {:>3} {direction} {}", now.0.as_secs_f64(), id.0, Escaped(bytes));
         let _ = writeln!(self.hash, "{line}");
         let Some(text) = &mut self.text else { return };
         let begun = format!(" {:>3} {direction} ", id.0);
         match text.last_mut() {
-            // One byte after the other is one line to a reader.
+            // Bytes that arrive one by one are recorded as one line.
             Some(last) if bytes.len() == 1 && last.contains(&begun) && !last.ends_with("\\n") => {
                 last.push_str(&Escaped(bytes).to_string());
             }
@@ -75,7 +75,7 @@ impl Record {
         self.add(format_args!("{:>10.4} {:>3} {what}", now.0.as_secs_f64(), id.0));
     }
 
-    /// Adds what concerns no session.
+    /// Records an event of no session.
     pub(super) fn add(&mut self, what: fmt::Arguments<'_>) {
         let _ = writeln!(self.hash, "{what}");
         if let Some(text) = &mut self.text {
@@ -89,7 +89,7 @@ impl Record {
     }
 }
 
-/// FNV-1a.
+/// The hash FNV-1a.
 #[derive(Debug)]
 struct Hash(u64);
 

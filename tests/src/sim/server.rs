@@ -1,4 +1,4 @@
-//! A model server at the other end of simulated pipes.
+//! The server's end of simulated connections.
 
 use super::pipes::{PORTION, Pipes};
 use super::tcp::HEADERS;
@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What happened at an address before a session came of it, or beside all sessions.
+/// Counts of an address, beside its sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
-    /// Control connections asked for.
+    /// Control connections that were dialled.
     pub dialled: u32,
-    /// Those that were refused.
+    /// Control connections that were refused.
     pub refused: u32,
-    /// Files were put in the place of others.
+    /// Whether its files were replaced.
     pub replaced: bool,
 }
 
@@ -27,17 +27,17 @@ pub(super) struct Server {
     pub(super) host: Host,
     pub(super) path: Path,
     pub(super) pipes: Pipes,
-    /// What a client has tried here.
+    /// Counts of this address.
     pub(super) seen: Seen,
     /// When the path is free for the next payload.
     free_at: Duration,
-    /// Sessions that have payload for the path, in the order of their turns.
+    /// Sessions that have payload to send, in the order of their turns.
     pub(super) queue: VecDeque<SessionId>,
     /// Whether the next turn is planned.
     turn_planned: bool,
-    /// Connections under way that will be accepted.
+    /// Connections that are dialled and will be accepted.
     pub(super) dialling: usize,
-    /// The ports that are listened on, and for which session.
+    /// The ports that listen, and their sessions.
     pub(super) ports: BTreeMap<u16, usize>,
     next_port: u16,
 }
@@ -66,25 +66,25 @@ impl Server {
         SocketAddr::new(self.address.ip(), self.next_port)
     }
 
-    /// When `len` bytes that are sent at `now` arrive.
+    /// Returns when `len` bytes arrive that are sent at `now`.
     pub(super) fn arrival(&mut self, len: usize, now: Duration) -> Duration {
         self.free_at = self.free_at.max(now) + self.takes(len);
         self.free_at + self.path.latency
     }
 
-    /// How long the path is busy with so many bytes.
+    /// Returns how long the path is busy with so many bytes.
     fn takes(&self, len: usize) -> Duration {
         self.path
             .bytes_per_second
             .map_or(Duration::ZERO, |rate| Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1)))
     }
 
-    /// When a reply that is sent at `now` arrives: where payload queues, it waits behind that.
+    /// Returns when a reply arrives that is sent at `now`: it waits behind the payload in the queue.
     pub(super) fn reply_arrival(&mut self, now: Duration) -> Duration {
         if self.pipes.congestion.is_some() { self.arrival(0, now) } else { now + self.path.latency }
     }
 
-    /// When a packet with so many bytes of payload arrives, if it is not lost.
+    /// Returns when a packet with so many payload bytes arrives, if it is not lost.
     pub(super) fn packet_arrival(&mut self, payload: usize, now: Duration) -> Option<Duration> {
         let len = payload + HEADERS;
         let waits = self.free_at.saturating_sub(now) + self.takes(len);
@@ -96,8 +96,8 @@ impl Server {
         Some(self.arrival(len, now))
     }
 
-    /// When the next session in the queue is to send, if that has not been planned yet. So much is under way on the
-    /// path as fills it and, on average, a buffer of one bandwidth-delay product that is filled and drained in turn.
+    /// Returns when the next session in the queue sends, if that is not planned yet. Enough is in flight to
+    /// fill the path and, on average, a buffer of one bandwidth-delay product that fills and drains in turn.
     pub(super) fn plan_turn(&mut self, now: Duration) -> Option<Duration> {
         if self.queue.is_empty() || std::mem::replace(&mut self.turn_planned, true) {
             return None;
@@ -105,13 +105,13 @@ impl Server {
         Some(self.free_at.saturating_sub(self.path.latency.max(LEAST_BUFFER)).max(now))
     }
 
-    /// The session whose turn has come.
+    /// Returns the session whose turn has come.
     pub(super) fn take_turn(&mut self) -> Option<SessionId> {
         self.turn_planned = false;
         self.queue.pop_front()
     }
 
-    /// Bytes that are sent as one portion: few enough that the others' turns come soon.
+    /// Returns the length of a portion, in bytes: short enough that the turns of other sessions come soon.
     pub(super) fn portion(&self) -> usize {
         let bytes = self.path.bytes_per_second.map_or(u64::MAX, |rate| rate / TURNS_PER_SECOND);
         usize::try_from(bytes).unwrap_or(usize::MAX).clamp(LEAST_PORTION, PORTION)
@@ -130,14 +130,14 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// When the session wants to be called next. With its window full it waits for the client: the session's own
-    /// deadline says then that it could send.
+    /// Returns the session's next deadline. A session whose window is full waits for the client, although its
+    /// own deadline says that it could send.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let full = self.data.as_ref().is_some_and(|data| data.in_flight >= data.window);
         if full { None } else { self.session.poll_timeout() }
     }
 
-    /// Bytes of payload that it has and that the client would take.
+    /// Returns how many payload bytes the session has and the client would take.
     pub(super) fn room(&mut self, now: Duration) -> usize {
         let Some(data) = self.data.as_ref().filter(|data| !data.finished) else { return 0 };
         self.session.data_window(now).min(data.window.saturating_sub(data.in_flight))
@@ -150,17 +150,17 @@ pub(super) struct ServedData {
     pub(super) serial: u64,
     /// Bytes that may be in flight.
     pub(super) window: usize,
-    /// Bytes sent and not yet known to be read.
+    /// Bytes that were sent and are not known to be read.
     pub(super) in_flight: usize,
-    /// Whether the server has ended its sending side.
+    /// Whether the server has closed its sending side.
     pub(super) finished: bool,
 }
 
-/// Bytes sent as one portion at least, if there are so many.
+/// The least length of a portion, in bytes, if the session has so many.
 const LEAST_PORTION: usize = 1024;
 
-/// Turns of sessions on a path that is not so slow or so fast that a portion would become too small or too large.
+/// Turns per second on a path where portions are neither too short nor too long.
 const TURNS_PER_SECOND: u64 = 1000;
 
-/// What a path buffers at least.
+/// The least buffer of a path.
 const LEAST_BUFFER: Duration = Duration::from_millis(10);

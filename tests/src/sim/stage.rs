@@ -1,4 +1,4 @@
-//! The surroundings of a simulated download.
+//! The surroundings of a simulated download: name resolution, sink, journal, warnings.
 
 use super::{Keeper, MemorySink};
 use ftp_proto::{Instant, Report, SessionId};
@@ -17,17 +17,17 @@ pub(super) struct Stage {
     sink: Arc<MemorySink>,
     inputs: VecDeque<Input>,
     pub(super) warnings: Vec<String>,
-    /// Who keeps the journal, if there is one.
+    /// Writes the journal, if there is one.
     pub(super) keeper: Option<Keeper>,
 }
 
 impl Stage {
-    /// That of a download from mirrors at these addresses.
+    /// The surroundings of a download from servers with these addresses.
     pub(super) fn new(addresses: Vec<Vec<SocketAddr>>, sink: Arc<MemorySink>) -> Self {
         Self { addresses, sink, inputs: VecDeque::new(), warnings: Vec::new(), keeper: None }
     }
 
-    /// Ends the download.
+    /// Stops the download.
     pub(super) fn stop(&mut self, why: &str) {
         self.inputs.push_back(Input::Stop(Failure::new(Kind::Other, why)));
     }
@@ -63,7 +63,7 @@ impl Surroundings<Infallible> for Stage {
         self.warnings.push(message.to_owned());
     }
 
-    /// An input that is there is to be taken at once.
+    /// Asks to be called again at once while an input waits.
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         if self.keeper.as_mut().is_some_and(|keeper| keeper.look(planner, &self.sink, now)) {
             self.stop("ended from outside");

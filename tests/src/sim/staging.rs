@@ -1,4 +1,4 @@
-//! A world put up: its servers, with what goes wrong at them, and what has shown of that afterwards.
+//! Builds the servers of a world with their faults, and tells afterwards which faults had an effect.
 
 use super::fault::Fault;
 use super::pipes::{Pipes, Replies};
@@ -15,23 +15,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the servers of a world are.
+/// The servers of a world.
 #[derive(Debug)]
 pub(super) struct Staging {
-    /// The addresses of each mirror, in the order in which they are found.
+    /// The addresses of each mirror, in the resolver's order.
     pub(super) addresses: Vec<Vec<SocketAddr>>,
     casts: Vec<Cast>,
 }
 
-/// How the sessions of a mirror behave, and which rule is of which fault.
+/// How the sessions of a mirror behave, and which rule belongs to which fault.
 #[derive(Debug, Default)]
 struct Cast {
-    /// Those of the first sessions.
+    /// Behaviours of the first sessions.
     first: Vec<Vec<Fault>>,
     others: Vec<Fault>,
 }
 
-/// A behaviour in the making, with the fault that each of its rules is of.
+/// A behaviour under construction, with the fault of each rule.
 struct Role {
     behaviour: Behaviour,
     faults: Vec<Fault>,
@@ -60,7 +60,7 @@ impl Role {
         self.rule(fault, Trigger::every(verb), Reaction::reply("500 Unknown command."));
     }
 
-    /// What befalls all sessions.
+    /// Adds a fault that concerns all sessions.
     fn lasting(&mut self, trouble: &Trouble) {
         let behaviour = &mut self.behaviour;
         let full = |when_full| Some(Cap { sessions: trouble.sessions, when_full, ..Cap::default() });
@@ -103,7 +103,7 @@ impl Role {
         }
     }
 
-    /// What befalls the first sessions.
+    /// Adds a fault that concerns the first sessions.
     fn passing(&mut self, trouble: &Trouble) {
         let fault = trouble.fault;
         let cut = |how| Cut::silent(trouble.bytes, how);
@@ -168,12 +168,12 @@ impl Staging {
         staging
     }
 
-    /// The mirror at an address.
+    /// Returns the mirror at an address.
     pub(super) fn mirror_at(&self, address: SocketAddr) -> Option<usize> {
         self.addresses.iter().position(|addresses| addresses.contains(&address))
     }
 
-    /// The faults that had an effect.
+    /// Returns the faults that had an effect.
     pub(super) fn fired(&self, world: &World, transport: &SimTransport) -> BTreeSet<Fault> {
         let mut fired = BTreeSet::new();
         for (at, mirror) in world.mirrors.iter().enumerate() {
@@ -232,7 +232,7 @@ impl Staging {
 fn tree(world: &World, version: usize) -> Tree {
     let file = &world.versions[version];
     let tree = Tree::new().with(FILE_PATH, file.clone());
-    if !world.searching {
+    if !world.looks_up {
         return tree;
     }
     let of = |name: &str| format!("{}  {name}\n", file.sha256());
@@ -264,7 +264,7 @@ fn model(world: &World, mirror: &Mirror) -> (Model, Cast) {
     (model.with_behaviour(role.behaviour), cast)
 }
 
-/// Whether a fault befalls only the first sessions.
+/// Whether a fault concerns only the first sessions.
 pub(super) fn befalls_first(fault: Fault) -> bool {
     fault.nature() == super::fault::Nature::Passing || fault == Fault::SlowSessions
 }
@@ -306,7 +306,7 @@ fn pipes(world: &World, mirror: &Mirror) -> Pipes {
     pipes
 }
 
-/// The whole of every version.
+/// Returns the contents of every version.
 pub(super) fn contents(world: &World) -> Vec<Arc<[u8]>> {
     world.versions.iter().map(|file| file.read(0..u64::MAX).into()).collect()
 }

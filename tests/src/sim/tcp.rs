@@ -1,13 +1,14 @@
-//! TCP as the sender of a data connection does it: what a packet's loss, and a queue that is full, make of a download.
+//! The sender's side of TCP on a data connection: what lost packets and a full queue cost a download.
 //!
-//! Every packet is sent, queued, lost or delivered, and acknowledged for itself. There is one queue for all connections from
-//! a server, which drops what does not fit (tail drop), and packets may get lost at random besides. A lost one is known to
-//! be lost when three sent after it have been acknowledged (RFC 6675); until it has come again nothing that was sent after
-//! it reaches the reader. What the sender makes of that is the window's matter, see [`Cubic`].
+//! Every packet is sent, queued, lost or delivered, and acknowledged by itself. All connections from a server
+//! share one queue, which drops packets that do not fit (tail drop); packets may get lost at random besides.
+//! A packet counts as lost when three later packets are acknowledged (RFC 6675). Until it is sent again, the
+//! reader gets nothing that was sent after it. [`Cubic`] decides how the window changes.
 //!
-//! Left out: the way from the client to the server, on which nothing queues and nothing is lost; the loss of SYNs and of
-//! what goes over control connections, which do wait in the queue; delayed acknowledgements, pacing, and the growth of the
-//! receiver's window, which is as large as [`Pipes::window`](super::Pipes::window) from the start; false alarms, as after
+//! Left out: the way from the client to the server, which has no queue and loses nothing; losses of SYNs and
+//! on control connections, which do wait in the queue; delayed acknowledgements and pacing; growth of the
+//! receiver's window, which is [`Pipes::window`](super::Pipes::window) from the start; false alarms, such as
+//! after reordered packets; and errors in the measured round-trip time.
 //! packets that have overtaken others; and that a round-trip time is not measured exactly.
 
 mod cubic;
@@ -20,34 +21,35 @@ use ftp_proto::SessionId;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// What a path is like whose data connections have TCP's congestion control.
+/// The path of data connections with TCP's congestion control.
 #[derive(Clone, Debug)]
 pub struct Congestion {
-    /// How long the full queue takes to drain; `None` for as long as a round trip, but at least 20 ms.
+    /// How long the full queue takes to drain; `None` for one round trip, but at least 20 ms.
     pub queue: Option<Duration>,
-    /// Packets that get lost at random, of a million.
+    /// Packets lost at random, of a million.
     pub losses: u64,
-    /// Which of them.
+    /// Draws the packets that are lost.
     pub random: Random,
 }
 
 impl Congestion {
-    /// That of a path which loses so many packets of a million, with a queue of the usual length.
+    /// A path that loses so many packets of a million, with a queue of the usual length.
     pub const fn of_losses(losses: u64, seed: u64) -> Self {
         Self { queue: None, losses, random: Random::new(seed) }
     }
 
-    /// How long the full queue of a path with that round-trip time takes to drain.
+    /// Returns how long the full queue takes to drain.
     pub(super) fn queue(&self, round_trip: Duration) -> Duration {
         self.queue.unwrap_or_else(|| round_trip.max(LEAST_QUEUE))
     }
 
-    /// How long it takes until the sender has woken up for an acknowledgement. Without that all connections would keep step.
+    /// Returns how long the sender takes to handle an acknowledgement. The delay varies, so connections do
+    /// not keep step.
     pub(super) const fn wakes_up(&mut self) -> Duration {
         Duration::from_micros(self.random.within(0, LONGEST_SLEEP))
     }
 
-    /// Whether the next packet gets lost, by no fault of the queue's.
+    /// Whether the next packet is lost at random.
     pub(super) const fn loses(&mut self) -> bool {
         self.random.within(0, 999_999) < self.losses
     }
@@ -56,40 +58,41 @@ impl Congestion {
 /// Payload bytes of a packet.
 pub(super) const SEGMENT: usize = 1448;
 
-/// What a packet has beside its payload: the headers of IP and TCP, with timestamps.
+/// Bytes of a packet beside its payload: headers of IP and TCP, with timestamps.
 pub(super) const HEADERS: usize = 52;
 
 const LEAST_QUEUE: Duration = Duration::from_millis(20);
 
-/// Microseconds.
+/// The longest delay of an acknowledgement, in microseconds.
 const LONGEST_SLEEP: u64 = 1000;
 
-/// Packets sent later that have to be acknowledged before one counts as lost.
+/// A packet counts as lost when so many later packets are acknowledged.
 const REORDERING: u64 = 3;
 
-/// What a retransmission timeout is more than a round trip.
+/// The least difference of a retransmission timeout and a round trip.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// One data connection, with both its ends.
+/// One data connection, both ends.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) session: SessionId,
     cubic: Cubic,
-    /// The payload, from the first segment on that has not been acknowledged, whose number that is.
+    /// The segments from the first unacknowledged one on, and the number of that one.
     segments: VecDeque<Segment>,
     first: u64,
     /// The number of the next segment for the reader.
     next_read: u64,
-    /// The segments that have to be sent again.
+    /// Segments to be sent again.
     lost: BTreeSet<u64>,
-    /// Packets sent so far, those on their way, and those that will not arrive, which nobody knows: each with its segment.
+    /// The number of packets sent so far; the packets in flight; and the packets that were dropped, which the
+    /// sender does not know. Each with its segment.
     sent: u64,
     under_way: usize,
     dropped: VecDeque<(u64, u64)>,
     recovery: Option<Recovery>,
-    /// Timeouts since something was acknowledged.
+    /// Timeouts since the last acknowledgement.
     timeouts: u32,
-    /// Whether the server has sent all that it will send.
+    /// Whether the server has sent its last byte.
     finished: bool,
 }
 
@@ -101,21 +104,20 @@ struct Segment {
     acknowledged: bool,
 }
 
-/// From the first loss on until everything that had been sent by then has been acknowledged.
+/// The time from a loss until all packets that were sent before it are acknowledged.
 #[derive(Debug)]
 struct Recovery {
-    /// The number of the first segment that had not been sent.
+    /// The number of the first segment that was not sent yet.
     until: u64,
-    /// Whether a timeout began it: the window grows from one segment on.
+    /// Whether a timeout began the recovery: the window grows from one segment.
     is_slow_start: bool,
-    /// What is under way comes down in proportion to what arrives (RFC 6937): the window before, what has arrived and what
-    /// has been sent since.
+    /// Proportional rate reduction (RFC 6937): the window before, and how much was delivered and sent since.
     before: f64,
     delivered: f64,
     sent: f64,
 }
 
-/// A packet, and the segment that is in it.
+/// A packet, and the number of its segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet {
     pub(super) serial: u64,
@@ -123,7 +125,7 @@ pub(super) struct Packet {
 }
 
 impl Stream {
-    /// One that has just been accepted.
+    /// A data connection that was just accepted.
     pub(super) const fn new(session: SessionId) -> Self {
         Self {
             session,
@@ -146,12 +148,12 @@ impl Stream {
         self.in_flight() + 1.0 <= self.cubic.window()
     }
 
-    /// Packets that have been sent, and are not known to have arrived or to be lost.
+    /// Returns how many packets were sent and are neither acknowledged nor known to be lost.
     fn in_flight(&self) -> f64 {
         (self.under_way + self.dropped.len()) as f64
     }
 
-    /// Bytes to send that were never sent before; the number of their segment.
+    /// Queues bytes for the first time. Returns the number of their segment.
     pub(super) fn push(&mut self, bytes: Vec<u8>) -> u64 {
         self.segments.push_back(Segment {
             bytes,
@@ -162,17 +164,17 @@ impl Stream {
         self.end() - 1
     }
 
-    /// The segment that is to be sent again first.
+    /// Returns the first segment that is to be sent again.
     pub(super) fn next_lost(&self) -> Option<u64> {
         self.lost.first().copied()
     }
 
-    /// Bytes of a segment that has not arrived.
+    /// Returns the length of an unacknowledged segment, in bytes.
     pub(super) fn len(&mut self, segment: u64) -> usize {
         self.segment(segment).map_or(0, |segment| segment.bytes.len())
     }
 
-    /// The segment is sent now, and may get through.
+    /// Sends a segment, which is dropped unless `gets_through` is set.
     pub(super) fn send(&mut self, segment: u64, gets_through: bool, now: Duration) -> Packet {
         self.sent += 1;
         self.lost.remove(&segment);
@@ -190,7 +192,7 @@ impl Stream {
         Packet { serial: self.sent, segment }
     }
 
-    /// The segment is at the client; the bytes that the reader gets now.
+    /// Delivers a segment to the client. Returns the bytes that the reader gets now.
     pub(super) fn arrive(&mut self, segment: u64) -> Vec<u8> {
         if let Some(segment) = self.segment(segment) {
             segment.arrived = true;
@@ -203,17 +205,17 @@ impl Stream {
         bytes
     }
 
-    /// The server has sent all that it will send.
+    /// Marks the last byte as sent.
     pub(super) const fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// Whether the end has reached the reader.
+    /// Whether the reader has seen the end.
     pub(super) fn has_ended(&self) -> bool {
         self.finished && self.next_read == self.end()
     }
 
-    /// The server hears that a packet has arrived.
+    /// Handles the acknowledgement of a packet.
     pub(super) fn acknowledge(&mut self, packet: Packet, now: Duration) {
         let (first, in_flight) = (self.first, self.in_flight());
         self.under_way -= 1;
@@ -244,7 +246,7 @@ impl Stream {
         }
     }
 
-    /// Finds what was sent so long before this packet that it is lost; whether there was any.
+    /// Marks packets as lost that were sent long before this one. Returns whether there were any.
     fn find_losses(&mut self, acknowledged: u64) -> bool {
         let before = self.lost.len();
         let of_before = self.dropped.partition_point(|(serial, _)| *serial + REORDERING <= acknowledged);
@@ -268,8 +270,8 @@ impl Stream {
         }
     }
 
-    /// If nothing will come of what has been sent: how long it takes the sender to do something about it, and up to which
-    /// packet that is so. First it sends the last segment once more (RFC 8985), then everything.
+    /// Returns when the sender acts if no further acknowledgement comes, and up to which packet that holds.
+    /// It first sends the last segment once more (RFC 8985), and then everything.
     pub(super) fn silence(&self) -> Option<(Duration, u64)> {
         if self.under_way > 0 || self.dropped.is_empty() {
             return None;
@@ -287,7 +289,7 @@ impl Stream {
         self.timeouts == 0 && self.recovery.is_none()
     }
 
-    /// That time has passed since packet `sent`; the segment that is sent as a probe, if there is one.
+    /// Handles the timeout of packet `sent`. Returns the segment to send as a probe, if there is one.
     pub(super) fn time_out(&mut self, sent: u64) -> Option<u64> {
         if self.silence().is_none_or(|(_, last)| last != sent) {
             return None;
@@ -295,7 +297,7 @@ impl Stream {
         let probes = self.probes();
         self.timeouts += 1;
         if probes {
-            // What was sent before it is lost as soon as it is acknowledged.
+            // Packets that were sent before the probe are lost as soon as the probe is acknowledged.
             self.sent += REORDERING;
             return self.dropped.pop_back().map(|(_, segment)| segment);
         }
@@ -305,7 +307,7 @@ impl Stream {
         None
     }
 
-    /// The number of the segment after the last.
+    /// Returns the number behind the last segment.
     fn end(&self) -> u64 {
         self.first + self.segments.len() as u64
     }
@@ -317,7 +319,8 @@ impl Stream {
 }
 
 impl Recovery {
-    /// The window after a packet was delivered, with so many still in flight. `goes_well` if a gap has been filled.
+    /// Returns the window after a delivery, with so many packets in flight. `goes_well` is set if a gap was
+    /// filled.
     fn window(&self, in_flight: f64, threshold: f64, goes_well: bool) -> f64 {
         let room = threshold - in_flight;
         let wanted = if room < 0.0 {
@@ -325,7 +328,7 @@ impl Recovery {
         } else {
             ((self.delivered - self.sent).max(1.0) + f64::from(u8::from(goes_well))).min(room)
         };
-        // Whatever happens, the first loss is repaired at once.
+        // The first loss is always repaired at once.
         let least = if self.sent > 0.0 { 0.0 } else { 1.0 };
         in_flight + wanted.max(least)
     }

@@ -26,20 +26,20 @@ use std::time::Duration;
 /// The path between the client and a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
-    /// From one end to the other: half a round trip.
+    /// The time from one end to the other: half a round trip.
     pub latency: Duration,
     /// Payload bytes per second, all connections together; `None` for no limit.
     pub bytes_per_second: Option<u64>,
 }
 
 impl Path {
-    /// A path without a limit, whose round trip takes `millis` milliseconds.
+    /// A path without a limit and with a round trip of `millis` milliseconds.
     pub const fn of_round_trip(millis: u64) -> Self {
         Self { latency: Duration::from_micros(millis * 500), bytes_per_second: None }
     }
 }
 
-/// Something that happens at a time.
+/// An event that is planned for a time.
 #[derive(Debug)]
 enum Happening {
     ControlConnected(SessionId),
@@ -77,21 +77,21 @@ pub struct SimTransport {
     /// Data connections with congestion control.
     streams: BTreeMap<u64, Stream>,
     deadlines: Deadlines,
-    /// What is to come, in order of time and then of being planned.
+    /// Planned events, by time and then by the order in which they were planned.
     agenda: BTreeMap<(Duration, u64), Happening>,
     serial: u64,
     reports: VecDeque<Report<Infallible>>,
     first_payload: BTreeMap<SessionId, Instant>,
     events: Vec<(Instant, SessionId, Event)>,
     black_holes: Vec<SocketAddr>,
-    /// Waits since time last went on.
+    /// Calls of `wait` since the clock last moved.
     waits: u32,
     steps: u64,
     record: Arc<Mutex<Record>>,
 }
 
 impl SimTransport {
-    /// A world without servers, at time zero.
+    /// A network without servers, at time zero.
     pub fn new(sink: Arc<MemorySink>) -> Self {
         Self {
             now: Duration::ZERO,
@@ -113,7 +113,7 @@ impl SimTransport {
         }
     }
 
-    /// Adds a server; where it listens.
+    /// Adds a server, and returns its address.
     pub fn add(&mut self, model: Model, path: Path) -> SocketAddr {
         let host = u8::try_from(self.servers.len() + 1).expect("a simulation has less than 256 servers");
         let address = SocketAddr::from(([192, 0, 2, host], 21));
@@ -121,13 +121,13 @@ impl SimTransport {
         address
     }
 
-    /// What the server at `address` has seen.
+    /// Returns what the server at `address` has seen.
     pub fn stats(&self, address: SocketAddr) -> &Stats {
         let server = self.servers.iter().find(|server| server.address == address);
         server.expect("a server of this simulation").host.stats()
     }
 
-    /// What happened at an address beside its sessions.
+    /// Returns the counts of an address beside its sessions.
     pub fn seen(&self, address: SocketAddr) -> Seen {
         self.servers
             .iter()
@@ -136,26 +136,26 @@ impl SimTransport {
             .unwrap_or_default()
     }
 
-    /// Makes the connections to a server behave so.
+    /// Sets how the connections to a server carry bytes.
     pub fn set_pipes(&mut self, address: SocketAddr, pipes: Pipes) {
         if let Some(server) = self.servers.iter_mut().find(|server| server.address == address) {
             server.pipes = pipes;
         }
     }
 
-    /// Puts other files in the place of a server's at that time. What is being sent then goes on with the old.
+    /// Replaces a server's files at that time. Running transfers keep the old ones.
     pub fn replace_at(&mut self, at: Duration, address: SocketAddr, tree: Tree) {
         if let Some(server) = self.servers.iter().position(|server| server.address == address) {
             self.plan_at(at, Happening::Replace(server, tree));
         }
     }
 
-    /// What has happened so far, call by call and report by report.
+    /// Returns the record of all calls and reports.
     pub fn record(&self) -> Arc<Mutex<Record>> {
         Arc::clone(&self.record)
     }
 
-    /// From now on what happens goes there.
+    /// Replaces the record.
     pub fn set_record(&mut self, record: Arc<Mutex<Record>>) {
         self.record = record;
     }
@@ -164,22 +164,22 @@ impl SimTransport {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What all sessions write to.
+    /// Returns the sink that all sessions write to.
     pub fn sink(&self) -> Arc<MemorySink> {
         Arc::clone(&self.sink)
     }
 
-    /// When the first payload byte of each session arrived.
+    /// Returns when the first payload byte of each session arrived.
     pub const fn first_payload(&self) -> &BTreeMap<SessionId, Instant> {
         &self.first_payload
     }
 
-    /// Every event of every session so far, and when it was.
+    /// Returns every event of every session, and its time.
     pub fn events(&self) -> &[(Instant, SessionId, Event)] {
         &self.events
     }
 
-    /// An address at which nothing ever answers.
+    /// Adds an address at which nothing ever answers.
     pub fn black_hole(&mut self) -> SocketAddr {
         let address = self.add(Model::default(), Path::of_round_trip(0));
         self.black_holes.push(address);
@@ -195,18 +195,18 @@ impl SimTransport {
         self.agenda.insert((at, self.serial), happening);
     }
 
-    /// Half a round trip of the session's path.
+    /// Returns half a round trip of the session's path.
     fn latency(&self, id: SessionId) -> Duration {
         self.clients.get(&id).map_or(Duration::ZERO, |client| self.servers[client.server].path.latency)
     }
 
-    /// The next time at which something happens.
+    /// Returns when the next event is due.
     fn next(&self) -> Option<Duration> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
         agenda.into_iter().chain(self.deadlines.first().map(|(due, _)| due)).min()
     }
 
-    /// Lets happen what is due.
+    /// Handles the next event that is due.
     fn step(&mut self) {
         let now = Instant(self.now);
         if self.agenda.keys().next().is_some_and(|(at, _)| *at <= self.now)
@@ -361,7 +361,7 @@ impl Transport for SimTransport {
         self.with_client(id, |client| client.link.quit(now));
     }
 
-    /// There is no other thread.
+    /// The simulation has only one thread.
     fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         Arc::new(|| {})
     }
@@ -408,8 +408,8 @@ impl SimTransport {
     }
 }
 
-/// Waits in one moment that only a planner which waits for nothing can need.
+/// Waits at one instant that show a client which spins.
 const MOST_WAITS: u32 = 100_000;
 
-/// Happenings in one download that only one without an end can have.
+/// Events of one download that show a download without an end.
 const MOST_STEPS: u64 = 20_000_000;

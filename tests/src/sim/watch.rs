@@ -1,4 +1,4 @@
-//! A download in a world, watched at every step.
+//! Runs a download in a world, and checks it at every step.
 
 use super::fault::{Fault, Nature};
 use super::oracle::{Oracle, Verdict};
@@ -23,21 +23,22 @@ use std::time::Duration;
 /// How the download of a world went.
 #[derive(Debug)]
 pub struct Course {
-    /// What it came to, unless that is among the problems.
+    /// The verdict on its end, unless the end is among the problems.
     pub verdict: Option<Verdict>,
-    /// What was wrong with it.
+    /// Everything that was wrong.
     pub problems: Vec<String>,
     /// The faults that had an effect.
     pub fired: BTreeSet<Fault>,
     /// Whether a checksum was found.
     pub found: bool,
-    /// Connections that were added to those that there were to begin with, as far as they were logged in.
+    /// How many connections were added and logged in.
     pub added: usize,
     /// The virtual time that it took.
     pub took: Duration,
 }
 
-/// Downloads in a world: in one run, and where the world has outages, in several, too. What happens goes to `record`.
+/// Downloads in a world, in one run and, if the world has outages, again in several. Records what happens in
+/// `record`.
 pub(super) fn download(world: &World, record: &Arc<Mutex<Record>>) -> Course {
     let run = Attempt { world, oracle: Oracle::new(world), keeper: None, may_start_over: false };
     let (mut course, _) = run.watched(record);
@@ -52,7 +53,7 @@ pub(super) fn download(world: &World, record: &Arc<Mutex<Record>>) -> Course {
     course
 }
 
-/// The same again, with outages.
+/// Downloads again, with outages.
 fn in_several_runs(world: &World, record: &Arc<Mutex<Record>>, course: &mut Course) {
     let (mut all, mut seen, mut disk) = (world.clone(), world.clone(), Disk::default());
     let mut earlier: Vec<Mirror> = Vec::new();
@@ -73,7 +74,7 @@ fn in_several_runs(world: &World, record: &Arc<Mutex<Record>>, course: &mut Cour
         }
         earlier.extend(seen.mirrors.clone());
         all = all.later(took, outage);
-        // A file that was replaced is another version now.
+        // A file that was replaced is another version from now on.
         if outage.change.is_some() {
             let old = all.versions.len() - 1;
             for mirror in earlier.iter_mut().filter(|mirror| mirror.version == 0) {
@@ -92,7 +93,7 @@ fn in_several_runs(world: &World, record: &Arc<Mutex<Record>>, course: &mut Cour
     course.problems.extend(last.problems.into_iter().map(|problem| format!("the last run: {problem}")));
 }
 
-/// What is wrong with a journal where all that could come was right.
+/// Says what is wrong with a journal in a world whose servers sent only right bytes.
 fn judge_journal(world: &World, left: &Disk) -> Option<String> {
     let doubtful = |mirror: &Mirror| {
         let lies = |fault: Fault| matches!(fault.nature(), Nature::Lying | Nature::Other);
@@ -105,7 +106,7 @@ fn judge_journal(world: &World, left: &Disk) -> Option<String> {
         let there = left.bytes().get(range.start as usize..range.end as usize);
         there.is_some_and(|there| there == world.versions[0].read(range.clone()))
     };
-    let wrong = left.noted().iter().find(|range| !right(range))?;
+    let wrong = left.recorded().iter().find(|range| !right(range))?;
     Some(format!("the journal names {wrong:?}, which is not on disk"))
 }
 
@@ -113,14 +114,15 @@ fn judge_journal(world: &World, left: &Disk) -> Option<String> {
 struct Attempt<'w> {
     world: &'w World,
     oracle: Oracle<'w>,
-    /// Who keeps its journal, if it has one.
+    /// Writes the journal, if there is one.
     keeper: Option<Keeper>,
-    /// Whether what an earlier run has left may be of no use.
+    /// Whether the bytes of an earlier run may be of no use.
     may_start_over: bool,
 }
 
 impl Attempt<'_> {
-    /// Goes on until it is over. What it has left, if it was ended from outside: then there is no verdict.
+    /// Runs to the end. Returns the disk that it leaves if it was ended from outside; there is no verdict
+    /// then.
     fn watched(mut self, record: &Arc<Mutex<Record>>) -> (Course, Option<Disk>) {
         let (world, oracle) = (self.world, &self.oracle);
         let sink = Arc::new(MemorySink::default());
@@ -132,7 +134,7 @@ impl Attempt<'_> {
         if let Some(keeper) = self.keeper.take() {
             let Ok(()) = sink.write_at(0, keeper.disk().bytes());
             settings.before = keeper.disk().before();
-            watch.written = keeper.disk().noted();
+            watch.written = keeper.disk().recorded();
             watch.stage.keeper = Some(keeper);
         }
         let mut planner = Planner::new(settings, Instant::ZERO);
@@ -141,7 +143,7 @@ impl Attempt<'_> {
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
         let left = keeper.map(|keeper| keeper.left(&planner, &sink));
-        let (searched, found, added) = (watch.searched, watch.found, watch.added.len());
+        let (lookup_ended, found, added) = (watch.lookup_ended, watch.found, watch.added.len());
         let mut problems = std::mem::take(&mut watch.problems);
         let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
         problems.append(&mut watch.lock().violations);
@@ -163,7 +165,7 @@ impl Attempt<'_> {
         }
         let fired = staging.fired(world, &transport);
         problems.extend(judge_servers(&self, &staging, &transport, took));
-        if result.is_ok() && world.searching != searched {
+        if result.is_ok() && world.looks_up != lookup_ended {
             problems.push("it has ended before the search for a checksum".to_owned());
         }
         (Course { verdict, problems, fired, found, added, took }, left)
@@ -179,7 +181,7 @@ fn judge_size(sink: &MemorySink, size: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// What the servers have seen that they should not.
+/// Says what the servers saw and should not have seen.
 fn judge_servers(
     run: &Attempt<'_>,
     staging: &Staging,
@@ -189,7 +191,7 @@ fn judge_servers(
     let world = run.world;
     let mut problems = Vec::new();
     let stats = || staging.addresses.iter().filter_map(|all| Some(transport.stats(*all.last()?)));
-    // Whoever starts over closes all sessions, and trusts nothing that is still under way.
+    // A run that starts over closes all sessions, so their bytes in flight are lost.
     if world.faults().is_empty() && !run.may_start_over {
         let logins: u32 = stats().map(|stats| stats.logins()).sum();
         let most = most_logins(world, took);
@@ -202,7 +204,7 @@ fn judge_servers(
             problems.push(format!("{payload} bytes sent in {transfers} transfers"));
         }
     }
-    // A minute is the least that an attempt beyond the first ones may be apart from the next.
+    // Attempts beyond the first ones are at least a minute apart.
     let attempts = world.connections as u64 + HANDFUL + took.as_secs() / 60;
     for (mirror, (stats, addresses)) in stats().zip(&staging.addresses).enumerate() {
         let refused = addresses.last().map_or(0, |address| transport.seen(*address).refused);
@@ -215,8 +217,9 @@ fn judge_servers(
     problems
 }
 
-/// Logins that a download may need where nothing goes wrong: one for each connection. What was added and did not pay goes
-/// again, and others come later: at another mirror at once, at the same after a wait, or when much less comes than did.
+/// Returns the most logins of a download without faults: one a connection. Added connections that do not pay
+/// are closed, and others are added later: at another mirror at once, at the same one after a wait, or when
+/// the rate has dropped.
 fn most_logins(world: &World, took: Duration) -> u64 {
     let (most, first) = (world.connections as u64, world.begin_with() as u64);
     let waits = (took.as_millis() / GROWTH_WAIT.as_millis()) as u64;
@@ -224,16 +227,16 @@ fn most_logins(world: &World, took: Duration) -> u64 {
     first + (most - first) * trials
 }
 
-/// What passes at least at a mirror where connections did not pay, before others are added.
+/// The least time between two trials at a mirror where added connections did not pay.
 const GROWTH_WAIT: Duration = Duration::from_millis(500);
 
-/// Bytes; below that, who asks for many ranges gets many.
+/// A client whose ranges may be shorter sends more requests, in bytes.
 const USUAL_SEGMENT: u64 = 16 * 1024;
 
-/// Bytes that a server may send after a client has cut a transfer, and before its first wanted byte.
+/// The most bytes that a server sends after a cut and before the first wanted byte.
 const AFTER_A_CUT: u64 = 320 * 1024;
 
-/// Attempts at a server that takes no more, beside one for each connection.
+/// Attempts at a full server beyond one a connection.
 const HANDFUL: u64 = 5;
 
 fn settings_of(world: &World, staging: &Staging) -> Settings {
@@ -245,11 +248,11 @@ fn settings_of(world: &World, staging: &Staging) -> Settings {
     settings.min_segment = world.min_segment;
     settings.min_tail = world.min_segment.min(settings.min_tail);
     settings.seed = world.seed;
-    settings.search = world.searching.then_some(Duration::from_secs(120));
+    settings.search = world.looks_up.then_some(Duration::from_secs(120));
     settings
 }
 
-/// What watches.
+/// Watches a download.
 struct Watch<'w> {
     world: &'w World,
     oracle: &'w Oracle<'w>,
@@ -259,17 +262,17 @@ struct Watch<'w> {
     stage: Stage,
     open: BTreeSet<SessionId>,
     ended: BTreeSet<SessionId>,
-    /// Sessions of connections that were not there to begin with, and the connections of which one was logged in.
+    /// Sessions of added connections with their connection numbers, and the numbers of those that logged in.
     beyond: BTreeMap<SessionId, usize>,
     added: BTreeSet<usize>,
     written: RangeSet,
-    /// The mirrors that have told of their files, and of those the planner has not yet been told of.
+    /// The mirrors that have told their facts, and those whose facts the engine has yet to handle.
     heard: BTreeSet<usize>,
     about_to_hear: Vec<usize>,
     problems: Vec<String>,
-    /// Whether the end of the search for a checksum was told.
-    searched: bool,
-    /// Whether one was found.
+    /// Whether the end of the lookup was reported.
+    lookup_ended: bool,
+    /// Whether a checksum was found.
     found: bool,
     stopped: bool,
     limit: Duration,
@@ -299,7 +302,7 @@ impl<'w> Watch<'w> {
             heard: BTreeSet::new(),
             about_to_hear: Vec::new(),
             problems: Vec::new(),
-            searched: false,
+            lookup_ended: false,
             found: false,
             stopped: false,
             limit: oracle.time_limit(),
@@ -311,7 +314,7 @@ impl<'w> Watch<'w> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a problem, and ends the download for it.
+    /// Notes a problem, and stops the download.
     fn problem(&mut self, problem: String) {
         self.lock().add(format_args!("PROBLEM: {problem}"));
         self.problems.push(problem);
@@ -335,7 +338,7 @@ impl<'w> Watch<'w> {
     }
 
     fn check_sessions(&mut self) {
-        // A second address may be tried beside the first.
+        // A second address may be dialled beside the first.
         let several = self.staging.addresses.iter().filter(|addresses| addresses.len() > 1).count();
         let most = self.world.connections + several;
         if self.open.len() > most {
@@ -354,7 +357,7 @@ impl Surroundings<Infallible> for Watch<'_> {
     }
 
     fn opened(&mut self, id: SessionId, thread: usize) {
-        // The connections have the threads from 1 on.
+        // The connections of the beginning have the numbers from 1 on.
         if thread > self.world.begin_with() {
             self.beyond.insert(id, thread);
         }
@@ -395,12 +398,12 @@ impl Surroundings<Infallible> for Watch<'_> {
 
     fn found(&mut self, found: Option<Found>, _is_here_already: bool) -> bool {
         self.lock().add(format_args!("found: {found:?}"));
-        (self.searched, self.found) = (true, found.is_some());
+        (self.lookup_ended, self.found) = (true, found.is_some());
         let is_of = |found: &Found| {
             let of = |file: &File| found.checksum.to_string() == format!("sha256={}", file.sha256());
             self.world.versions.iter().any(of)
         };
-        if !found.as_ref().is_none_or(is_of) || !self.world.searching {
+        if !found.as_ref().is_none_or(is_of) || !self.world.looks_up {
             self.problem(format!("nobody has said that: {found:?}"));
         }
         true

@@ -1,4 +1,4 @@
-//! Worlds: mirrors, the paths to them, the file, and what goes wrong; all from one number.
+//! Worlds: mirrors, the paths to them, the file and the faults, all drawn from one seed.
 
 use super::fault::{Fault, Nature};
 use super::growing::Growing;
@@ -10,100 +10,101 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// From this seed on, worlds are those from 0 on once more, but a checksum is looked for in them.
-pub const SEARCHING: u64 = 1 << 32;
+/// The first seed of the worlds in which a checksum is looked up. World `LOOKING_UP + n` resembles world `n`.
+pub const LOOKING_UP: u64 = 1 << 32;
 
 /// Everything that is decided before a download begins.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// What it was made from.
+    /// The seed.
     pub seed: u64,
-    /// The file, and what some mirrors have in its place. The first is the right one.
+    /// The versions of the file. The first is the right one.
     pub versions: Vec<File>,
-    /// The mirrors, in the order in which the client is told of them.
+    /// The mirrors, in the client's order.
     pub mirrors: Vec<Mirror>,
     /// Connections at most, all mirrors together.
     pub connections: usize,
-    /// Whether nobody says how many: then there is one for each mirror to begin with, and others are added where that pays.
+    /// Whether the client begins with one connection a mirror, and adds others while they pay.
     pub growing: bool,
-    /// Bytes below which nothing is split.
+    /// Bytes below which no range is split.
     pub min_segment: u64,
     /// Fresh attempts per mirror.
     pub retries: u32,
-    /// Whether servers are asked for a checksum of the file.
-    pub searching: bool,
-    /// What ends the runs of a download that does not come to its end in one.
+    /// Whether a checksum of the file is looked up on servers.
+    pub looks_up: bool,
+    /// The outages, if the download takes several runs.
     pub outages: Vec<Outage>,
 }
 
 /// A server and the path to it.
 #[derive(Clone, Debug)]
 pub struct Mirror {
-    /// Milliseconds.
+    /// The round trip in milliseconds.
     pub round_trip: u64,
-    /// Payload bytes per second of the path.
+    /// The rate of the path, in payload bytes per second.
     pub path_rate: u64,
-    /// Payload bytes per second of a session.
+    /// The rate of a session, in payload bytes per second.
     pub session_rate: Option<u64>,
-    /// With TCP's congestion control on the path: the packets that it loses of a million.
+    /// Packets lost of a million, if the path has TCP's congestion control.
     pub losses: Option<u64>,
-    /// Its place in [`World::versions`].
+    /// The index of its file in [`World::versions`].
     pub version: usize,
-    /// What goes wrong with it.
+    /// Its faults.
     pub troubles: Vec<Trouble>,
 }
 
-/// A fault with its particulars. What they mean depends on the fault.
+/// A fault with its particulars, whose meaning depends on the fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
     /// What goes wrong.
     pub fault: Fault,
-    /// The sessions that it befalls, from the first on; for a cap, those that are served.
+    /// How many sessions it concerns, from the first on; for a session limit, how many are served.
     pub sessions: usize,
-    /// How often in each session, or after which reply.
+    /// How often it happens in each session, or after which reply.
     pub times: u32,
-    /// Bytes.
+    /// A number of bytes.
     pub bytes: u64,
-    /// How long.
+    /// A time.
     pub delay: Duration,
-    /// The place in [`World::versions`] of what comes later.
+    /// The index in [`World::versions`] of the file that comes later.
     pub version: usize,
 }
 
 impl Mirror {
-    /// Bytes that a session may have in flight: what the path holds, and a queue of a fifth of a second.
+    /// Returns how many bytes a session may have in flight: what the path holds, and a queue of a fifth of a
+    /// second.
     pub fn window(&self) -> u64 {
         (self.path_rate * (self.round_trip + 200) / 1000).clamp(14_600, 256 << 10)
     }
 
-    /// What it has of this fault.
+    /// Returns the particulars of this fault, if the mirror has it.
     pub fn trouble(&self, fault: Fault) -> Option<&Trouble> {
         self.troubles.iter().find(|trouble| trouble.fault == fault)
     }
 
-    /// Whether it has this fault.
+    /// Whether the mirror has this fault.
     pub fn has(&self, fault: Fault) -> bool {
         self.trouble(fault).is_some()
     }
 
-    /// Whether it has one of these faults.
+    /// Whether the mirror has any of these faults.
     pub fn has_any(&self, faults: &[Fault]) -> bool {
         faults.iter().any(|fault| self.has(*fault))
     }
 }
 
 impl World {
-    /// The world of this seed.
+    /// Draws the world of this seed.
     pub fn from_seed(seed: u64) -> Self {
         let mut growing = Growing::of_seed(seed);
-        let searching = seed >= SEARCHING && growing.is_none();
-        let mut random = Random::new(seed % SEARCHING);
+        let looks_up = seed >= LOOKING_UP && growing.is_none();
+        let mut random = Random::new(seed % LOOKING_UP);
         let min_segment = random.pick(&[1, 4 << 10, 16 << 10, 64 << 10, 256 << 10]);
         let size = size(&mut random, min_segment);
         let (size, min_segment) =
             growing.as_mut().map_or((size, min_segment), |growing| growing.sizes(size, min_segment));
         let count = random.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 5]);
-        // What the download takes if all goes well.
+        // The time that the download takes without faults.
         let wanted = Duration::from_millis(random.within(200, 3000));
         let mut mirrors: Vec<Mirror> = (0..count).map(|_| mirror(&mut random, size, wanted)).collect();
         if let Some(growing) = &mut growing {
@@ -117,14 +118,14 @@ impl World {
             growing: growing.is_some(),
             min_segment,
             retries: random.within(2, 6) as u32,
-            searching,
+            looks_up,
             outages: Vec::new(),
         };
         let kinds = random.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4]);
         for _ in 0..kinds {
             world.trouble(&mut random, wanted);
         }
-        // What goes wrong goes by the shares of those that there would have been.
+        // Faults are placed by the time that the download would take without any.
         if world.growing {
             world.connections = MOST_CHOSEN;
         }
@@ -132,17 +133,17 @@ impl World {
         world
     }
 
-    /// The size of the right file.
+    /// Returns the size of the right file.
     pub fn size(&self) -> u64 {
         self.versions[0].size()
     }
 
-    /// The kinds of faults that are on at mirrors.
+    /// Returns the faults of all mirrors.
     pub fn faults(&self) -> BTreeSet<Fault> {
         self.mirrors.iter().flat_map(|mirror| &mirror.troubles).map(|trouble| trouble.fault).collect()
     }
 
-    /// Puts one more fault on, at one mirror or several.
+    /// Adds a fault to one mirror or several.
     fn trouble(&mut self, random: &mut Random, wanted: Duration) {
         let outage = |fault: &&Fault| fault.nature() == Nature::Outage;
         let at_mirrors: Vec<Fault> = Fault::ALL.iter().filter(|fault| !outage(fault)).copied().collect();
@@ -191,14 +192,14 @@ impl World {
         trouble
     }
 
-    /// Gives the mirror another file, if that is the fault.
+    /// Gives the mirror another file, if the fault says so.
     fn alter(&mut self, random: &mut Random, at: usize, trouble: &mut Trouble) {
         let (right, size) = (&self.versions[0], self.size());
         let later = "20240301000000";
         let version = match trouble.fault {
             Fault::OtherSize => {
                 let other = if random.percent(50) { size + trouble.bytes + 1 } else { size / 2 };
-                // A file cut short at the same place has the same bytes so far.
+                // A file that is truncated there has the same bytes up to that place.
                 let seed = if random.percent(50) { self.seed } else { self.seed + 1 };
                 File::generated(seed, other)
             }
@@ -226,7 +227,7 @@ impl World {
         }
     }
 
-    /// The place of a version, which is new unless it is equal to another.
+    /// Returns the index of a version, and adds it if it is new.
     fn version(&mut self, file: File) -> usize {
         let whole = |file: &File| (file.modified().to_owned(), file.read(0..u64::MAX));
         let new = whole(&file);
@@ -237,14 +238,14 @@ impl World {
         })
     }
 
-    /// The places in [`World::versions`] of what a mirror has first, and what it has later.
+    /// Returns the indexes of the mirror's versions, the first and the later one.
     pub fn versions_of(&self, mirror: &Mirror) -> Vec<usize> {
         let later = mirror.trouble(Fault::Replaced).map(|trouble| trouble.version);
         [mirror.version].into_iter().chain(later).collect()
     }
 }
 
-/// The file with every byte of these ranges changed.
+/// Returns the file with every byte of these ranges changed.
 fn altered(file: &File, ranges: impl IntoIterator<Item = Range<u64>>) -> File {
     ranges.into_iter().fold(file.clone(), |altered, range| {
         let bytes: Vec<u8> = file.read(range.clone()).into_iter().map(|byte| byte ^ 0xff).collect();
@@ -274,18 +275,19 @@ fn mirror(random: &mut Random, size: u64, wanted: Duration) -> Mirror {
     Mirror { round_trip, path_rate, session_rate, losses: None, version: 0, troubles: Vec::new() }
 }
 
-/// Whether a mirror cannot have this fault beside those it has.
+/// Whether a mirror cannot have this fault beside its other ones.
 fn excludes(mirror: &Mirror, fault: Fault) -> bool {
     const GROUPS: &[&[Fault]] = &[
         &[Fault::Vsftpd, Fault::Proftpd, Fault::PureFtpd, Fault::Pyftpdlib],
         &[Fault::FullGreeting, Fault::FullPassword, Fault::FullHang, Fault::FullRefused, Fault::LoginRefused],
         &[Fault::EarlyCompletion, Fault::LateCompletion, Fault::NoCompletion, Fault::Proftpd],
         &[Fault::BurstDropped, Fault::BurstRefused, Fault::BurstClosed],
-        // A 530 without words says neither that the server is full nor that it has not heard of a password.
+        // A 530 without text says neither that the server is full nor that the password is wrong.
         &[Fault::FullPassword, Fault::Wordless],
         &[Fault::BurstDropped, Fault::Wordless],
         &[Fault::BurstRefused, Fault::Wordless],
-        // Who ends a session before it can be seen that a burst was lost is of no use to anybody.
+        // A server that ends each session before the loss of commands can be noticed is of no use to any
+        // client.
         &[Fault::BurstDropped, Fault::IdleTimeout],
         &[Fault::RepliesByteByByte, Fault::RepliesGlued],
         &[Fault::NoMark, Fault::Pyftpdlib],
@@ -301,12 +303,13 @@ fn excludes(mirror: &Mirror, fault: Fault) -> bool {
             Fault::OtherPlaces,
             Fault::Replaced,
         ],
-        // What is cut short and called complete, of a size that nobody tells, is a whole file to any client.
+        // A truncated transfer that is called complete, of a file whose size no mirror tells, is a whole file
+        // to any client.
         &[Fault::NoSizeAtAll, Fault::DataClaimedWhole, Fault::EarlyCompletion],
     ];
     let fatal = |fault: Fault| matches!(fault.nature(), Nature::Fatal(_));
     let among = |faults: &[Fault]| faults.contains(&fault) || mirror.has_any(faults);
-    // Without SIZE and without MLST nobody tells the size, either.
+    // Without SIZE and MLST no mirror tells the size.
     let unsized_lie = among(&[Fault::NoSize])
         && among(&[Fault::Vsftpd])
         && among(&[Fault::DataClaimedWhole, Fault::EarlyCompletion]);

@@ -7,9 +7,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Cubic {
     window: f64,
-    /// Below it the window grows by what arrives, above it by the cubic function.
+    /// Below this window it grows with each delivery, above it by the cubic function.
     threshold: f64,
-    /// The window before the last loss, or none.
+    /// The window before the last loss.
     before: f64,
     epoch: Option<Epoch>,
     round: Option<Round>,
@@ -22,7 +22,7 @@ pub(super) struct Cubic {
 #[derive(Debug)]
 struct Epoch {
     began: Duration,
-    /// The window to which it comes back, and when that will be, in seconds.
+    /// The window to which it returns, and when it does, in seconds.
     plateau: f64,
     back_after: f64,
     /// The window that Reno would have.
@@ -32,10 +32,10 @@ struct Epoch {
 /// A round of slow start, for HyStart.
 #[derive(Debug)]
 struct Round {
-    /// The number of the segment with which the next begins.
+    /// The number of the segment that begins the next round.
     until: u64,
     began: Duration,
-    /// When the last acknowledgement came of a train without gaps that began with the round.
+    /// The time of the last acknowledgement in the train without gaps that began with the round.
     train: Duration,
     least_round_trip: Duration,
     samples: u32,
@@ -45,18 +45,18 @@ const INITIAL: f64 = 10.0;
 const DECREASE: f64 = 717.0 / 1024.0;
 const SCALE: f64 = 0.4;
 
-/// The growth of a window that had no loss is no slower than a segment for so many acknowledged; and never faster than one
-/// for two.
+/// A window without losses grows at least by a segment for so many acknowledgements, and at most by one for
+/// two.
 const SLOWEST_AT_FIRST: f64 = 20.0;
 const FASTEST: f64 = 2.0;
 
-/// HyStart looks at windows from this size on, at so many acknowledgements of a round at least, and at trains without
-/// gaps longer than this.
+/// HyStart looks at windows of at least this many segments, at so many acknowledgements of a round at least,
+/// and at trains without longer gaps than this.
 const HYSTART_LEAST: f64 = 16.0;
 const HYSTART_SAMPLES: u32 = 8;
 const HYSTART_GAP: Duration = Duration::from_millis(2);
 
-/// Between these it takes an eighth of a round trip for a queue that fills.
+/// The limits of the delay that shows a queue; between them, it is an eighth of a round trip.
 const HYSTART_DELAY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(16));
 
 impl Cubic {
@@ -85,12 +85,12 @@ impl Cubic {
         self.window = window;
     }
 
-    /// The smoothed round-trip time.
+    /// Returns the smoothed round-trip time.
     pub(super) const fn round_trip(&self) -> Duration {
         self.smoothed_round_trip
     }
 
-    /// A round trip took that long.
+    /// Takes a measured round-trip time into account.
     pub(super) fn measured(&mut self, round_trip: Duration) {
         self.last_round_trip = round_trip;
         let first = self.least_round_trip == Duration::MAX;
@@ -99,13 +99,14 @@ impl Cubic {
         self.least_round_trip = self.least_round_trip.min(round_trip);
     }
 
-    /// A segment was acknowledged when so many were in flight; these have been sent and not been acknowledged without a gap.
+    /// Grows the window after an acknowledgement with so many segments in flight; `unacknowledged` are the
+    /// segments that were sent and not yet acknowledged in sequence.
     pub(super) fn acknowledged(&mut self, unacknowledged: Range<u64>, in_flight: f64, now: Duration) {
         let in_slow_start = self.window < self.threshold;
         if in_slow_start && self.threshold.is_infinite() && self.finds_a_queue(unacknowledged, now) {
             self.threshold = self.window;
         }
-        // What is not used does not grow.
+        // A window that is not used does not grow.
         let used = if in_slow_start { in_flight * 2.0 } else { in_flight + 2.0 };
         if used < self.window {
             return;
@@ -113,7 +114,7 @@ impl Cubic {
         self.window += if in_slow_start { 1.0 } else { 1.0 / self.acknowledgements_to_grow(now) };
     }
 
-    /// Whether slow start has filled the path (HyStart).
+    /// Whether slow start has saturated the path (HyStart).
     fn finds_a_queue(&mut self, unacknowledged: Range<u64>, now: Duration) -> bool {
         let Range { start, end } = unacknowledged;
         let fresh = Round { until: end, began: now, train: now, least_round_trip: Duration::MAX, samples: 0 };
@@ -137,7 +138,7 @@ impl Cubic {
         round.samples > HYSTART_SAMPLES && round.least_round_trip > self.least_round_trip + longer
     }
 
-    /// How many segments have to be acknowledged for one more.
+    /// Returns how many acknowledgements enlarge the window by a segment.
     fn acknowledgements_to_grow(&mut self, now: Duration) -> f64 {
         let (window, before) = (self.window, self.before);
         let epoch = self.epoch.get_or_insert_with(|| Epoch {
@@ -156,28 +157,28 @@ impl Cubic {
         if before == 0.0 {
             grows_after = grows_after.min(SLOWEST_AT_FIRST);
         }
-        // As many as Reno would have with this decrease.
+        // The number that makes CUBIC as fast as Reno with this decrease.
         epoch.reno += 3.0 * (1.0 - DECREASE) / (1.0 + DECREASE) / window;
         grows_after.min(count(epoch.reno, f64::INFINITY)).max(FASTEST)
     }
 
-    /// Something was lost.
+    /// Reduces the window after a loss.
     pub(super) fn reduce(&mut self) {
-        // One that has not come back to where it was leaves room for others (fast convergence).
+        // A window that has not returned to its maximum leaves room for others (fast convergence).
         let part = if self.window < self.before { f64::midpoint(1.0, DECREASE) } else { 1.0 };
         self.before = self.window * part;
         self.threshold = (self.window * DECREASE).max(2.0);
         self.epoch = None;
     }
 
-    /// Nothing has come back for so long that all is lost.
+    /// Reduces the window to the least after a timeout.
     pub(super) const fn collapse(&mut self) {
         self.window = 1.0;
         self.before = 0.0;
     }
 }
 
-/// By Newton's method: with the same bits on every machine.
+/// Newton's method gives the same bits on every machine.
 fn cube_root(number: f64) -> f64 {
     if number <= 0.0 {
         return 0.0;

@@ -1,4 +1,4 @@
-//! One connection, its packets sent by hand.
+//! One connection whose packets are sent by hand.
 
 use super::*;
 
@@ -8,8 +8,8 @@ fn stream() -> Stream {
     Stream::new(SessionId(1))
 }
 
-/// Sends as much as there is room for: what is lost, then new segments of one byte. Those with these numbers do not get
-/// through the first time.
+/// Sends as much as there is room for: lost segments, then new ones of one byte. The segments with these
+/// numbers are dropped the first time.
 fn fill(stream: &mut Stream, dropped: &[u64], now: Duration) -> Vec<Packet> {
     let mut packets = Vec::new();
     while stream.has_room() {
@@ -25,7 +25,7 @@ fn fill(stream: &mut Stream, dropped: &[u64], now: Duration) -> Vec<Packet> {
     packets
 }
 
-/// All of them arrive, and are acknowledged; what the reader gets.
+/// Delivers and acknowledges all packets. Returns what the reader gets.
 fn deliver(stream: &mut Stream, packets: &[Packet], now: Duration) -> Vec<u8> {
     let mut read = Vec::new();
     for packet in packets {
@@ -35,7 +35,8 @@ fn deliver(stream: &mut Stream, packets: &[Packet], now: Duration) -> Vec<u8> {
     read
 }
 
-/// The same, where each acknowledgement makes room for what is sent next; that is returned.
+/// Delivers and acknowledges all packets, and sends whatever each acknowledgement makes room for. Returns
+/// those packets.
 fn round(stream: &mut Stream, packets: &[Packet], dropped: &[u64], now: Duration) -> Vec<Packet> {
     let answer = |packet: &Packet| {
         deliver(stream, &[*packet], now);
@@ -65,7 +66,7 @@ fn slow_start_ends_where_packets_wait() {
         now += ROUND_TRIP + Duration::from_millis(waits);
         packets = round(&mut stream, &packets, &[], now);
     }
-    // After a few of the last round, which had 160.
+    // Slow start ends after a few packets of the last round, which had 160.
     let (window, threshold) = (stream.cubic.window(), stream.cubic.threshold());
     assert!((160.0..180.0).contains(&threshold), "{threshold}");
     assert!((threshold..threshold * 1.1).contains(&window), "{window}");
@@ -98,7 +99,7 @@ fn a_round_with_losses_reduces_the_window_once() {
             now += ROUND_TRIP;
             packets = round(&mut stream, &packets, dropped, now);
         }
-        // Three that were sent after segment 40 have been acknowledged when the window is about 51.
+        // The window is about 51 when three packets after segment 40 are acknowledged.
         let (window, threshold) = (stream.cubic.window(), stream.cubic.threshold());
         assert!((35.0..37.0).contains(&threshold), "{dropped:?}: {threshold}");
         assert!((threshold..threshold + 3.0).contains(&window), "{dropped:?}: {window}, {threshold}");
@@ -111,7 +112,7 @@ fn a_lost_end_is_probed_for_and_then_timed_out() {
     let packets = fill(&mut stream, &[8, 9], Duration::ZERO);
     assert_eq!(stream.silence(), None);
     deliver(&mut stream, &packets, ROUND_TRIP);
-    // Nothing else is to be sent.
+    // Nothing else is left to send.
     let (after, sent) = stream.silence().unwrap();
     assert_eq!(after, ROUND_TRIP * 2);
     assert_eq!(stream.time_out(sent - 1), None, "something was sent after that");

@@ -16,7 +16,7 @@ impl SimTransport {
         self.deadlines.set(Party::Client(id), due.map(|due| due.0));
     }
 
-    /// Carries out one thing that a link wants; whether there was one.
+    /// Carries out one thing that a link wants. Returns whether there was one.
     fn carry_out(&mut self, id: SessionId) -> bool {
         let now = Instant(self.now);
         let latency = self.latency(id);
@@ -33,7 +33,7 @@ impl SimTransport {
         }
         let serial = client.data.as_ref().map(|data| data.serial).unwrap_or_default();
         match client.read(now) {
-            // The end: the client closes its side, too.
+            // The client closes its side when the server has closed its own.
             Some(0) => self.plan(latency, Happening::DataClosed(id, serial)),
             Some(len) => self.plan(latency, Happening::Read(id, serial, len)),
             None => return false,
@@ -89,7 +89,7 @@ impl SimTransport {
         }
     }
 
-    /// A connection takes a round trip to be up for the client, and half of one more to be accepted.
+    /// A connection is up for the client after a round trip, and accepted half a round trip later.
     fn dial_data(&mut self, id: SessionId, peer: SocketAddr) {
         let latency = self.latency(id);
         self.serial += 1;

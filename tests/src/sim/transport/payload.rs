@@ -1,11 +1,11 @@
-//! How payload gets onto the paths.
+//! Payload on its way from servers to clients.
 
 use super::{Happening, SimTransport};
 use ftp_proto::SessionId;
 
 impl SimTransport {
-    /// Sends a portion of payload, if the session has one and the window has room. Where the path has a rate, the
-    /// sessions that share it take turns.
+    /// Sends a portion of payload, if the session has one and the window has room. Sessions that share a path
+    /// with a rate take turns.
     pub(super) fn send_payload(&mut self, id: SessionId) -> bool {
         let Some((at, len)) = self.portion(id).filter(|(_, len)| *len > 0) else { return false };
         let server = &mut self.servers[at];
@@ -23,7 +23,7 @@ impl SimTransport {
         false
     }
 
-    /// The turn of the session that has waited longest.
+    /// Sends a portion of the session that has waited longest.
     pub(super) fn take_turn(&mut self, at: usize) {
         if let Some(id) = self.servers[at].take_turn()
             && let Some((_, len)) = self.portion(id).filter(|(_, len)| *len > 0)
@@ -40,7 +40,7 @@ impl SimTransport {
         }
     }
 
-    /// The session's server, and how many bytes it could send now.
+    /// Returns the session's server, and how many bytes the session can send now.
     fn portion(&mut self, id: SessionId) -> Option<(usize, usize)> {
         let served = self.served.get_mut(&id)?;
         Some((served.server, served.room(self.now).min(self.servers[served.server].portion())))

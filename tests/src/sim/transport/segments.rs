@@ -7,7 +7,7 @@ use ftp_proto::{End, Instant, SessionId};
 use std::time::Duration;
 
 impl SimTransport {
-    /// Sends a segment that was never sent before, if the session has one and the window has room.
+    /// Sends a new segment, if the session has one and the window has room.
     pub(super) fn send_segment(&mut self, id: SessionId) -> bool {
         let Some(served) = self.served.get_mut(&id) else { return false };
         let room = served.room(self.now);
@@ -29,7 +29,7 @@ impl SimTransport {
     fn send_packet(&mut self, serial: u64, segment: u64) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(&serial) else { return };
-        // The server does not know yet that its client has gone: its window fills.
+        // The server does not know yet that its client is gone, so its window fills.
         let client = self.clients.get(&stream.session);
         let at =
             client.and_then(|client| self.servers[client.server].packet_arrival(stream.len(segment), now));
@@ -39,7 +39,7 @@ impl SimTransport {
         }
     }
 
-    /// What has been lost goes before what was never sent.
+    /// Sends lost segments before new ones.
     fn send_lost(&mut self, serial: u64) {
         let lost = |stream: &mut Stream| stream.next_lost().filter(|_| stream.has_room());
         while let Some(segment) = self.streams.get_mut(&serial).and_then(lost) {
@@ -79,7 +79,7 @@ impl SimTransport {
         self.settle_served(id);
     }
 
-    /// Has the stream do something if nothing will come of what it has sent.
+    /// Plans what the stream does if no further acknowledgement comes.
     fn watch(&mut self, serial: u64) {
         if let Some((after, sent)) = self.streams.get(&serial).and_then(Stream::silence) {
             self.plan(after, Happening::TimedOut(serial, sent));
@@ -94,7 +94,8 @@ impl SimTransport {
         self.send_lost(serial);
     }
 
-    /// The server's side has ended, which shows at that time: with congestion control, not before all has been read.
+    /// Ends the server's side. The client sees that at this time, or with congestion control after it has
+    /// read all bytes.
     pub(super) fn end_data(&mut self, id: SessionId, serial: u64, end: End, at: Duration) {
         match self.streams.get_mut(&serial) {
             Some(stream) if end == End::Fin => {
@@ -109,7 +110,7 @@ impl SimTransport {
         self.plan_at(at, Happening::DataEnded(id, serial, end));
     }
 
-    /// The client has closed its end.
+    /// Handles the close of the client's side.
     pub(super) fn data_closed(&mut self, id: SessionId, serial: u64) {
         self.streams.remove(&serial);
         self.with_served(id, |served, now| {

@@ -10,7 +10,7 @@ use ftp_proto::{End, SessionId};
 use std::sync::Arc;
 
 impl SimTransport {
-    /// A SYN has come in at a port.
+    /// Handles a SYN at a data port.
     pub(super) fn data_dialled(&mut self, id: SessionId, serial: u64) {
         let (now, latency) = (self.now, self.latency(id));
         let Some(client) = self.clients.get(&id) else { return };
@@ -25,7 +25,7 @@ impl SimTransport {
         let (window, shows_aborted) = (pipes.window, pipes.shows_aborted);
         let congested = pipes.congestion.is_some();
         let Some(client) = self.clients.get_mut(&id) else { return };
-        // A client that has closed it in the meantime: the server may never get to see it.
+        // The server may never see a data connection that the client has closed in the meantime.
         if client.data(serial).is_none() && !(shows_aborted && client.last_up == serial) {
             return;
         }
@@ -48,7 +48,7 @@ impl SimTransport {
         }
     }
 
-    /// Sends replies, in the pieces that the pipe makes of them.
+    /// Sends replies in the pieces that the pipes make of them.
     fn say(&mut self, id: SessionId, bytes: Vec<u8>) {
         let now = self.now;
         let Some(served) = self.served.get_mut(&id) else { return };
@@ -80,7 +80,7 @@ impl SimTransport {
         }
     }
 
-    /// A SYN has come in. Those before it count, although they are accepted only later.
+    /// Handles a SYN. Earlier SYNs count although their connections are accepted later.
     pub(super) fn dialled(&mut self, id: SessionId, at: usize) {
         let server = &mut self.servers[at];
         let latency = server.path.latency;
@@ -97,7 +97,7 @@ impl SimTransport {
     pub(super) fn accept(&mut self, id: SessionId, server: usize) {
         let listener = &mut self.servers[server];
         listener.dialling -= 1;
-        // A client that has given up in the meantime will not say so again.
+        // A client that has given up in the meantime does not say so again.
         if !self.clients.contains_key(&id) {
             return;
         }
@@ -112,11 +112,11 @@ impl SimTransport {
         self.deadlines.set(Party::Server(id), self.served.get(&id).and_then(Served::deadline));
     }
 
-    /// Carries out one thing that a server's session wants; whether there was one.
+    /// Carries out one thing that a server's session wants. Returns whether there was one.
     fn serve(&mut self, id: SessionId) -> bool {
         let now = self.now;
         let Some(served) = self.served.get_mut(&id) else { return false };
-        // What is sent before an action goes before it.
+        // Bytes that were sent before an action go before it.
         let bytes = served.session.transmit().to_vec();
         if !bytes.is_empty() {
             served.session.transmitted(bytes.len(), now);
