@@ -1,4 +1,4 @@
-//! The `pftp` executable and the examples, as they are built from this workspace.
+//! The `pftp` executable and the examples, built from this workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,29 +7,29 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// The workspace.
+/// The directory of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The `pftp` executable. The first call in a process builds it, in the profile of the caller, with the cargo
-/// that started it; that costs a moment when it is built already.
+/// Returns the `pftp` executable. The first call in a process builds it in the profile of the caller, with
+/// the cargo that started the caller.
 ///
 /// # Panics
-/// If it does not build, with what cargo said.
+/// If it does not build, with cargo's message.
 pub fn pftp() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| build("pftp", "--bin", "pftp").unwrap_or_else(|error| panic!("{error:#}")))
 }
 
-/// An example of a package, built in the same way by every call.
+/// Builds and returns an example of a package.
 ///
 /// # Panics
-/// If it does not build, with what cargo said.
+/// If it does not build, with cargo's message.
 pub fn example(package: &str, name: &str) -> PathBuf {
     build(package, "--example", name).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// Builds an executable of the package and says where it is. Only cargo knows: it has several ways to be told
-/// of another target directory.
+/// Builds an executable of the package, and returns its path. Only cargo knows the path: it can be told of
+/// another target directory in several ways.
 fn build(package: &str, kind: &str, name: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -49,7 +49,7 @@ fn build(package: &str, kind: &str, name: &str) -> Result<PathBuf> {
     found.with_context(|| format!("cargo built no executable {name}"))
 }
 
-/// The path in cargo's message that the executable `name` is there.
+/// Returns the path of the executable `name` in cargo's messages.
 fn executable(message: &[u8], name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_slice(message).ok()?;
     let of_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
@@ -62,14 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_runs() {
+    fn pftp_runs() {
         let output = Command::new(pftp()).arg("--version").output().unwrap();
         assert!(output.status.success());
         assert!(output.stdout.starts_with(b"pftp "));
     }
 
     #[test]
-    fn what_cargo_says_is_told() {
+    fn message_of_cargo_is_in_the_error() {
         let error = build("no-such-package", "--bin", "x").unwrap_err().to_string();
         assert!(
             error.starts_with("x of no-such-package does not build: ") && error.contains("error: "),

@@ -1,4 +1,4 @@
-//! The `pftp` command as its users run it: arguments go in; exit code, output and files come out.
+//! The `pftp` command as users run it: arguments go in; exit code, output and files come out.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use crate::binary;
 use crate::model::File;
 
-/// How long a run may take: far more than any does, even on a busy machine with a slow disk.
+/// The longest time of a run: far more than any takes, even on a busy machine with a slow disk.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A command to be run in a fresh directory of its own.
+/// A command to run in a fresh directory.
 #[derive(Debug)]
 pub struct Pftp {
     dir: TempDir,
@@ -30,8 +30,8 @@ pub struct Pftp {
 }
 
 impl Pftp {
-    /// `pftp` with these arguments. Its standard error is no terminal. The environment variable
-    /// `PFTP_TESTS_TRANSPORT` names the transport for all runs; without it the command chooses.
+    /// A run of `pftp` with these arguments, whose standard error is no terminal. The environment variable
+    /// `PFTP_TESTS_TRANSPORT` names the transport of all runs; without it the command chooses.
     ///
     /// # Panics
     /// If there is no place for temporary directories.
@@ -42,13 +42,13 @@ impl Pftp {
         Self { dir, args, stdout: Stdio::piped(), environment: Vec::new(), wrapper: Vec::new() }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// With this file in its directory.
+    /// Writes a file into the directory.
     ///
     /// # Panics
     /// If the file cannot be written.
@@ -57,36 +57,36 @@ impl Pftp {
         self
     }
 
-    /// A path in its directory.
+    /// Returns a path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// In this directory, which a run before has left.
+    /// Runs in this directory, which an earlier run has left.
     pub fn in_dir(mut self, dir: TempDir) -> Self {
         self.dir = dir;
         self
     }
 
-    /// With this in its environment.
+    /// Sets an environment variable.
     pub fn with_env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Run by this command, which gets its name and its arguments behind its own.
+    /// Runs under another command, which gets the name of `pftp` and its arguments behind its own.
     pub fn under<T: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = T>) -> Self {
         self.wrapper = wrapper.into_iter().map(Into::into).collect();
         self
     }
 
-    /// With its standard output going there, so that [`Done::stdout`] is empty.
+    /// Sends standard output there, so [`Done::stdout`] stays empty.
     pub fn with_stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = stdout.into();
         self
     }
 
-    /// Starts it.
+    /// Starts the command.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -97,7 +97,7 @@ impl Pftp {
         command.env_remove("PFTP_PASSWORD").envs(self.environment);
         command.stdin(Stdio::null()).stdout(self.stdout).stderr(Stdio::piped());
         let mut child = command.spawn().expect("pftp starts");
-        // The command holds what the standard output goes to.
+        // The command value holds this process's end of standard output.
         drop(command);
         let stdout = child.stdout.take().map(|pipe| thread::spawn(|| read(pipe)));
         let (sender, end) = mpsc::channel();
@@ -111,7 +111,7 @@ impl Pftp {
         Running { child, stdout, stderr, end, args: self.args, dir: Some(self.dir), started: Instant::now() }
     }
 
-    /// Runs it to its end.
+    /// Runs the command to its end.
     ///
     /// # Panics
     /// If it does not come to an end.
@@ -126,7 +126,7 @@ fn read(mut pipe: impl Read) -> Vec<u8> {
     bytes
 }
 
-/// Keeps what comes as it comes.
+/// Collects what is written while it is written.
 fn listen(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
     let mut bytes = [0; 4096];
     loop {
@@ -139,13 +139,13 @@ fn listen(mut pipe: impl Read, said: &Mutex<Vec<u8>>) {
     }
 }
 
-/// A command under way. It is killed when this is dropped.
+/// A running command. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
-    /// Gets something once all that was written is there.
+    /// Receives a message when all that was written has been read.
     end: Receiver<()>,
     args: Vec<OsString>,
     dir: Option<TempDir>,
@@ -153,7 +153,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process.
+    /// Returns the process id.
     ///
     /// # Panics
     /// Never: a process has a number.
@@ -161,12 +161,12 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// A path in its directory.
+    /// Returns a path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.as_ref().map_or_else(PathBuf::new, |dir| dir.path().join(name))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     ///
     /// # Panics
     /// If it has ended.
@@ -174,7 +174,8 @@ impl Running {
         kill_process(self.pid(), signal).expect("a process that runs");
     }
 
-    /// Whether it has ended. It can be sent signals all the same until [`wait`](Self::wait) has seen its end.
+    /// Whether the process has ended. It can still be sent signals until [`wait`](Self::wait) has seen its
+    /// end.
     ///
     /// # Panics
     /// Never: it is a process of this one.
@@ -183,13 +184,13 @@ impl Running {
         waitid(WaitId::Pid(self.pid()), options).expect("a process of this one").is_some()
     }
 
-    /// What it has written to standard error so far.
+    /// Returns what was written to standard error so far.
     pub fn said(&self) -> String {
         let bytes = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     ///
     /// # Panics
     /// If it does not come to an end.
@@ -207,48 +208,48 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail if it has ended.
+        // Both calls fail if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a run left behind.
+/// A run that has ended.
 #[derive(Debug)]
 pub struct Done {
     /// The exit code; `None` if a signal killed it.
     pub code: Option<i32>,
-    /// What it wrote to standard output.
+    /// The bytes on standard output.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
+    /// The text on standard error.
     pub stderr: String,
-    /// The directory it ran in.
+    /// The directory in which the command ran.
     pub dir: TempDir,
 }
 
 impl Done {
-    /// It ended with this code.
+    /// Panics unless the command ended with this exit code.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         self
     }
 
-    /// It said nothing on standard error.
+    /// Panics if standard error is not empty.
     #[track_caller]
     pub fn expect_silence(self) -> Self {
         assert_eq!(self.stderr, "");
         self
     }
 
-    /// The file of this name has the content of `file`, and there is no other file beside it.
+    /// Panics unless the file of this name is the only file and has the content of `file`.
     #[track_caller]
     pub fn expect_file(self, name: &str, file: &File) -> Self {
         assert_eq!(self.files(), [name], "{}", self.stderr);
         self.expect_content(name, file)
     }
 
-    /// The file of this name has the content of `file`.
+    /// Panics unless the file of this name has the content of `file`.
     #[track_caller]
     pub fn expect_content(self, name: &str, file: &File) -> Self {
         let (found, wanted) = (self.read(name), file.read(0..u64::MAX));
@@ -258,7 +259,7 @@ impl Done {
         self
     }
 
-    /// The names of the files in the directory, in order.
+    /// Returns the names of the files in the directory, sorted.
     ///
     /// # Panics
     /// If the directory is gone.
@@ -270,7 +271,7 @@ impl Done {
         names
     }
 
-    /// The content of a file in the directory.
+    /// Returns the content of a file in the directory.
     ///
     /// # Panics
     /// If there is none.
@@ -281,14 +282,14 @@ impl Done {
     }
 }
 
-/// The most memory that the process had resident so far, in KiB; `None` when it has ended.
+/// Returns the most memory that the process had resident so far, in KiB; `None` if it has ended.
 pub fn peak_memory(pid: Pid) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Waits until this is so, which something else sees to.
+/// Waits until a condition holds that another thread or process brings about.
 ///
 /// # Panics
 /// If it never becomes so.

@@ -1,13 +1,13 @@
-//! Time limits that no machine is too busy for.
+//! Timeouts that no busy machine exceeds.
 
 use std::time::Duration;
 
 use ftp_proto::Config;
 
-/// Far more than anything takes.
+/// Far longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
 
-/// The usual configuration, in which only those time limits run out that a test sets.
+/// Returns the default configuration with timeouts that never expire unless a test sets them.
 pub fn patient() -> Config {
     let mut config = Config::default();
     let timeouts = &mut config.timeouts;

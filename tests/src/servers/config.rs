@@ -1,4 +1,4 @@
-//! The configuration of each server.
+//! The configuration of each real server.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -11,16 +11,16 @@ use std::process::{Command, Stdio};
 
 use super::{Kind, Options, USER};
 
-/// The tree, as the servers in a mount namespace see it.
+/// The served tree, as the servers in a mount namespace see it.
 const TREE: &str = "/etc/tree";
 
-/// Who the sessions of anonymous users run as.
+/// The user id of anonymous sessions.
 const ANONYMOUS_ID: u32 = 65_500;
 
-/// Who the sessions of [`USER`] run as.
+/// The user id of the sessions of [`USER`].
 const USER_ID: u32 = 65_501;
 
-/// Writes into `work` what the server needs, and returns its arguments.
+/// Writes the files that the server needs into `work`, and returns its arguments.
 pub(super) fn write(
     kind: Kind,
     work: &Path,
@@ -105,7 +105,7 @@ vsftpd_log_file=/etc/log/vsftpd
 
 fn proftpd(addr: SocketAddr, options: &Options) -> String {
     let (ip, port) = (addr.ip(), addr.port());
-    // They hold for the server and, once more, for its anonymous part.
+    // These directives hold for the server and, once more, for its anonymous part.
     let mut limits = String::new();
     if let Some(clients) = options.max_clients {
         let _ = writeln!(limits, "MaxClients {clients}");
@@ -167,7 +167,7 @@ RequireValidShell off
     )
 }
 
-/// Loads ProFTPD's module for HASH, XMD5 and the like: the one that was unpacked, else the one that is installed.
+/// Loads ProFTPD's module for HASH, XMD5 and the like: the unpacked one, or else the installed one.
 fn digest_module() -> String {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".servers/root/usr/lib/proftpd");
     let path = if unpacked.exists() { format!("ModulePath {}\n", unpacked.display()) } else { String::new() };
@@ -193,7 +193,8 @@ fn pure_ftpd(addr: SocketAddr, options: &Options) -> Vec<String> {
     arguments
 }
 
-/// Its arguments: tree, port, user, password, and the limits, 0 for none; and 1 if it is to know XSHA256.
+/// Arguments of this program: tree, port, user, password, and the limits, 0 for none; and 1 if the server
+/// knows XSHA256.
 const PYFTPDLIB: &str = r#"
 import hashlib, logging, sys
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -237,7 +238,7 @@ server.max_cons_per_ip = int(per_ip)
 server.serve_forever()
 "#;
 
-/// The private `/etc`; in it what becomes `/run`.
+/// Writes the private `/etc`, and in it the directory that becomes `/run`.
 fn write_etc(work: &Path, options: &Options) {
     for directory in ["etc", "etc/run", "etc/tree", "etc/empty", "etc/log", "etc/pam.d"] {
         fs::create_dir(work.join(directory)).expect("a directory for the server");
@@ -266,13 +267,13 @@ ftp:x:{ANONYMOUS_ID}:{ANONYMOUS_ID}::{TREE}:/bin/sh
     let module = if fetched.exists() { fetched.display().to_string() } else { "pam_unix.so".to_owned() };
     let pam = format!("auth required {module} nodelay\naccount required {module}\n");
     put(work, "etc/pam.d/vsftpd", 0o644, &pam);
-    // Where the libraries of this machine are.
+    // The directories of this machine's libraries.
     if let Ok(cache) = fs::read("/etc/ld.so.cache") {
         fs::write(work.join("etc/ld.so.cache"), cache).expect("a file for the server");
     }
 }
 
-/// The password as a shadow file holds it.
+/// Returns the password as a shadow file holds it.
 fn hash(password: &str) -> String {
     let mut perl = Command::new("perl")
         .args(["-e", "print crypt(<STDIN>, q($6$rounds=1000$pftptests$))"])

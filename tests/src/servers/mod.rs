@@ -33,7 +33,7 @@ pub const USER: &str = "tester";
 /// The password of [`USER`], unless [`Options::password`] names another.
 pub const PASSWORD: &str = "s3cret word";
 
-/// How long a server may take until it greets, and until it is gone.
+/// The longest time until a server greets, and until it is gone.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// How often a server that died while starting gets another port.
@@ -58,26 +58,26 @@ exec 3<&-
 wait $server
 "#;
 
-/// Which server.
+/// A kind of server.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
     /// vsftpd: two processes for each session, no MLST.
     Vsftpd,
-    /// ProFTPD: a process for each session; exact ranges with RANG. When a session has ended, it sleeps for
-    /// 0.4 seconds before it takes the next connection; so it is the slowest to start here.
+    /// ProFTPD: a process for each session; exact ranges with RANG. It sleeps for 0.4 seconds after the end
+    /// of a session before it accepts the next connection, so it starts slowest here.
     ProFtpd,
     /// Pure-FTPd: a process for each session and one for its privileges. It answers a wrong password after
-    /// some random seconds, and that cannot be turned off.
+    /// some random seconds, which no option turns off.
     PureFtpd,
     /// pyftpdlib: one process, one event loop.
     Pyftpdlib,
 }
 
 impl Kind {
-    /// Every server.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Vsftpd, Self::ProFtpd, Self::PureFtpd, Self::Pyftpdlib];
 
-    /// The name of its program, as it is called in `tests/.servers/bin`.
+    /// Returns the name of the program in `tests/.servers/bin`.
     fn program(self) -> &'static str {
         match self {
             Self::Vsftpd => "vsftpd",
@@ -88,23 +88,23 @@ impl Kind {
     }
 }
 
-/// What can be set about a server.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The password of [`USER`]; neither a line break nor a colon may be in it.
+    /// The password of [`USER`], without line breaks and colons.
     pub password: String,
-    /// Sessions at a time, all together; `None`: as many as come.
+    /// Sessions at a time, all clients together; `None` for no limit.
     ///
-    /// How the next one is refused is the server's own way: with a 421 instead of the greeting, or
-    /// (ProFTPD) with a 530 to the login.
+    /// Servers refuse the next session with a 421 in place of the greeting, or (ProFTPD) with a 530 to the
+    /// login.
     pub max_clients: Option<u32>,
-    /// Sessions at a time from one address; `None`: as many as come. Refused like `max_clients`.
+    /// Sessions at a time from one address; `None` for no limit. Refused like `max_clients`.
     pub max_per_ip: Option<u32>,
-    /// Bytes a second for each transfer; `None`: unlimited. ProFTPD and Pure-FTPd count in KiB, so at
-    /// least 1024.
+    /// Bytes per second of each transfer; `None` for no limit. ProFTPD and Pure-FTPd count in KiB, so the
+    /// least is 1024.
     pub rate: Option<u32>,
-    /// Whether it computes checksums of files by command: ProFTPD, with mod_digest, by HASH and the like, pyftpdlib by
-    /// XSHA256. The others cannot.
+    /// Whether commands compute checksums of files: ProFTPD, with mod_digest, by HASH and the like, pyftpdlib
+    /// by XSHA256. The other servers cannot.
     pub digests: bool,
 }
 
@@ -120,18 +120,18 @@ impl Default for Options {
     }
 }
 
-/// A real FTP server that runs until it is stopped or dropped.
+/// A real FTP server, which runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct RealServer {
     kind: Kind,
     addr: SocketAddr,
     running: Option<Running>,
-    /// The port stays claimed and the log readable after the server was stopped.
+    /// Keeps the port claimed and the log readable after the server has stopped.
     _port: Port,
     work: TempDir,
 }
 
-/// A started server. Its end of the pipe is `child.stdin`.
+/// A started server. `child.stdin` is this end of the pipe.
 #[derive(Debug)]
 struct Running {
     child: Child,
@@ -139,26 +139,26 @@ struct Running {
 }
 
 impl RealServer {
-    /// Starts a server that serves `root`, read only, as [`RealServer::with`] does with the default options.
+    /// Starts a server that serves `root` read-only with the default options.
     ///
     /// # Panics
     ///
-    /// As [`RealServer::with`].
+    /// As [`RealServer::with`] does.
     #[must_use]
     pub fn start(kind: Kind, root: &Path) -> Self {
         Self::with(kind, root, &Options::default())
     }
 
-    /// Starts a server that serves `root`, read only, to anonymous users and to [`USER`], and waits until it
+    /// Starts a server that serves `root` read-only to anonymous users and to [`USER`]. Returns when it
     /// greets and has no session.
     ///
-    /// Both kinds of users log in to `root`, and an absolute path starts there as well. The servers read it
-    /// as a user without rights, so files in it must be readable by everybody (as they are with the umask
-    /// 022); `root` itself is made so, because a temporary directory is not.
+    /// Both log in to `root`, where absolute paths start as well. The servers read as a user without rights,
+    /// so files must be readable by every user (as they are with the umask 022); this function makes `root`
+    /// itself readable, because a temporary directory is not.
     ///
     /// # Panics
     ///
-    /// When the servers cannot be fetched, or this one does not start; the message says what is missing.
+    /// If the servers cannot be fetched or this one does not start; the message says what is missing.
     #[must_use]
     pub fn with(kind: Kind, root: &Path, options: &Options) -> Self {
         let programs = programs().unwrap_or_else(|message| panic!("{message}"));
@@ -209,25 +209,25 @@ impl RealServer {
         Self { kind, addr, running: Some(Running { child, exit }), _port: port, work }
     }
 
-    /// Where it listens.
+    /// Returns the address at which the server listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Which server it is.
+    /// Returns the kind of the server.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Every process of the server: its sessions too, and what guards them.
+    /// Returns every process of the server: sessions and guards too.
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
         self.running.as_ref().map(|running| process::tree(running.child.id())).unwrap_or_default()
     }
 
-    /// What the server wrote so far: output, errors, and its log of commands where it can keep one.
+    /// Returns what the server wrote so far: output, errors, and a log of commands if the server keeps one.
     #[must_use]
     pub fn log(&self) -> String {
         let mut files = vec![self.work.path().join("output")];
@@ -245,19 +245,19 @@ impl RealServer {
         text
     }
 
-    /// Stops it, with every session, and returns when no process of it is left. The log stays.
+    /// Stops the server with every session, and returns when none of its processes is left. Keeps the log.
     pub fn stop(&mut self) {
         let Some(Running { mut child, exit }) = self.running.take() else { return };
         drop(child.stdin.take());
-        // It ends after the last process of the namespace, whose first one it waits for.
+        // This process ends after the last process of the namespace.
         if !exit.wait(DEADLINE) {
             let _ = child.kill();
         }
         let _ = child.wait();
     }
 
-    /// Whether a session still counts against the limits: a child of the server's process that is its copy,
-    /// be it a zombie, for most servers count them until they have noticed their end.
+    /// Whether a session still counts against the limits. Such a session is a child and copy of the server's
+    /// process, even as a zombie, since most servers count sessions until they have noticed their end.
     fn has_session(&self) -> bool {
         let mut processes = self.processes();
         processes.retain(|process| process.name() == self.kind.program());
@@ -269,7 +269,7 @@ impl RealServer {
         let deadline = Instant::now() + DEADLINE;
         let mut last = "it never listened".to_owned();
         let mut greeted = false;
-        // A pause that ends at once when the server dies.
+        // Waits a moment, or until the server dies.
         while !running.exit.wait(Duration::from_millis(3)) {
             if !greeted {
                 match greeting(self.addr) {
@@ -278,7 +278,7 @@ impl RealServer {
                     Err(e) => last = e.to_string(),
                 }
             }
-            // The session that asked must not count against the limits.
+            // The session that was opened to ask must not count against the limits.
             if greeted && !self.has_session() {
                 return Ok(());
             }
@@ -299,7 +299,7 @@ impl Drop for RealServer {
     }
 }
 
-/// Why a server is not ready; when it died, another port may help.
+/// The reason why a server is not ready. Another port may help if the server died.
 struct NotReady {
     died: bool,
     why: String,
@@ -317,7 +317,7 @@ impl std::fmt::Display for NotReady {
     }
 }
 
-/// All that a server says to a client that only says QUIT.
+/// Returns all that a server says to a client that only sends QUIT.
 fn greeting(addr: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(10))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -330,8 +330,8 @@ fn greeting(addr: SocketAddr) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The directory of the server programs. Calls `tests/setup.sh`, which returns at once when all is there and
-/// lets one process at a time do its work.
+/// Returns the directory of the server programs. Calls `tests/setup.sh`, which returns at once if all is
+/// there and lets one process at a time work.
 fn programs() -> Result<PathBuf, String> {
     static PROGRAMS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     PROGRAMS
@@ -352,13 +352,13 @@ fn programs() -> Result<PathBuf, String> {
         .clone()
 }
 
-/// The command that gives a server its namespaces.
+/// Returns the command that gives a server its namespaces.
 fn namespaces(kind: Kind) -> &'static [&'static str] {
     if rustix::process::geteuid().is_root() {
         return &["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"];
     }
     match kind {
-        // It needs no user of its own and has no second process.
+        // This server needs no user of its own and has no second process.
         Kind::Pyftpdlib => &["env"],
         Kind::Vsftpd | Kind::ProFtpd | Kind::PureFtpd => &[
             "unshare",
@@ -375,7 +375,7 @@ fn namespaces(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// What a server needs of the machine, for the message when it does not start.
+/// Returns what a server needs of the machine, for the message when it does not start.
 fn requirements() -> &'static str {
     if rustix::process::geteuid().is_root() {
         "The servers need the programs unshare and mount (Debian: util-linux, mount) and the right to make \

@@ -1,4 +1,4 @@
-//! The processes of a server, and the port that it gets.
+//! The processes of a server, and its port.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,37 +13,38 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// One process, told apart from a later one with the same number.
+/// A process, told apart from a later process with the same id.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Process {
     id: u32,
     parent: u32,
     name: String,
-    /// Clock ticks from boot until it was started.
+    /// Clock ticks from boot to the start of the process.
     started: u64,
     zombie: bool,
 }
 
 impl Process {
-    /// Its process id, as this process sees it.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Its name, at most 15 characters.
+    /// Returns the name, at most 15 characters.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it was started, in clock ticks since boot: with the id, what tells it from every other process.
+    /// Returns when the process started, in clock ticks since boot. Id and start tell it from every other
+    /// process.
     #[must_use]
     pub fn started(&self) -> u64 {
         self.started
     }
 
-    /// Whether the process with this id that was started then still runs. A zombie does not.
+    /// Whether the process with this id and start still runs. A zombie does not.
     #[must_use]
     pub fn runs(id: u32, started: u64) -> bool {
         Self::read(id).is_some_and(|now| now.started == started && !now.zombie)
@@ -66,7 +67,7 @@ impl Process {
     }
 }
 
-/// The process `root` and all that descend from it, zombies included.
+/// Returns the process `root` and all its descendants, zombies included.
 pub(super) fn tree(root: u32) -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut rest: Vec<Process> =
@@ -85,7 +86,7 @@ pub(super) fn tree(root: u32) -> Vec<Process> {
     }
 }
 
-/// The end of a child process, to be waited for.
+/// Waits for the end of a child process.
 #[derive(Debug)]
 pub(super) struct Exit(OwnedFd);
 
@@ -96,7 +97,7 @@ impl Exit {
         )
     }
 
-    /// Waits until the process has ended, but not longer than so; whether it has.
+    /// Waits until the process has ended, at most `limit`. Returns whether it has.
     pub(super) fn wait(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
@@ -113,8 +114,9 @@ impl Exit {
 
 /// A port of 127.0.0.1 for a server that cannot be told to choose one.
 ///
-/// It is claimed among all tests of this machine (of this network namespace, strictly) by the name of a Unix
-/// socket, which the kernel frees with the process. Ports that the kernel gives to others are avoided.
+/// A Unix socket's name claims the port among all tests of this machine (strictly, of this network
+/// namespace); the kernel frees the name with the process. Ports that the kernel gives to other sockets are
+/// avoided.
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,
@@ -131,7 +133,7 @@ impl Port {
         for step in 0..size {
             let offset = u16::try_from((seed + step) % size).expect("less than the range");
             let number = Self::RANGE.start + offset;
-            // Where the kernel's range covers all of ours, a collision is found when the server starts.
+            // If the kernel's range covers this whole range, a collision shows when the server starts.
             if (ephemeral.0..=ephemeral.1).contains(&number) && ephemeral.0 > Self::RANGE.start {
                 continue;
             }
@@ -149,7 +151,7 @@ impl Port {
     }
 }
 
-/// The ports that the kernel gives to connections and to port 0.
+/// Returns the range of ports that the kernel gives to connections and to port 0.
 fn ephemeral() -> (u16, u16) {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ports = text.split_whitespace().map(str::parse);

@@ -1,4 +1,4 @@
-//! Tables of what goes wrong, and reports that no transport makes.
+//! Tables of failures, and reports that no transport makes.
 
 use super::mirror::{Told, reply};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use ftp_proto::{
     TimeVal, Timer, Verb,
 };
 
-/// How a session may end.
+/// Returns one of the ways in which a session may end.
 pub(super) fn error(which: u8) -> SessionError {
     match which % 14 {
         0 => SessionError::Connection(Channel::Control, Cause::Reset),
@@ -27,7 +27,7 @@ pub(super) fn error(which: u8) -> SessionError {
     }
 }
 
-/// How a request may be refused.
+/// Returns one of the ways in which a request may be refused.
 pub(super) fn refusal(which: u8) -> (Verb, &'static str) {
     match which % 8 {
         0 => (Verb::Retr, "550 no such file"),
@@ -41,12 +41,12 @@ pub(super) fn refusal(which: u8) -> (Verb, &'static str) {
     }
 }
 
-/// What a transfer that ends early is called.
+/// Returns what the server calls a transfer that ends early.
 pub(super) fn early(which: u8) -> &'static str {
     ["426 broken off", "226 done", "451 disk", "550 gone"][usize::from(which % 4)]
 }
 
-/// A report about a session that may not exist, of something that cannot be.
+/// Returns a report of a session that may not exist, about an event that cannot happen.
 pub(super) fn report(session: u8, what: u8, one: u16, two: u16) -> Told {
     let id = SessionId(u64::from(session % 16));
     let request = RequestId(u64::from(one % 8));

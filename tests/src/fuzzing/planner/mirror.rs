@@ -1,4 +1,4 @@
-//! A mirror, and a session with it as a transport reports it.
+//! A mirror, and its sessions as a transport reports them.
 
 use bytes::Bytes;
 use ftp_proto::{
@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-/// What a transport tells.
+/// A report of a transport.
 pub(super) type Told = Report<Infallible>;
 
-/// A server.
+/// A mirror.
 #[derive(Clone, Debug)]
 pub(super) struct Mirror {
     pub(super) addresses: Vec<SocketAddr>,
@@ -25,9 +25,9 @@ impl Mirror {
         Self { addresses: (1..=count).map(|host| ([192, 0, at + 1, host], 21).into()).collect(), flags }
     }
 
-    /// Which file it has: 0 is the one that is wanted.
+    /// Returns the version of its file; 0 is the right one.
     pub(super) const fn version(&self) -> u8 {
-        // Most have it.
+        // Most mirrors have the right file.
         if self.flags & 0x60 == 0x60 { 1 + (self.flags & 0x10) / 0x10 } else { 0 }
     }
 
@@ -43,17 +43,17 @@ impl Mirror {
         self.flags & 0xc != 0xc
     }
 
-    /// Whether there is a list of checksums beside the file.
+    /// Whether a list of checksums lies beside the file.
     pub(super) const fn lists(&self) -> bool {
         self.flags & 0x10 == 0
     }
 
-    /// Nothing about it can stop a download.
+    /// Whether no property of the mirror can fail a download.
     pub(super) const fn is_plain(&self) -> bool {
         self.version() == 0 && self.tells_size() && self.restarts()
     }
 
-    /// What its file of this version is, if the one wanted is `size` bytes long.
+    /// Returns the contents of a version, if the right file is `size` bytes long.
     pub(super) fn content(version: u8, size: u64) -> Vec<u8> {
         let size = if version == 2 { size / 2 + 1 } else { size };
         let byte = |at: u64| (at.wrapping_mul(0x9e37_79b9) >> 11).to_le_bytes()[0].wrapping_add(version);
@@ -69,7 +69,7 @@ impl Mirror {
     }
 }
 
-/// A reply of this text.
+/// Returns a reply with this text.
 pub(super) fn reply(text: &str) -> Reply {
     let mut parser = ReplyParser::new(1000);
     parser.push(text.as_bytes());
@@ -77,7 +77,7 @@ pub(super) fn reply(text: &str) -> Reply {
     parser.next().expect("a reply").expect("a whole one")
 }
 
-/// How far a session has come.
+/// The stages of a session.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Stage {
     Dialling,
@@ -86,7 +86,7 @@ pub(super) enum Stage {
     Ended,
 }
 
-/// A session at the server's end.
+/// The server's end of a session.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
@@ -94,11 +94,11 @@ pub(super) struct Session {
     pub(super) stage: Stage,
     requests: VecDeque<(RequestId, Request)>,
     running: Option<Running>,
-    /// What the planner has not heard yet.
+    /// Reports that the planner has not handled yet.
     pub(super) unheard: VecDeque<Told>,
 }
 
-/// A transfer that has begun.
+/// A running transfer.
 #[derive(Debug)]
 struct Running {
     request: RequestId,
@@ -106,7 +106,7 @@ struct Running {
     at: u64,
 }
 
-/// Bytes that reach the sink, with their offset.
+/// Bytes for the sink, and their offset.
 pub(super) type Write = Option<(u64, Vec<u8>)>;
 
 impl Session {
@@ -127,7 +127,7 @@ impl Session {
         }
     }
 
-    pub(super) fn shrink(&mut self, id: RequestId, until: Until) {
+    pub(super) fn set_end(&mut self, id: RequestId, until: Until) {
         if let Some(running) = self.running.as_mut().filter(|running| running.request == id) {
             running.part.until = until;
         } else if let Some((_, Request::Retrieve(part))) =
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// The session ends for this reason.
+    /// Ends the session for this reason.
     pub(super) fn end(&mut self, error: SessionError) {
         if self.stage != Stage::Ended {
             self.stage = Stage::Ended;
@@ -149,7 +149,7 @@ impl Session {
         self.unheard.push_back(Report::Event(self.id, event));
     }
 
-    /// Does what comes next; `most` bytes at most of a transfer. `None` if nothing does.
+    /// Takes the next step, with at most `most` bytes of a transfer. Returns `None` if nothing is left to do.
     pub(super) fn step(&mut self, mirror: &Mirror, file: &[u8], most: usize) -> Option<Write> {
         match self.stage {
             Stage::Dialling => {
@@ -184,7 +184,7 @@ impl Session {
                 }
                 self.running = Some(Running { request: id, at: part.offset, part });
             }
-            // Nothing need come of it.
+            // This request need not have an effect.
             Request::Prepare if id.0 % 2 == 0 => self.tell(Event::Prepared(id)),
             Request::Prepare => {}
             Request::Command(Command::Feat) => self.tell(Event::Reply(id, reply("211 none"))),
@@ -243,14 +243,14 @@ impl Session {
         self.tell(Event::Finished(id, finish));
     }
 
-    /// The transfer, if one runs, ends early.
+    /// Ends the running transfer early, if there is one.
     pub(super) fn shorten(&mut self, words: &str) {
         if let Some(Running { request, at, .. }) = self.running {
             self.finish(request, Finish::Short { at, reply: reply(words) });
         }
     }
 
-    /// What was asked for first is refused, if nothing runs.
+    /// Refuses the first request, if no transfer runs.
     pub(super) fn refuse(&mut self, verb: Verb, words: &str) {
         if self.running.is_some() || self.stage != Stage::Ready {
             return;

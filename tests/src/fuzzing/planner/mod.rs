@@ -1,8 +1,8 @@
-//! Any sequence of reports to a planner: ranges stay consistent, and in a world that has come to its senses the
+//! Any sequence of reports to a planner: ranges stay consistent, and once nothing goes wrong any more the
 //! download ends.
 //!
-//! Sessions are simulated as a transport reports them, without their bytes on the wire: see `world`.
-//! What reaches the planner may be late, and reports that no transport makes come in between.
+//! Sessions are simulated as a transport reports them, without bytes on the wire: see `world`. The planner
+//! may handle reports late, and reports that no transport makes come in between.
 
 mod absurd;
 mod mirror;
@@ -14,10 +14,10 @@ use mirror::Mirror;
 use std::time::Duration;
 use world::World;
 
-/// See [`planner`](self).
+/// Checks a planner with the operations in `input`; see [`planner`](self).
 ///
 /// # Panics
-/// If something does not hold.
+/// If an invariant does not hold.
 pub fn check(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let setup = Setup::arbitrary(&mut input).unwrap_or_default();
@@ -30,13 +30,13 @@ pub fn check(input: &[u8]) {
         world.play(&op);
         left -= 1;
     }
-    world.come_to_an_end();
+    world.end_without_failures();
 }
 
-/// Ops of one case.
+/// The most operations of a case.
 const MOST: usize = 600;
 
-/// How a download starts.
+/// The settings of a download.
 #[derive(Debug, Default)]
 struct Setup {
     mirrors: Vec<Mirror>,
@@ -50,7 +50,7 @@ struct Setup {
     searching: bool,
 }
 
-/// The largest file.
+/// The size of the largest file, in bytes.
 const LARGEST: u64 = 1 << 17;
 
 impl<'a> Arbitrary<'a> for Setup {
@@ -77,28 +77,28 @@ impl<'a> Arbitrary<'a> for Setup {
     }
 }
 
-/// Something that happens. Sessions and mirrors are picked among those there are.
+/// An operation. Sessions and mirrors are picked among those that exist.
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    /// A session does what a session does next.
+    /// A session takes its next step.
     Step(u8),
-    /// The planner hears the next report of a session.
+    /// The planner handles the next report of a session.
     Hear(u8),
-    /// Both, several times over.
+    /// A session takes steps and the planner handles its reports, several times over.
     Advance(u8, u8),
-    /// All sessions do that.
+    /// The same for all sessions.
     AdvanceAll,
     /// Time passes, in milliseconds.
     Pass(u16),
-    /// Time passes until the planner wants to be called.
+    /// Time passes until the planner's timeout.
     Wait,
-    /// A session ends: how, is a place in a table.
+    /// A session ends; the number picks the reason from a table.
     Break(u8, u8),
-    /// What a session was asked for is refused.
+    /// A session's request is refused.
     Refuse(u8, u8),
-    /// A transfer ends before its time.
+    /// A session's transfer ends early.
     Shorten(u8, u8),
-    /// The addresses of a mirror are found, or not.
+    /// The addresses of a mirror are resolved, or not.
     Resolve(u8, u8),
     /// A report that no transport makes.
     Absurd(u8, u8, u16, u16),

@@ -1,4 +1,4 @@
-//! A planner and all that it moves.
+//! A planner, its mirrors and their sessions.
 
 use super::super::trace;
 use super::mirror::{Mirror, Session, Stage, Told};
@@ -15,13 +15,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-/// What the planner knows of a session, as far as that can be told from outside.
+/// A session as the planner must know it, judged from outside.
 #[derive(Debug)]
 struct Known {
     thread: usize,
     mirror: usize,
     connected: bool,
-    /// The planner has closed it.
+    /// Whether the planner has closed the session.
     closing: bool,
     transfer: Option<Transfer>,
 }
@@ -30,11 +30,11 @@ struct Known {
 #[derive(Debug)]
 struct Transfer {
     request: RequestId,
-    /// Which part of the file it is to fetch.
+    /// The range of the file that it fetches.
     range: Range<u64>,
-    /// How far it has come, as far as the planner has heard.
+    /// The position that the planner has been told.
     at: u64,
-    /// It was asked for before the size was known, and was given no end since.
+    /// Whether it was requested before the size was known, and its end was not set since.
     unsized_: bool,
 }
 
@@ -49,13 +49,13 @@ impl Transfer {
     }
 }
 
-/// A planner, its mirrors, and what it has been told.
+/// A planner, its mirrors, and what it was told.
 #[derive(Debug)]
 pub(super) struct World {
     planner: Planner,
     mirrors: Vec<Mirror>,
     connections: usize,
-    /// The file of each version.
+    /// The contents of each version.
     files: Vec<Vec<u8>>,
     sessions: Vec<Session>,
     known: BTreeMap<SessionId, Known>,
@@ -63,19 +63,20 @@ pub(super) struct World {
     unresolved: VecDeque<MirrorId>,
     now: Instant,
     sink: Vec<u8>,
-    /// What was written by sessions that count, as far as the planner has heard.
+    /// Ranges written by sessions that count, as far as the planner was told.
     counted: RangeSet,
-    /// Something went wrong that may end a download.
+    /// Whether a failure happened that may fail the download.
     faults: bool,
-    /// A mirror has another file, or reports were made up.
+    /// Whether a mirror has another file, or reports were made up.
     lies: bool,
-    /// Reports were made up.
+    /// Whether reports were made up.
     made_up: bool,
-    /// From now on one fetches the whole file beside those that fetch parts of it, because a mirror cannot restart.
+    /// Whether one session fetches the whole file beside sessions with ranges, because a mirror cannot
+    /// restart.
     shared: bool,
-    /// One connection fetches everything.
+    /// Whether one connection fetches everything.
     single: bool,
-    /// Whether a checksum is looked for, and whether the end of that was told.
+    /// Whether a checksum is looked up, and whether the end of the lookup was reported.
     searching: bool,
     searched: bool,
     result: Option<Result<u64, Failure>>,
@@ -123,7 +124,7 @@ impl World {
             searched: false,
             result: None,
         };
-        world.obey();
+        world.carry_out();
         world
     }
 
@@ -173,8 +174,8 @@ impl World {
         }
     }
 
-    /// From now on nothing goes wrong any more. The download has to end.
-    pub(super) fn come_to_an_end(mut self) {
+    /// Lets nothing go wrong any more. The download has to end.
+    pub(super) fn end_without_failures(mut self) {
         while let Some(id) = self.unresolved.pop_front() {
             self.resolved(id, 0);
         }
@@ -193,7 +194,7 @@ impl World {
         assert!(self.faults || result.is_ok(), "it failed for nothing: {result:?}");
     }
 
-    /// Each session does one thing and what it has to say is heard; whether there was anything.
+    /// Lets each session take a step, and the planner handle its report. Returns whether there was any.
     fn advance_all(&mut self) -> bool {
         let ids: Vec<SessionId> = self.sessions.iter().map(|session| session.id).collect();
         let mut any = false;
@@ -233,7 +234,7 @@ impl World {
         true
     }
 
-    /// The planner hears one report of a session.
+    /// Lets the planner handle one report of a session.
     fn hear(&mut self, at: usize) -> bool {
         let Some(report) = self.sessions[at].unheard.pop_front() else { return false };
         if self.sessions[at].stage == Stage::Ended && self.sessions[at].unheard.is_empty() {
@@ -247,10 +248,10 @@ impl World {
         trace(|| format!("{:?} {report:?}", self.now.0));
         self.note(report);
         self.planner.handle(report, self.now);
-        self.obey();
+        self.carry_out();
     }
 
-    /// What the report changes in what the planner can know.
+    /// Notes what the planner must know after this report.
     fn note(&mut self, report: &Told) {
         match report {
             Report::Written(id, _, range) => {
@@ -285,7 +286,7 @@ impl World {
     fn pass(&mut self, now: Instant) {
         self.now = now;
         self.planner.handle_timeout(now);
-        self.obey();
+        self.carry_out();
         let due = self.planner.poll_timeout();
         assert!(self.is_over() || due.is_none_or(|due| due > now), "a deadline stays due for ever");
     }
@@ -305,11 +306,11 @@ impl World {
             _ => Ok(self.mirrors[id.0].addresses.clone()),
         };
         self.planner.resolved(id, found, self.now);
-        self.obey();
+        self.carry_out();
     }
 
-    /// Does what the planner wants done.
-    fn obey(&mut self) {
+    /// Carries out the planner's directives.
+    fn carry_out(&mut self) {
         while let Some(directive) = self.planner.poll() {
             trace(|| match &directive {
                 Directive::Open { id, thread, peer, .. } => format!("-> Open {id:?} {thread} {peer}"),
@@ -329,7 +330,7 @@ impl World {
                     self.known.insert(id, Known { thread, mirror, connected, closing, transfer });
                 }
                 Directive::Request(id, request_id, request) => self.request(id, request_id, request),
-                Directive::Shrink(id, request, until) => self.shrink(id, request, until),
+                Directive::Shrink(id, request, until) => self.set_end(id, request, until),
                 Directive::Close(id) => self.close(id),
                 Directive::Compare(id, offset, bytes) => {
                     let part = usize::try_from(offset)
@@ -371,13 +372,13 @@ impl World {
         }
     }
 
-    fn shrink(&mut self, id: SessionId, request: RequestId, until: Until) {
+    fn set_end(&mut self, id: SessionId, request: RequestId, until: Until) {
         if let Some(transfer) = self.known.get_mut(&id).and_then(|known| known.transfer.as_mut()) {
             transfer.range.end = until.end().max(transfer.range.start);
             transfer.unsized_ = until == Until::Eof;
         }
         if let Some(session) = self.session(id) {
-            session.shrink(request, until);
+            session.set_end(request, until);
         }
     }
 
@@ -420,8 +421,8 @@ impl World {
         self.check_apart();
     }
 
-    /// A connection has one session; while addresses are tried against each other, one for each of them, and only in one
-    /// connection of a mirror.
+    /// A connection has one session. While addresses of one mirror are tried side by side, it has one for
+    /// each address, and only one connection of the mirror does that.
     fn check_connections(&self) {
         let mut trying = Vec::new();
         for thread in 1..=self.connections {
@@ -438,15 +439,15 @@ impl World {
         }
     }
 
-    /// What sessions that are not being closed have left to fetch.
+    /// Returns what sessions that are not being closed have left to fetch.
     fn transfers(&self) -> impl Iterator<Item = (SessionId, usize, &Transfer)> {
         let known = self.known.iter().filter(|(_, known)| !known.closing);
         known.filter_map(|(id, known)| Some((*id, known.thread, known.transfer.as_ref()?)))
     }
 
-    /// What a session is given nobody else is fetching; or it is a copy of what one other has left, begun no earlier than
-    /// where that stands, up to the same end. In order, and in ASCII, nothing is copied. Sessions of one connection that
-    /// try addresses against each other all ask for the whole file.
+    /// A session is given a range that no other session fetches, or a copy of what one other has left, from
+    /// its position or later up to the same end. In order, and in ASCII, nothing is copied. Sessions of one
+    /// connection that try addresses side by side all ask for the whole file.
     fn check_copy(&self, id: SessionId, part: Range<u64>, unsized_: bool) {
         if self.made_up || self.shared {
             return;
@@ -465,7 +466,7 @@ impl World {
         }
     }
 
-    /// No three sessions fetch the same byte; where one connection fetches everything, no two.
+    /// No three sessions fetch the same byte; if one connection fetches everything, no two do.
     fn check_apart(&self) {
         if self.made_up || self.shared || self.is_over() {
             return;
@@ -473,7 +474,7 @@ impl World {
         let most = if self.single { 1 } else { 2 };
         let transfers: Vec<_> = self.transfers().collect();
         for (_, thread, one) in &transfers {
-            // Of the transfers that share a byte one begins with such a byte.
+            // Of the transfers that share a byte, one begins with such a byte.
             let first = one.at..one.at.saturating_add(1).min(one.range.end);
             let rival = |other: &usize, two: &Transfer| other == thread && two.unsized_ && one.unsized_;
             let meets = |(_, other, two): &&(SessionId, usize, &Transfer)| {
