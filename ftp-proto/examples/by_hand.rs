@@ -1,11 +1,11 @@
-//! A driver written by hand: one session over `std::net`, and `poll(2)` to wait for its two sockets.
+//! A driver written by hand: a session over `std::net`, and `poll(2)` to wait for its two sockets.
 //!
 //! `cargo run --example by_hand -- 192.0.2.1:21 pub/file here`
 
 #![expect(clippy::disallowed_methods, clippy::indexing_slicing, reason = "a driver has a clock; a read fits")]
 use ftp_proto::{
-    Action, Arg, Cause, Change, Channel, Config, End, Event, Finish, Instant, Output, Payload, Request,
-    RequestId, Retrieve, Session, SessionError, Until,
+    Action, Arg, Cause, Change, Channel, Config, End, Event, Finish, Instant, Output, Payload, Redial,
+    Request, RequestId, Retrieve, Session, SessionError, Until,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
@@ -121,23 +121,36 @@ impl Driver {
     }
 }
 
-fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [peer, path, here] = &args[..] else { return Err("IP:PORT PATH HERE".into()) };
-    let peer = peer.parse()?;
-    let session = Session::new(Arc::new(Config::default()), peer, Instant::ZERO);
+/// Fetches the file over one session.
+fn fetch(config: &Config, peer: SocketAddr, path: &Arg, here: &str) -> Result<()> {
+    let session = Session::new(Arc::new(config.clone()), peer, Instant::ZERO);
     let (file, clock) = (File::create(here)?, std::time::Instant::now());
     let mut driver = Driver { session, control: None, data: None, file, clock };
-    let whole = Retrieve::new(Arg::new(path.clone())?, 0, Until::Eof);
+    let whole = Retrieve::new(path.clone(), 0, Until::Eof);
     driver.session.request(RequestId(1), Request::Retrieve(whole), driver.now())?;
     driver.dial(Channel::Control, peer);
     let mut buffer = vec![0; 64 * 1024];
     while !driver.obey()? {
         driver.wait()?;
-        // Control first: a reply may say what the bytes on the data connection are.
+        // Control first: a reply may decide what the bytes on the data connection are.
         driver.read(Channel::Control, &mut buffer)?;
         driver.read(Channel::Data, &mut buffer)?;
         driver.session.handle_timeout(driver.now());
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [peer, path, here] = &args[..] else { return Err("IP:PORT PATH HERE".into()) };
+    let (peer, path, mut config) = (peer.parse()?, Arg::new(path.clone())?, Config::default());
+    for failures in 0.. {
+        let Err(error) = fetch(&config, peer, &path, here) else { break };
+        // A session that ended for a reason that a new one may not have.
+        let redial = error.downcast_ref().map_or(Redial::Never, |error| Redial::after(error, &config));
+        let Some(wait) = redial.wait(failures).filter(|_| failures < 3) else { return Err(error) };
+        redial.apply(&mut config);
+        std::thread::sleep(wait);
     }
     Ok(())
 }

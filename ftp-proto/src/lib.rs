@@ -106,8 +106,9 @@
 //! - There is no TLS yet.
 //! - Structure and mode are file and stream, which every server has (RFC 959 §3.1.2, §3.4).
 //! - A session runs one transfer at a time; further requests wait. More transfers at a time are more sessions.
-//! - The caller resolves host names and dials failed sessions again. A server that cannot take several commands at
-//!   once ends a session in [`SessionError::OutOfStep`]; dial it again with [`Config::pipeline`] 1.
+//! - The caller resolves host names and dials failed sessions again; [`Redial`] advises whether, when and with what
+//!   change. A server that cannot take several commands at once, for example, ends a session in
+//!   [`SessionError::OutOfStep`], and is dialled again with [`Config::pipeline`] 1.
 
 #![no_std]
 #![warn(clippy::arithmetic_side_effects)]
@@ -128,6 +129,7 @@ mod link;
 pub mod meaning;
 mod parser;
 mod payload;
+mod redial;
 mod reply;
 mod request;
 mod route;
@@ -148,6 +150,7 @@ pub use link::{Interest, Link, LinkOutput};
 pub use meaning::{Facts, Features, TimeVal};
 pub use parser::{ReplyError, ReplyParser};
 pub use payload::Payload;
+pub use redial::Redial;
 pub use reply::Reply;
 pub use request::{Request, RequestId, Retrieve, Until};
 pub use route::Route;

@@ -10,7 +10,10 @@
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
-use ftp_proto::{Arg, Config, Event, Finish, Report, RequestId, Retrieve, SessionId, Sink, Transport, Until};
+use ftp_proto::{
+    Arg, Config, Event, Finish, Redial, Report, RequestId, Retrieve, SessionError, SessionId, Sink,
+    Transport, Until,
+};
 use ftp_transport_mio::MioTransport;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,6 +23,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, io, vec};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -38,9 +42,19 @@ impl Sink for Local {
 /// A server, and the files that are still wanted of it.
 struct Server {
     name: String,
+    address: SocketAddr,
+    config: Config,
     paths: Enumerate<vec::IntoIter<String>>,
-    /// The file that is fetched now, and how many bytes of it have come.
-    coming: Option<(String, u64)>,
+    coming: Option<Coming>,
+}
+
+/// A file that is fetched now.
+struct Coming {
+    request: RequestId,
+    path: String,
+    sink: Arc<Local>,
+    /// How many bytes of it have come.
+    bytes: u64,
 }
 
 /// All files to fetch.
@@ -48,6 +62,7 @@ struct Job {
     directory: PathBuf,
     transport: MioTransport<Local>,
     servers: BTreeMap<SessionId, Server>,
+    opened: u64,
     failed: bool,
 }
 
@@ -58,16 +73,24 @@ impl Job {
             let (name, path) = argument.split_once('/').ok_or("HOST[:PORT]/PATH is wanted")?;
             servers.entry(name.to_owned()).or_default().push(path.to_owned());
         }
-        let mut job =
-            Self { directory, transport: MioTransport::new()?, servers: BTreeMap::new(), failed: false };
-        for ((name, paths), id) in servers.into_iter().zip(0..) {
-            let address = resolve(&name)?;
+        let (transport, servers_by_id) = (MioTransport::new()?, BTreeMap::new());
+        let mut job = Self { directory, transport, servers: servers_by_id, opened: 0, failed: false };
+        for (name, paths) in servers {
+            let (address, config) = (resolve(&name)?, Config::default());
             let paths = paths.into_iter().enumerate();
-            job.servers.insert(SessionId(id), Server { name, paths, coming: None });
-            job.transport.open(SessionId(id), address.into(), Arc::new(Config::default()));
-            job.next_file(SessionId(id))?;
+            let id = job.open(Server { name, address, config, paths, coming: None });
+            job.next_file(id)?;
         }
         Ok(job)
+    }
+
+    /// Opens a session with a server.
+    fn open(&mut self, server: Server) -> SessionId {
+        let id = SessionId(self.opened);
+        self.opened += 1;
+        self.transport.open(id, server.address.into(), Arc::new(server.config.clone()));
+        self.servers.insert(id, server);
+        id
     }
 
     /// Lets a session fetch its next file, or end.
@@ -79,10 +102,17 @@ impl Job {
             return Ok(());
         };
         let name = Path::new(&path).file_name().ok_or("a path without a name")?;
-        let file = Local(File::create_new(self.directory.join(name))?);
-        let whole = Retrieve::new(Arg::new(path.clone())?, 0, Until::Eof);
-        self.transport.retrieve(id, RequestId(number as u64), whole, Arc::new(file));
-        server.coming = Some((path, 0));
+        let sink = Arc::new(Local(File::create_new(self.directory.join(name))?));
+        self.retrieve(id, Coming { request: RequestId(number as u64), path, sink, bytes: 0 })
+    }
+
+    /// Lets a session fetch a file from its start.
+    fn retrieve(&mut self, id: SessionId, coming: Coming) -> Result<()> {
+        let whole = Retrieve::new(Arg::new(coming.path.clone())?, 0, Until::Eof);
+        self.transport.retrieve(id, coming.request, whole, Arc::clone(&coming.sink));
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.coming = Some(coming);
+        }
         Ok(())
     }
 
@@ -103,15 +133,15 @@ impl Job {
     }
 
     fn progress(&mut self, id: SessionId, bytes: u64) {
-        if let Some(Server { name, coming: Some((path, so_far)), .. }) = self.servers.get_mut(&id) {
-            *so_far += bytes;
-            println!("{name}/{path}: {so_far} bytes");
+        if let Some(Server { name, coming: Some(coming), .. }) = self.servers.get_mut(&id) {
+            coming.bytes += bytes;
+            println!("{name}/{}: {} bytes", coming.path, coming.bytes);
         }
     }
 
     fn event(&mut self, id: SessionId, event: Event) -> Result<()> {
         let Some(server) = self.servers.get(&id) else { return Ok(()) };
-        let path = server.coming.as_ref().map(|(path, _)| path.as_str()).unwrap_or_default();
+        let path = server.coming.as_ref().map(|coming| coming.path.as_str()).unwrap_or_default();
         let what = format!("{}/{path}", server.name);
         match event {
             Event::Finished(_, Finish::Whole { at }) => {
@@ -120,17 +150,25 @@ impl Job {
             }
             Event::Finished(_, finish) => self.fail(id, &format!("{what}: {finish:?}")),
             Event::Refused(_, verb, reply) => self.fail(id, &format!("{what}: {verb}: {reply}")),
-            Event::Closed(error) => {
-                // A session without files left was closed from here.
-                if server.coming.is_some() {
-                    self.failed = true;
-                    eprintln!("{what}: {error}; {} more are not fetched", server.paths.len());
-                }
-                self.servers.remove(&id);
-                Ok(())
-            }
+            Event::Closed(error) => self.closed(id, &what, &error),
             _ => Ok(()),
         }
+    }
+
+    /// A session has ended. The server may take a session with another configuration.
+    fn closed(&mut self, id: SessionId, what: &str, error: &SessionError) -> Result<()> {
+        let Some(mut server) = self.servers.remove(&id) else { return Ok(()) };
+        // A session without files left was closed from here.
+        let Some(coming) = server.coming.take() else { return Ok(()) };
+        let redial = Redial::after(error, &server.config);
+        if redial.wait(0) == Some(Duration::ZERO) {
+            redial.apply(&mut server.config);
+            let again = self.open(server);
+            return self.retrieve(again, Coming { bytes: 0, ..coming });
+        }
+        self.failed = true;
+        eprintln!("{what}: {error}; {} more are not fetched", server.paths.len());
+        Ok(())
     }
 
     /// A file failed; its server may have the others.
