@@ -1,4 +1,7 @@
-//! The destination of one file: the sink for what the user asked for.
+//! The destination of one file: its sink, by place and representation type.
+//!
+//! Each file of a run has its own destination, journal, [recorder](crate::recorder) and
+//! [verification](crate::verification). Sessions, log, progress and signals belong to the run.
 
 use crate::checksum::{Algorithm, Checksum};
 use crate::file::{self, AsciiSink, FileSink, HashingWriter, StreamSink};

@@ -1,8 +1,7 @@
 //! The lookup of a file's checksum on one server.
 //!
-//! A [`Lookup`] has no I/O: [`next_requests`](Lookup::next_requests) says what to ask the server, and
-//! [`handle_answer`](Lookup::handle_answer) reads the answers. A lookup has rounds, and the requests of a round are sent
-//! together:
+//! The machine, `Lookup`, has no I/O: it says what to ask the server, and reads the answers. A lookup has rounds, and the
+//! requests of a round are sent together:
 //!
 //! 1. FEAT, and SIZE of every file of checksums that may be beside the file.
 //! 2. Each of those files that the server has, the strongest algorithm first, as long as it can give a stronger checksum
@@ -152,8 +151,8 @@ impl Lookup {
     ///
     /// Called when all requests of the round before are answered, or after
     /// [`handle_session_end`](Self::handle_session_end). `path` is the file as the session has to name it: the whole path, or
-    /// the name alone if the session has changed into the directory of the file. `size` is the size of the file in bytes, if
-    /// it is known.
+    /// the name alone if the session has changed into the directory of the file. `size` is the size of the file in bytes, or
+    /// `None` if it is not known.
     pub(crate) fn next_requests(&mut self, path: &Arg, size: Option<u64>) -> Vec<Request> {
         self.session_path.clone_from(path);
         self.size = size;

@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn neighbours_become_one() {
+    fn touching_ranges_merge() {
         let mut set = RangeSet::new();
         set.insert(0..10);
         set.insert(20..30);
@@ -122,7 +122,7 @@ mod tests {
     proptest! {
         /// Compares the set with a vector of flags.
         #[test]
-        fn behaves_like_a_vector_of_flags(operations in prop::collection::vec((any::<bool>(), 0_u64..60, 0_u64..20), 0..40)) {
+        fn set_equals_a_vector_of_flags(operations in prop::collection::vec((any::<bool>(), 0_u64..60, 0_u64..20), 0..40)) {
             let (mut set, mut flags) = (RangeSet::new(), vec![false; 100]);
             for (add, start, len) in operations {
                 let range = start..start + len;

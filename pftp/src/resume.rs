@@ -1,4 +1,4 @@
-//! The start of a download at a file that an earlier run has begun or finished.
+//! The start of one file that an earlier run has begun or finished.
 
 use crate::checksum::Checksum;
 use crate::file::FileSink;

@@ -34,3 +34,23 @@ pub(crate) fn finished_mismatch(wanted: &crate::lookup::Found, error: &VerifyErr
         VerifyError::Mismatch { computed, .. } => format!("has {computed} and not {}", found(wanted)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Checksum;
+    use std::io;
+
+    #[test]
+    fn failed_verification_names_both_checksums() {
+        let at = Place::File("f".into());
+        let checksum = |text: &str| text.parse::<Checksum>().unwrap();
+        let given = Reference::Given(checksum("crc32=00000000"));
+        let error = VerifyError::Mismatch { computed: checksum("crc32=00000001"), size: 7 };
+        let failure = verify_failure(&at, &given, &error);
+        assert_eq!(failure.kind(), Kind::Integrity);
+        assert_eq!(failure.to_string(), "f has crc32=00000001 and not crc32=00000000");
+        let failure = verify_failure(&at, &given, &VerifyError::Read(io::Error::other("why")));
+        assert_eq!((failure.kind(), failure.to_string().as_str()), (Kind::Local, "cannot read f: why"));
+    }
+}

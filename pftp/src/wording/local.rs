@@ -103,3 +103,88 @@ fn journal_error(error: &JournalError) -> String {
         JournalError::Read(error) => format!("cannot be read: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(error: LocalError) -> (Kind, String) {
+        let failure = Failure::from(error);
+        (failure.kind(), failure.to_string())
+    }
+
+    #[test]
+    fn local_error_names_the_file_and_the_remedy() {
+        let path = || Path::new("d/f").to_owned();
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        for (error, sentence) in [
+            (
+                LocalError::Failed { action: Action::Create, path: path(), error: io::Error::other("why") },
+                "cannot create d/f: why",
+            ),
+            (
+                LocalError::Rename { from: "a".into(), to: path(), error: io::Error::other("why") },
+                "cannot rename a to d/f: why",
+            ),
+            (
+                LocalError::Write { to: Place::File(path()), error: full() },
+                "cannot write d/f: no storage space; make room and run the same command again",
+            ),
+            (
+                LocalError::NoRoom { path: path(), size: 10, room: 9 },
+                "cannot write d/f: the file has 10 bytes, and there is room for 9; \
+                 make room and run the same command again",
+            ),
+            (LocalError::NotAFileName(path()), "d/f: is not a file name"),
+            (
+                LocalError::TargetIsDirectory(path()),
+                "d/f: is a directory; -d takes a directory, -o the name of a file",
+            ),
+            (
+                LocalError::TargetIsLink(path()),
+                "d/f: is a symbolic link; name the file that it leads to, or -o - for standard output",
+            ),
+            (
+                LocalError::TargetIsNotAFile(path()),
+                "d/f: exists and is not a regular file; -o - writes to standard output",
+            ),
+            (LocalError::NotADirectory(path()), "d/f: is not a directory"),
+            (LocalError::TemporaryIsNotAFile(path()), "d/f: is not a regular file; remove it"),
+            (LocalError::InUse(path()), "d/f: in use by another pftp"),
+            (LocalError::Replaced(path()), "d/f: is not the file that was written any more"),
+        ] {
+            assert_eq!(failure(error), (Kind::Local, sentence.to_owned()));
+        }
+    }
+
+    #[test]
+    fn kind_of_a_local_error_follows_from_what_failed() {
+        let error = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(failure(LocalError::Write { to: Place::Stdout, error }).0, Kind::BrokenPipe);
+        for (place, sentence) in [
+            (Place::Stdout, "standard output: got 3 bytes instead of 4"),
+            (Place::File("f".into()), "f: holds 3 bytes instead of 4"),
+        ] {
+            let error = LocalError::WrongSize { place, written: 3, size: 4 };
+            assert_eq!(failure(error), (Kind::Integrity, sentence.to_owned()));
+        }
+        let sentence = "standard output: cannot be read again".to_owned();
+        assert_eq!(failure(LocalError::NotReadable(Place::Stdout)), (Kind::Other, sentence));
+    }
+
+    #[test]
+    fn unusable_journal_is_named_with_the_reason_and_its_new_name() {
+        for (error, reason) in [
+            (JournalError::Foreign, "is not a journal of pftp"),
+            (JournalError::Version, "is of another version of pftp"),
+            (JournalError::Damaged, "is damaged"),
+            (JournalError::MissingBytes("f.part".into()), "names bytes that f.part does not have"),
+            (JournalError::Read(io::Error::other("why")), "cannot be read: why"),
+        ] {
+            let unusable =
+                Discarded::JournalUnusable { journal: "j".into(), moved_to: "j-unusable".into(), error };
+            let sentence = format!("j {reason}; it is j-unusable now, and the download starts over");
+            assert_eq!(discarded(&unusable), sentence);
+        }
+    }
+}
