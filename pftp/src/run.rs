@@ -183,7 +183,7 @@ impl Job<'_> {
         let now = transport.now();
         let size = match result {
             Ok(size) => size,
-            Err(failure) => {
+            Err(error) => {
                 // Nobody may be reading what a session is writing.
                 transport.abandon();
                 if let Some(recorder) = recorder {
@@ -191,7 +191,7 @@ impl Job<'_> {
                 }
                 // Not left to its drop: the threads of sessions, which hold it too, may outlive this function.
                 self.destination.discard();
-                return Err(in_the_end(failure, self.destination));
+                return Err(in_the_end(error.into(), self.destination));
             }
         };
         // No session may write any more when the file is made whole.
@@ -358,7 +358,7 @@ const fn whole(timeout: Duration) -> Duration {
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends the download in order at the first signal, and the program at once at the second.
-fn watch_signals(last_word: &'static str, inputs: Sender<Input>, wake: Waker) -> io::Result<()> {
+fn watch_signals(last_word: &'static str, inputs: Sender<Input<Failure>>, wake: Waker) -> io::Result<()> {
     for (signal, code) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
         let seen = Arc::new(AtomicBool::new(false));
         let code = i32::from(Kind::Interrupted(code).code());

@@ -6,8 +6,7 @@
 
 use super::connection::Connection;
 use super::mirror::Verdict;
-use super::{Directive, Planner, SeamId};
-use crate::exit::{Failure, Kind};
+use super::{Difference, Directive, EngineError, MirrorFault, Planner, SeamId};
 use bytes::Bytes;
 use ftp_proto::{SessionId, Until};
 
@@ -217,25 +216,19 @@ impl Planner {
 
     fn leave_undecided(&mut self) {
         let Some(dispute) = &self.dispute else { return };
-        let [one, other] = [&dispute.owners, &dispute.accusers].map(|side| {
-            side.first().and_then(|at| self.mirrors.get(*at)).map_or("", |mirror| &mirror.server)
+        let servers = [&dispute.owners, &dispute.accusers].map(|side| {
+            let first = side.first().and_then(|at| self.mirrors.get(*at));
+            first.map(|mirror| mirror.server.clone()).unwrap_or_default()
         });
-        let message = format!(
-            "{one} and {other} have files with different bytes, and nothing says which is right; name only one of them"
-        );
-        self.finish(Err(Failure::new(Kind::Integrity, message)));
+        self.finish(Err(EngineError::MirrorsDisagree { servers, difference: Difference::Content }));
     }
 
     /// These mirrors have other bytes than the rest, or than they had before.
     fn unmask_other_bytes(&mut self, mirrors: &[usize]) {
         for at in mirrors {
-            let Some(server) = self.mirrors.get(*at).map(|mirror| mirror.server.clone()) else { continue };
-            let message = if self.mirrors.len() > 1 {
-                "its file has other bytes than that of the other mirrors"
-            } else {
-                "sent different bytes for the same part of the file"
-            };
-            self.unmask(*at, Failure::new(Kind::Integrity, format!("{server}: {message}")));
+            let several = self.mirrors.len() > 1;
+            let fault = if several { MirrorFault::OtherBytes } else { MirrorFault::InconsistentBytes };
+            self.unmask(*at, fault);
         }
     }
 }

@@ -5,10 +5,9 @@
 //! or an earlier run did. Then a session that has nothing else to do asks for nothing but what lies behind the end, with
 //! the usual few KiB before it.
 
-use super::Planner;
 use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
-use crate::exit::{Failure, Kind};
+use super::{MirrorFault, Notice, Planner};
 use ftp_proto::{RepresentationType, SessionId, Until};
 
 /// How many attempts in a row may fail where every byte is here and only the end is to be seen, or a checksum to be asked
@@ -66,19 +65,13 @@ impl Planner {
     /// With no mirror left that could show the end: whether what there is may be taken for the file. Nobody has seen anything
     /// that speaks against it.
     pub(super) fn does_without_end(&self) -> bool {
-        let lied = |mirror: &Mirror| {
-            mirror.failure.as_ref().is_some_and(|failure| failure.kind() == Kind::Integrity)
-        };
+        let lied = |mirror: &Mirror| mirror.fault.as_ref().is_some_and(MirrorFault::is_contradiction);
         self.lacks_only_end() && !self.mirrors.iter().any(lied)
     }
 
     /// The user is told of that.
     pub(super) fn warn_of_unseen_end(&mut self) {
-        let failures = self.mirrors.iter().filter_map(|mirror| mirror.failure.clone());
-        let failure = failures.reduce(Failure::or_more_telling).map_or_else(String::new, |it| it.to_string());
-        self.warn(format!(
-            "{failure}; all bytes had come by then, but that the file ends there was not seen"
-        ));
+        self.notify(Notice::EndNotSeen(self.failures()));
     }
 
     /// In ASCII nobody but a transfer says how long the file is, and nothing can be fetched but all of it: what was taken

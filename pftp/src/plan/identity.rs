@@ -2,8 +2,7 @@
 
 use super::connection::Connection;
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner};
-use crate::exit::{Failure, Kind};
+use super::{Difference, Directive, EngineError, MirrorFailure, MirrorFault, Notice, Planner};
 use crate::ranges::RangeSet;
 use ftp_proto::{Facts, PeerFault, RepresentationType, SessionError, SessionId, Until};
 
@@ -19,11 +18,8 @@ impl Planner {
             return;
         }
         if known.facts.as_ref().is_some_and(|before| Mirror::contradict(before, facts)) {
-            let message = format!(
-                "{}: {} changed while it was fetched; run the same command again",
-                known.server, known.path
-            );
-            return self.finish(Err(Failure::new(Kind::Integrity, message)));
+            let (server, path) = (known.server.clone(), known.path.clone());
+            return self.finish(Err(EngineError::Changed { server, path }));
         }
         // Where it has ended a transfer is the size of its file, if it does not say another.
         let shown = known.facts.as_ref().and_then(|before| before.size);
@@ -108,14 +104,14 @@ impl Planner {
     }
 
     /// A mirror has sent what cannot be of the file.
-    pub(super) fn unmask(&mut self, mirror: usize, failure: Failure) {
+    pub(super) fn unmask(&mut self, mirror: usize, fault: MirrorFault) {
         self.forget_vote(mirror);
         self.forget_found(mirror);
         self.forget_seams(mirror);
         let fetched = self.mirrors.get(mirror).is_some_and(|known| !known.fetched.is_empty());
         if self.settings.in_order && fetched {
             // What went out cannot be taken back.
-            return self.finish(Err(failure));
+            return self.fail_for(mirror, fault);
         }
         self.disown(mirror);
         if let Some(known) = self.mirrors.get_mut(mirror) {
@@ -123,7 +119,7 @@ impl Planner {
         }
         // The transfer that has shown where the file ends may have been its.
         self.end_proven = false;
-        self.give_up(mirror, |_| failure);
+        self.give_up(mirror, fault);
         self.vouch_again();
         // Even if nothing seems to be missing: nobody is left to say what that is worth.
         self.fail_without_mirrors();
@@ -159,11 +155,14 @@ impl Planner {
         let Some((shown, told)) = shown.zip(told.size).filter(|(shown, told)| shown != told) else {
             return false;
         };
-        let server = &known.server;
-        let message =
-            format!("{server}: fetching: its file ends at byte {shown}, but it says that it has {told}");
-        self.unmask(mirror, Failure::new(Kind::Integrity, message));
+        self.unmask(mirror, MirrorFault::SizeContradicted { shown, told });
         true
+    }
+
+    /// Ends the download for the fault of one mirror.
+    fn fail_for(&mut self, mirror: usize, fault: MirrorFault) {
+        let server = self.mirrors.get(mirror).map(|known| known.server.clone()).unwrap_or_default();
+        self.finish(Err(EngineError::Mirror(MirrorFailure { server, fault })));
     }
 
     /// After a mirror was found out: what it said of the file may have been taken for the truth.
@@ -187,12 +186,10 @@ impl Planner {
                 continue;
             };
             if known.is_alive() && known.fetched.iter().last().is_some_and(|range| range.end > size) {
-                let failure =
-                    Failure::session(&known.server, &SessionError::Peer(PeerFault::Overrun { size }));
                 if self.drop_unfounded_size() {
                     return;
                 }
-                self.unmask(at, failure);
+                self.unmask(at, MirrorFault::Session(SessionError::Peer(PeerFault::Overrun { size })));
             }
         }
     }
@@ -246,23 +243,16 @@ impl Planner {
             self.ask_unheard();
         } else {
             let of = |verdict| self.mirrors.iter().find(|mirror| mirror.verdict == verdict);
-            let [one, other] = [of(Verdict::Agrees), of(Verdict::Differs)]
-                .map(|mirror| mirror.map_or("", |mirror| &mirror.server));
-            let message = format!(
-                "{one} and {other} have different files (size or time), and nothing says which is right; \
-                 name only one of them"
-            );
-            self.finish(Err(Failure::new(Kind::Integrity, message)));
+            let servers = [of(Verdict::Agrees), of(Verdict::Differs)]
+                .map(|mirror| mirror.map(|mirror| mirror.server.clone()).unwrap_or_default());
+            self.finish(Err(EngineError::MirrorsDisagree { servers, difference: Difference::Facts }));
         }
     }
 
     fn drop_differing(&mut self) {
         for at in 0..self.mirrors.len() {
             if self.mirrors.get(at).is_some_and(|mirror| mirror.verdict == Verdict::Differs) {
-                self.give_up(at, |server| {
-                    let message = "its file differs from that of the other mirrors (size or time)";
-                    Failure::new(Kind::Integrity, format!("{server}: {message}"))
-                });
+                self.give_up(at, MirrorFault::OtherFile);
             }
         }
     }
@@ -270,8 +260,7 @@ impl Planner {
     /// The file is another one than that which the download began with.
     pub(super) fn start_over(&mut self, identity: Facts) {
         if self.settings.in_order && !self.done.is_empty() {
-            let message = "most mirrors have another file (size or time) than the one that was begun with";
-            return self.finish(Err(Failure::new(Kind::Integrity, message)));
+            return self.finish(Err(EngineError::Superseded));
         }
         self.search_anew();
         for at in 0..self.mirrors.len() {
@@ -288,9 +277,7 @@ impl Planner {
             self.close(id);
         }
         if !self.give_up_earlier().is_empty() {
-            let message =
-                "the file is not the one that an earlier run has begun (size or time); starting over";
-            self.warn(message.to_owned());
+            self.notify(Notice::EarlierRunOutdated);
         }
         if !self.done.is_empty() {
             self.directives.push_back(Directive::Retract);

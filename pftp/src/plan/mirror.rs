@@ -2,10 +2,10 @@
 
 use super::backoff::Jitter;
 use super::connection::{Ahead, Stage};
+use super::error::{MirrorFailure, MirrorFault};
 use super::growth::Growth;
 use super::rate::Meter;
 use super::renew::Renewal;
-use crate::exit::Failure;
 use crate::ranges::RangeSet;
 use ftp_proto::{Arg, Config, Facts, Instant, SessionId};
 use std::net::SocketAddr;
@@ -90,8 +90,8 @@ pub(super) struct Mirror {
     pub(super) access: Access,
     /// Failures since the last byte of payload.
     pub(super) failures: u32,
-    /// The last failure, told if the mirror is given up.
-    pub(super) failure: Option<Failure>,
+    /// The last failure; told if the mirror is given up.
+    pub(super) fault: Option<MirrorFault>,
     pub(super) form: PathForm,
     /// REST is understood, as far as is known.
     pub(super) restarts: bool,
@@ -145,7 +145,7 @@ impl Mirror {
             greeted: false,
             access: Access::Unresolved,
             failures: 0,
-            failure: None,
+            fault: None,
             form: PathForm::Whole,
             restarts: true,
             full: false,
@@ -305,6 +305,12 @@ impl Mirror {
             self.rests_until = Some(now + jitter.wait(self.failures));
         }
         self.failures
+    }
+
+    /// Returns the last failure with the name of the server.
+    pub(super) fn failure(&self) -> Option<MirrorFailure> {
+        let fault = self.fault.clone()?;
+        Some(MirrorFailure { server: self.server.clone(), fault })
     }
 
     /// What a session is to ask for.

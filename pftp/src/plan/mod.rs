@@ -9,6 +9,7 @@ mod confirm;
 mod connection;
 mod dispute;
 mod end;
+mod error;
 mod growth;
 mod identity;
 mod mirror;
@@ -20,16 +21,17 @@ mod resume;
 mod seams;
 mod search;
 mod segment;
+pub(crate) mod session_limit;
 mod sessions;
 mod slots;
 mod steal;
 mod trial;
 mod work;
 
+pub use error::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
 pub use mirror::Source;
 pub use resume::{Before, Finished};
 
-use crate::exit::{Failure, Kind};
 use crate::lookup::Found;
 use crate::ranges::RangeSet;
 use backoff::Jitter;
@@ -115,12 +117,10 @@ pub enum Directive {
     Found(Option<Found>),
     /// Less is [settled](Planner::settled) than was: a later run has to know before anything else is fetched.
     Retract,
-    /// Tell the user of something that did not stop the download.
-    Warn(String),
-    /// Tell the user of something that is as it should be.
-    Note(String),
+    /// Tell the user.
+    Notice(Notice),
     /// The download is over: the size of the file, or why there is none. The last directive.
-    Finish(Result<u64, Failure>),
+    Finish(Result<u64, EngineError>),
 }
 
 /// How long the first address of a name has for itself before the next is tried beside it (RFC 8305 §5).
@@ -223,8 +223,8 @@ impl Planner {
         let Some(mirror) = self.mirrors.get_mut(id.0).filter(|_| !self.finished) else { return };
         match found {
             Ok(addresses) if !addresses.is_empty() => mirror.resolved(addresses),
-            Ok(_) => self.give_up(id.0, |server| unknown_host(server, "it has no address")),
-            Err(error) => self.give_up(id.0, |server| unknown_host(server, &error)),
+            Ok(_) => self.give_up(id.0, MirrorFault::UnknownHost(None)),
+            Err(error) => self.give_up(id.0, MirrorFault::UnknownHost(Some(error))),
         }
         self.plan(now);
     }
@@ -234,9 +234,9 @@ impl Planner {
         self.plan(now);
     }
 
-    /// Ends the download for a reason from outside.
-    pub fn stop(&mut self, failure: Failure) {
-        self.finish(Err(failure));
+    /// Ends the download for a reason that the caller knows: no [`Directive::Finish`] follows.
+    pub const fn stop(&mut self) {
+        self.finished = true;
     }
 
     /// The next thing to do.
@@ -246,7 +246,10 @@ impl Planner {
         }
         let directive = self.directives.pop_front();
         // What ended the download may have gone on to draw conclusions, and late reports do.
-        self.over = matches!(directive, Some(Directive::Finish(_)));
+        self.over = match &directive {
+            Some(directive) => matches!(directive, Directive::Finish(_)),
+            None => self.finished,
+        };
         directive
     }
 
@@ -389,24 +392,21 @@ impl Planner {
             }
             return;
         }
-        let failures = self.mirrors.iter_mut().filter_map(|mirror| mirror.failure.take());
-        let failure = failures
-            .reduce(Failure::or_more_telling)
-            .unwrap_or_else(|| Failure::new(Kind::Other, "there is no mirror to fetch from"));
-        self.finish(Err(failure));
+        self.finish(Err(EngineError::NoMirror(self.failures())));
     }
 
-    fn finish(&mut self, result: Result<u64, Failure>) {
+    /// Returns why each mirror failed, in the order of the sources.
+    fn failures(&self) -> Vec<MirrorFailure> {
+        self.mirrors.iter().filter_map(Mirror::failure).collect()
+    }
+
+    fn finish(&mut self, result: Result<u64, EngineError>) {
         if !std::mem::replace(&mut self.finished, true) {
             self.directives.push_back(Directive::Finish(result));
         }
     }
 
-    fn warn(&mut self, message: String) {
-        self.directives.push_back(Directive::Warn(message));
+    fn notify(&mut self, notice: Notice) {
+        self.directives.push_back(Directive::Notice(notice));
     }
-}
-
-fn unknown_host(server: &str, error: &str) -> Failure {
-    Failure::new(Kind::Connect, format!("{server}: cannot find the host: {error}; check the server's name"))
 }

@@ -1,10 +1,9 @@
 //! What reports of the transport change.
 
-use super::Planner;
 use super::connection::{Ahead, Connection, Segment};
 use super::mirror::{PathForm, Verdict};
 use super::seams::LEAD;
-use crate::exit::{Failure, Kind};
+use super::{MirrorFault, Notice, Planner};
 use crate::ranges::RangeSet;
 use ftp_proto::{
     Event, Facts, Finish, Instant, Reply, Report, RepresentationType, Request, RequestId, SessionId, Until,
@@ -192,11 +191,11 @@ impl Planner {
             // The end is before what was to be fetched, as the file is shorter than anybody stands by.
             _ if Self::ends_before(finish, segment.start) && self.drop_unfounded_size() => {}
             Finish::Whole { at } if *at < segment.start => {
-                let failure = self.ended_before(mirror, *at, segment.start);
+                let fault = MirrorFault::EndsBefore { at: *at, start: segment.start };
                 // Where nothing came the file ends there or anywhere before.
                 let came = *at > segment.start.saturating_sub(LEAD);
                 self.release(segment);
-                self.on_transfer_failed(id, failure, now);
+                self.on_transfer_failed(id, fault, now);
                 if came {
                     self.on_end_of_file(mirror, *at);
                 }
@@ -220,9 +219,9 @@ impl Planner {
                 let lied = reply.code().is_completion() && segment.until != Until::Eof;
                 // Where nothing came the file ends there or anywhere before: at 0, if that is where it ends.
                 let came = *at == 0 || *at > segment.start.saturating_sub(LEAD);
-                let failure = self.ended_early(mirror, *at, lied, reply);
+                let fault = MirrorFault::EndedEarly { at: *at, size: self.size, reply: reply.clone(), lied };
                 self.release(segment);
-                self.on_transfer_failed(id, failure, now);
+                self.on_transfer_failed(id, fault, now);
                 if lied && came {
                     self.on_end_of_file(mirror, *at);
                 }
@@ -262,25 +261,9 @@ impl Planner {
         }
     }
 
-    fn ended_before(&self, mirror: usize, at: u64, start: u64) -> Failure {
-        let server = self.mirrors.get(mirror).map_or("", |mirror| &mirror.server);
-        let message = format!("{server}: fetching: its file ends at byte {at}, before byte {start}");
-        Failure::new(Kind::Integrity, message)
-    }
-
-    fn ended_early(&self, mirror: usize, at: u64, lied: bool, reply: &Reply) -> Failure {
-        let server = self.mirrors.get(mirror).map_or("", |mirror| &mirror.server);
-        let kind = if lied { Kind::Integrity } else { Kind::Other };
-        let size = self.size.map_or_else(String::new, |size| format!(" of {size}"));
-        Failure::new(
-            kind,
-            format!("{server}: fetching: the server ended the transfer at byte {at}{size}: {reply}"),
-        )
-    }
-
     /// A transfer failed on a session that lives, which rests for a while. Transfers that fail meanwhile belong to
     /// the same attempt. Too many attempts without a new byte between them end the mirror.
-    fn on_transfer_failed(&mut self, id: SessionId, failure: Failure, now: Instant) {
+    fn on_transfer_failed(&mut self, id: SessionId, fault: MirrorFault, now: Instant) {
         let retries = self.attempts();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let mirror = connection.mirror;
@@ -288,7 +271,7 @@ impl Planner {
         if known.rests_until.is_none_or(|until| until <= now) {
             known.failures = known.failures.saturating_add(1);
             if known.failures > retries {
-                return self.give_up(mirror, |_| failure);
+                return self.give_up(mirror, fault);
             }
             known.rests_until = Some(now + self.jitter.wait(known.failures));
         }
@@ -299,9 +282,7 @@ impl Planner {
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if std::mem::take(&mut known.restarts) {
             let server = known.server.clone();
-            self.warn(format!(
-                "{server} cannot send a part of a file, only the whole; using one connection to it"
-            ));
+            self.notify(Notice::NoRestart { server });
         }
         self.without_restart();
     }
@@ -319,7 +300,7 @@ impl Planner {
         }
         let segment = connection.segment.take_if(|segment| segment.request == request);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
-        let failure = Failure::refused(&known.server, &known.path, verb, reply);
+        let fault = MirrorFault::Refused { path: known.path.clone(), verb, reply: reply.clone() };
         if let Some(segment) = segment {
             self.release(segment);
         } else if !changing {
@@ -328,9 +309,9 @@ impl Planner {
         match verb {
             Verb::Rest if !reply.code().is_transient() => self.on_restart_refused(mirror),
             // What prepares a transfer says nothing of the file.
-            Verb::Pasv | Verb::Epsv | Verb::Rest => self.on_transfer_failed(id, failure, now),
-            _ if reply.code().is_transient() => self.on_transfer_failed(id, failure, now),
-            _ => self.on_path_refused(id, verb, failure),
+            Verb::Pasv | Verb::Epsv | Verb::Rest => self.on_transfer_failed(id, fault, now),
+            _ if reply.code().is_transient() => self.on_transfer_failed(id, fault, now),
+            _ => self.on_path_refused(id, verb, fault),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::mirror::{Mirror, Verdict};
 use super::seams::LEAD;
-use super::{Directive, Planner, SeamId};
+use super::{Directive, Notice, Planner, SeamId};
 use crate::ranges::RangeSet;
 use bytes::Bytes;
 use ftp_proto::{Facts, RepresentationType, SessionId};
@@ -280,8 +280,7 @@ impl Planner {
         if self.give_up_earlier().is_empty() {
             return self.renew_unowned_seams();
         }
-        let message = "what an earlier run has fetched is not what the server has now; starting over";
-        self.warn(message.to_owned());
+        self.notify(Notice::EarlierBytesDiffer);
         self.start_over(self.vouched());
     }
 

@@ -5,8 +5,7 @@
 //! the second case the other mirrors are asked for the same part, and the majority is right: see `dispute`.
 
 use super::connection::Connection;
-use super::{Directive, Planner, SeamId};
-use crate::exit::{Failure, Kind};
+use super::{Directive, MirrorFault, Planner, SeamId};
 use bytes::Bytes;
 use ftp_proto::{Instant, SessionId};
 use std::ops::Range;
@@ -245,11 +244,7 @@ impl Planner {
     }
 
     fn unmask_restart(&mut self, mirror: usize) {
-        let Some(known) = self.mirrors.get(mirror) else { return };
-        let server = &known.server;
-        let message =
-            format!("{server}: sends files from their start whatever REST says; use one connection (-c 1)");
-        self.unmask(mirror, Failure::new(Kind::Integrity, message));
+        self.unmask(mirror, MirrorFault::IgnoresRestart);
     }
 
     /// What the mirror said of the file is worth nothing any more.

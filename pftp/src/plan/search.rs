@@ -6,9 +6,8 @@
 
 use super::connection::{Ahead, Connection};
 use super::mirror::{Mirror, Verdict};
-use super::{Directive, Planner, Slot};
+use super::{Directive, Notice, Planner, Slot};
 use crate::lookup::{Answer, Found, Lookup, Remark};
-use crate::wording;
 use bytes::Bytes;
 use ftp_proto::{Event, Instant, Request, RequestId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,10 +262,7 @@ impl Planner {
     }
 
     fn tell(&mut self, remarks: Vec<Remark>) {
-        self.directives.extend(remarks.into_iter().map(|remark| {
-            let sentence = wording::remark(&remark);
-            if wording::is_warning(&remark) { Directive::Warn(sentence) } else { Directive::Note(sentence) }
-        }));
+        self.directives.extend(remarks.into_iter().map(Notice::Lookup).map(Directive::Notice));
     }
 
     /// More of a file that the session was asked for.
@@ -309,7 +305,7 @@ impl Planner {
 
     fn warn_of_slow_search(&mut self, mirror: usize) {
         let server = self.mirrors.get(mirror).map(|known| known.server.clone()).unwrap_or_default();
-        self.warn(format!("{server}: looking for a checksum takes too long"));
+        self.notify(Notice::LookupTooSlow { server });
     }
 
     /// Whether the end of the download has to wait for what is being looked for. If nobody is left to ask, that is the end

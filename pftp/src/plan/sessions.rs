@@ -2,8 +2,8 @@
 
 use super::connection::{Connection, Stage};
 use super::mirror::{Access, Mirror, PathForm, Verdict};
-use super::{ADDRESS_HEAD_START, Directive, Planner, Slot};
-use crate::exit::{Failure, is_full, is_short_of_sockets};
+use super::session_limit::{is_session_limit, is_socket_shortage};
+use super::{ADDRESS_HEAD_START, Directive, MirrorFault, Notice, Planner, Slot};
 use ftp_proto::{Cause, Channel, Command, Instant, PeerFault, Request, SessionError, SessionId, Timer, Verb};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -290,12 +290,12 @@ impl Planner {
     /// A session broke that nothing stands in for, over what it was asked for the search or not.
     fn on_broken(&mut self, connection: &Connection, asking: bool, error: &SessionError, now: Instant) {
         let Some(mirror) = self.mirrors.get_mut(connection.mirror) else { return };
-        let failure = Failure::session(&mirror.server, error);
+        let fault = MirrorFault::Session(error.clone());
         match error {
             // Neither of these two counts as a failure, and neither can happen twice to a slot.
             SessionError::OutOfStep(_) => mirror.set_lock_step(),
             // No other way to connect would do better.
-            _ if is_short_of_sockets(error) => self.on_failed(connection, failure, now),
+            _ if is_socket_shortage(error) => self.on_failed(connection, fault, now),
             SessionError::Connection(Channel::Data, _) | SessionError::Timeout(Timer::DataConnect)
                 if connection.epsv =>
             {
@@ -303,44 +303,46 @@ impl Planner {
             }
             // That says nothing of the file; and how often it can happen is for the search to say.
             _ if asking => {}
-            SessionError::Refused { reply, .. } if is_full(reply) => self.on_failed(connection, failure, now),
-            SessionError::Peer(PeerFault::Overrun { .. }) => self.on_overrun(connection, failure, now),
+            SessionError::Refused { reply, .. } if is_session_limit(reply) => {
+                self.on_failed(connection, fault, now)
+            }
+            SessionError::Peer(PeerFault::Overrun { .. }) => self.on_overrun(connection, fault, now),
             // The same name and password were good enough before.
             SessionError::Refused { verb: Some(Verb::User | Verb::Pass), .. } if mirror.greeted => {
-                self.on_failed(connection, failure, now);
+                self.on_failed(connection, fault, now);
             }
-            SessionError::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, |_| failure),
+            SessionError::Refused { verb: Some(_), .. } => self.give_up(connection.mirror, fault),
             SessionError::Refused { verb: None, reply } if !reply.code().is_transient() => {
-                self.give_up(connection.mirror, |_| failure);
+                self.give_up(connection.mirror, fault);
             }
             _ if is_unreachable(error) && !mirror.reached && !self.is_tried(connection.mirror) => {
-                self.give_up(connection.mirror, |_| failure);
+                self.give_up(connection.mirror, fault);
             }
-            _ => self.on_failed(connection, failure, now),
+            _ => self.on_failed(connection, fault, now),
         }
     }
 
     /// More has come than the file has.
-    fn on_overrun(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+    fn on_overrun(&mut self, connection: &Connection, fault: MirrorFault, now: Instant) {
         let Some(mirror) = self.mirrors.get(connection.mirror) else { return };
         // What it has not been asked yet it may still say: that its file is longer.
         if mirror.verdict == Verdict::Unknown {
             self.disown(connection.mirror);
-            self.on_failed(connection, failure, now);
+            self.on_failed(connection, fault, now);
         } else if !self.drop_unfounded_size() {
-            self.unmask(connection.mirror, failure);
+            self.unmask(connection.mirror, fault);
         }
     }
 
     /// An attempt failed in a way that another may not. With other sessions of the mirror alive it is the
     /// connection's trouble, without any it is the mirror's. When nothing is left to do it is nobody's.
-    fn on_failed(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+    fn on_failed(&mut self, connection: &Connection, fault: MirrorFault, now: Instant) {
         let wanted = self.has_work_for_more() || !self.seams.is_empty();
         if !wanted && self.mirror_to_call() != Some(connection.mirror) {
             return;
         }
         if !self.is_tried(connection.mirror) {
-            return self.suspend(connection, failure, now);
+            return self.suspend(connection, fault, now);
         }
         if connection.stage < Stage::Ready {
             return self.on_full(connection, now);
@@ -348,7 +350,7 @@ impl Planner {
         let retries = self.attempts();
         let Some(known) = self.mirrors.get_mut(connection.mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
-            return self.give_up(connection.mirror, |_| failure);
+            return self.give_up(connection.mirror, fault);
         }
         let Some(slot) = self.slots.get_mut(connection.slot) else { return };
         slot.failures = slot.failures.saturating_add(1);
@@ -395,19 +397,19 @@ impl Planner {
 
     fn warn_of_full(&mut self, mirror: usize) {
         let Some(server) = self.mirrors.get(mirror).map(|mirror| mirror.server.clone()) else { return };
-        self.warn(format!("{server} takes no more connections; going on with fewer"));
+        self.notify(Notice::SessionLimit { server });
     }
 
     /// No session of the mirror is left: after a while one may try again.
-    fn suspend(&mut self, connection: &Connection, failure: Failure, now: Instant) {
+    fn suspend(&mut self, connection: &Connection, fault: MirrorFault, now: Instant) {
         let (mirror, retries) = (connection.mirror, self.attempts());
         let fetching = self.has_work_for_more();
         let borrowers = self.borrowers().iter().any(|other| *other != mirror);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
         if known.count_failure(connection.began(), &mut self.jitter, now) > retries {
-            return self.give_up(mirror, |_| failure);
+            return self.give_up(mirror, fault);
         }
-        known.failure = Some(failure);
+        known.fault = Some(fault);
         // The first wait is over before one would be dialled elsewhere.
         let lends = fetching && borrowers && (known.failures > 1 || known.fetched.is_empty());
         let mut wait = self.jitter.wait(known.failures);
@@ -427,13 +429,13 @@ impl Planner {
     }
 
     /// The mirror is of no more use; others take over its connections.
-    pub(super) fn give_up(&mut self, mirror: usize, failure: impl FnOnce(&str) -> Failure) {
+    pub(super) fn give_up(&mut self, mirror: usize, fault: MirrorFault) {
         let Some(known) = self.mirrors.get_mut(mirror).filter(|known| known.is_alive()) else { return };
-        let failure = failure(&known.server);
         known.access = Access::Dead;
-        known.failure = Some(failure.clone());
+        known.fault = Some(fault);
+        let failure = known.failure();
         if self.mirrors.iter().any(Mirror::is_alive) {
-            self.warn(format!("{failure}; going on without it"));
+            self.directives.extend(failure.map(Notice::MirrorDropped).map(Directive::Notice));
         }
         let sessions: Vec<SessionId> = self
             .connections
@@ -449,7 +451,7 @@ impl Planner {
     }
 
     /// The refusal of a command of a session that goes on.
-    pub(super) fn on_path_refused(&mut self, id: SessionId, verb: Verb, failure: Failure) {
+    pub(super) fn on_path_refused(&mut self, id: SessionId, verb: Verb, fault: MirrorFault) {
         let Some(connection) = self.connections.get(&id) else { return };
         let (mirror, form) = (connection.mirror, connection.form);
         let Some(known) = self.mirrors.get_mut(mirror) else { return };
@@ -459,12 +461,12 @@ impl Planner {
             && (known.form == PathForm::Directory || known.facts.is_none() && known.split_path().is_some());
         if another_form {
             known.form = PathForm::Directory;
-            known.failure = Some(failure);
+            known.fault = Some(fault);
             self.change_directory(id);
         } else {
             // The refusal of the whole path says what the user asked for.
-            let first = known.failure.take().filter(|_| form == PathForm::Directory || verb == Verb::Cwd);
-            self.give_up(mirror, |_| first.unwrap_or(failure));
+            let first = known.fault.take().filter(|_| form == PathForm::Directory || verb == Verb::Cwd);
+            self.give_up(mirror, first.unwrap_or(fault));
         }
     }
 }

@@ -4,8 +4,7 @@ use super::connection::{Ahead, Connection, Segment, Stage};
 use super::mirror::Verdict;
 use super::seams::LEAD;
 use super::segment::split;
-use super::{Directive, Planner};
-use crate::exit::{Failure, Kind};
+use super::{Directive, MirrorFault, Planner};
 use crate::ranges::RangeSet;
 use ftp_proto::{Instant, RepresentationType, Request, Retrieve, SessionId, Until};
 use std::cmp::Reverse;
@@ -51,11 +50,7 @@ impl Planner {
             self.retrieve(id, missing, until);
         } else if self.settings.in_order && missing > 0 {
             // What went out cannot be taken back.
-            self.give_up(mirror, |server| {
-                let message =
-                    "the transfer broke off and cannot go on in the middle; fetch to a file instead";
-                Failure::new(Kind::Other, format!("{server}: fetching: {message}"))
-            });
+            self.give_up(mirror, MirrorFault::CannotResume);
         } else {
             self.retrieve(id, 0, until);
         }

@@ -3,11 +3,11 @@
 use super::Waker;
 use crate::destination::Destination;
 use crate::drive::{Input, Surroundings};
-use crate::exit::Failure;
+use crate::exit::{Failure, Message, message};
 use crate::file::FileSink;
 use crate::log::Log;
 use crate::lookup::Found;
-use crate::plan::{MirrorId, Planner};
+use crate::plan::{MirrorId, Notice, Planner};
 use crate::progress::Progress;
 use crate::recorder::{RecordError, Recorder, Snapshot};
 use crate::verification::{Verification, compare_file};
@@ -24,8 +24,8 @@ pub(super) struct Here<'a> {
     pub(super) sources: &'a [sources::Source],
     pub(super) destination: &'a Destination,
     pub(super) waker: Waker,
-    pub(super) sender: Sender<Input>,
-    pub(super) inputs: Receiver<Input>,
+    pub(super) sender: Sender<Input<Failure>>,
+    pub(super) inputs: Receiver<Input<Failure>>,
     /// The number of each session's connection in the log.
     pub(super) threads: BTreeMap<SessionId, usize>,
     pub(super) log: Option<Log>,
@@ -96,6 +96,8 @@ impl Here<'_> {
 }
 
 impl Surroundings<io::Error> for Here<'_> {
+    type Error = Failure;
+
     fn resolve(&mut self, id: MirrorId) {
         let Some(source) = self.sources.get(id.0) else { return };
         let (host, port) = (source.host.clone(), source.port);
@@ -112,7 +114,7 @@ impl Surroundings<io::Error> for Here<'_> {
         }
     }
 
-    fn input(&mut self) -> Option<Input> {
+    fn input(&mut self) -> Option<Input<Failure>> {
         self.inputs.try_recv().ok()
     }
 
@@ -144,12 +146,11 @@ impl Surroundings<io::Error> for Here<'_> {
         Ok(self.destination.holds(offset, bytes)?)
     }
 
-    fn warn(&mut self, message: &str) {
-        self.progress.warn(message);
-    }
-
-    fn remark(&mut self, message: &str) {
-        self.progress.note(message);
+    fn notice(&mut self, notice: &Notice) {
+        match message(notice) {
+            Message::Warning(text) => self.progress.warn(&text),
+            Message::Note(text) => self.progress.note(&text),
+        }
     }
 
     fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {

@@ -377,7 +377,7 @@ impl Scenario {
         let mut stage = Stage::new(names, Arc::clone(&sink));
         stage.keeper = keeper;
         let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut stage);
+        let result = drive(&mut planner, &mut transport, &sink, &mut stage).map_err(Failure::from);
         let left = stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&planner, &sink));
         let download =
             Download { file: self.file, result, warnings: stage.warnings, addresses, transport, sink };

@@ -3,8 +3,8 @@
 use super::{Keeper, MemorySink};
 use ftp_proto::{Instant, Report, SessionId};
 use pftp::drive::{Input, Surroundings};
-use pftp::exit::{Failure, Kind};
-use pftp::plan::{MirrorId, Planner};
+use pftp::exit::{Failure, Kind, Message, message};
+use pftp::plan::{MirrorId, Notice, Planner};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) struct Stage {
     addresses: Vec<Vec<SocketAddr>>,
     sink: Arc<MemorySink>,
-    inputs: VecDeque<Input>,
+    inputs: VecDeque<Input<Failure>>,
     pub(super) warnings: Vec<String>,
     /// Writes the journal, if there is one.
     pub(super) keeper: Option<Keeper>,
@@ -34,12 +34,14 @@ impl Stage {
 }
 
 impl Surroundings<Infallible> for Stage {
+    type Error = Failure;
+
     fn resolve(&mut self, id: MirrorId) {
         let found = self.addresses.get(id.0).cloned().unwrap_or_default();
         self.inputs.push_back(Input::Resolved(id, Ok(found)));
     }
 
-    fn input(&mut self) -> Option<Input> {
+    fn input(&mut self) -> Option<Input<Failure>> {
         self.inputs.pop_front()
     }
 
@@ -59,8 +61,10 @@ impl Surroundings<Infallible> for Stage {
         }
     }
 
-    fn warn(&mut self, message: &str) {
-        self.warnings.push(message.to_owned());
+    fn notice(&mut self, notice: &Notice) {
+        if let Message::Warning(text) = message(notice) {
+            self.warnings.push(text);
+        }
     }
 
     /// Asks to be called again at once while an input waits.

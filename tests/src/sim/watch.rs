@@ -9,9 +9,9 @@ use super::{Disk, Keeper, MemorySink, Random, Record, SimTransport, settings};
 use crate::model::File;
 use ftp_proto::{Event, Instant, Report, SessionId, Sink};
 use pftp::drive::{Input, Surroundings, drive};
-use pftp::exit::Failure;
+use pftp::exit::{Failure, Message, message};
 use pftp::lookup::Found;
-use pftp::plan::{MirrorId, Planner, Settings};
+use pftp::plan::{MirrorId, Notice, Planner, Settings};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -138,7 +138,7 @@ impl Attempt<'_> {
             watch.stage.keeper = Some(keeper);
         }
         let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut watch);
+        let result = drive(&mut planner, &mut transport, &sink, &mut watch).map_err(Failure::from);
         let took = watch.last_seen;
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
@@ -348,11 +348,13 @@ impl<'w> Watch<'w> {
 }
 
 impl Surroundings<Infallible> for Watch<'_> {
+    type Error = Failure;
+
     fn resolve(&mut self, id: MirrorId) {
         self.stage.resolve(id);
     }
 
-    fn input(&mut self) -> Option<Input> {
+    fn input(&mut self) -> Option<Input<Failure>> {
         self.stage.input()
     }
 
@@ -414,8 +416,10 @@ impl Surroundings<Infallible> for Watch<'_> {
         self.stage.retract(planner);
     }
 
-    fn warn(&mut self, message: &str) {
-        self.lock().add(format_args!("warning: {message}"));
+    fn notice(&mut self, notice: &Notice) {
+        if let Message::Warning(text) = message(notice) {
+            self.lock().add(format_args!("warning: {text}"));
+        }
     }
 
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {

@@ -6,8 +6,8 @@ use ftp_proto::{
     Command, Event, Facts, Features, Finish, Instant, Reply, ReplyParser, Report, Request, RequestId,
     Retrieve, SessionError, SessionId, TimeVal, Until, Verb,
 };
-use pftp::exit::{Failure, Kind};
-use pftp::plan::{Directive, MirrorId, Planner, SeamId, Settings};
+use pftp::exit::{Failure, Kind, Message, message};
+use pftp::plan::{Directive, MirrorFault, MirrorId, Notice, Planner, SeamId, Settings};
 use pftp_tests::sim::settings;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -99,7 +99,7 @@ impl Harness {
 
     /// Stops the download.
     pub(super) fn stop(&mut self) {
-        self.planner.stop(Failure::new(Kind::Other, "enough"));
+        self.planner.stop();
     }
 
     /// Answers a comparison.
@@ -348,22 +348,31 @@ impl Directives {
     }
 
     /// Returns the warnings for the user.
-    pub(super) fn warnings(&self) -> Vec<&str> {
+    pub(super) fn warnings(&self) -> Vec<String> {
         self.pick(|directive| match directive {
-            Directive::Warn(text) => Some(text.as_str()),
+            Directive::Notice(notice) => match message(notice) {
+                Message::Warning(text) => Some(text),
+                Message::Note(_) => None,
+            },
             _ => None,
         })
     }
 
     /// Returns the servers of the mirrors that are rejected because their files differ.
     pub(super) fn rejected(&self) -> Vec<&str> {
-        self.warnings().into_iter().filter_map(|warning| warning.split(": its file differs").next()).collect()
+        self.pick(|directive| match directive {
+            Directive::Notice(Notice::MirrorDropped(failure)) => match failure.fault {
+                MirrorFault::OtherFile => Some(failure.server.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// Returns the end of the download, if it has ended: the size of the file or the kind of its failure.
     pub(super) fn end(&self) -> Option<Result<u64, Kind>> {
         let ends = self.pick(|directive| match directive {
-            Directive::Finish(result) => Some(result.as_ref().copied().map_err(Failure::kind)),
+            Directive::Finish(result) => Some(result.clone().map_err(|error| Failure::from(error).kind())),
             _ => None,
         });
         assert!(ends.len() <= 1, "the download ends once: {self:?}");

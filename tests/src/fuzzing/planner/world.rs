@@ -7,9 +7,9 @@ use ftp_proto::{
     Arg, Config, Event, Instant, Report, RepresentationType, Request, RequestId, SessionError, SessionId,
     Until,
 };
-use pftp::exit::Failure;
+use pftp::exit::{Failure, Message, message};
 use pftp::lookup::Origin;
-use pftp::plan::{Before, Directive, MirrorId, Planner, Settings, Source};
+use pftp::plan::{Before, Directive, EngineError, MirrorId, Planner, Settings, Source};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -79,7 +79,7 @@ pub(super) struct World {
     /// Whether a checksum is looked up, and whether the end of the lookup was reported.
     searching: bool,
     searched: bool,
-    result: Option<Result<u64, Failure>>,
+    result: Option<Result<u64, EngineError>>,
 }
 
 impl World {
@@ -348,8 +348,9 @@ impl World {
                     self.planner.compared_finished(true, self.now);
                 }
                 Directive::Retract => {}
-                Directive::Warn(message) | Directive::Note(message) => {
-                    super::super::reply::check_shown(&message);
+                Directive::Notice(notice) => {
+                    let (Message::Warning(text) | Message::Note(text)) = message(&notice);
+                    super::super::reply::check_shown(&text);
                 }
                 Directive::Finish(result) => self.finish(result),
             }
@@ -395,7 +396,7 @@ impl World {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 
-    fn finish(&mut self, result: Result<u64, Failure>) {
+    fn finish(&mut self, result: Result<u64, EngineError>) {
         match &result {
             Ok(size) => {
                 assert_eq!(self.searched, self.searching, "an end before that of the search");
@@ -408,7 +409,7 @@ impl World {
                     );
                 }
             }
-            Err(failure) => super::super::reply::check_shown(&failure.to_string()),
+            Err(error) => super::super::reply::check_shown(&Failure::from(error.clone()).to_string()),
         }
         self.result = Some(result);
     }
