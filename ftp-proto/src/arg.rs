@@ -5,8 +5,8 @@ use core::fmt;
 
 /// The argument of a command: any bytes but CR, LF and NUL (RFC 959 §5.3.2, RFC 2640 §3.1).
 ///
-/// An `Arg` that exists can be sent: no text from a user, a URL or a file can smuggle a further command
-/// onto the control connection.
+/// Every `Arg` can be sent: no text from a user, a URL or a file can smuggle a further command onto the control
+/// connection.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Arg(Bytes);
 
@@ -14,7 +14,7 @@ impl Arg {
     /// Checks `bytes` and wraps them.
     ///
     /// # Errors
-    /// [`ArgError`] names the first byte that no argument may hold, or says that there are none.
+    /// [`ArgError`] names the first byte that an argument may not hold, or tells that there is no byte.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self, ArgError> {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -26,12 +26,12 @@ impl Arg {
         }
     }
 
-    /// An argument known to be one when the crate is written.
+    /// Wraps bytes that are a valid argument.
     pub(crate) const fn literal(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// The bytes as they were given, without the doubling of IAC that the wire wants.
+    /// The bytes as they were given. [`Command::encode`](crate::Command::encode) doubles IAC.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -44,19 +44,19 @@ impl fmt::Debug for Arg {
     }
 }
 
-/// The bytes as text, everything but printable ASCII and well-formed printable UTF-8 escaped.
+/// Shows the bytes as text; all but printable ASCII and well-formed printable UTF-8 is escaped.
 impl fmt::Display for Arg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::text::escape(&self.0, f)
     }
 }
 
-/// Why bytes cannot be an [`Arg`].
+/// The reason why bytes cannot be an [`Arg`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgError {
-    /// There are none.
+    /// No byte.
     Empty,
-    /// A CR, LF or NUL stands there.
+    /// A CR, LF or NUL.
     Byte {
         /// Offset of that byte.
         at: usize,
@@ -74,7 +74,7 @@ impl fmt::Display for ArgError {
 
 impl core::error::Error for ArgError {}
 
-/// A password or account: an [`Arg`] that never prints. It may be empty.
+/// A password or account: an [`Arg`] that never prints. A secret may be empty.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Bytes);
 
@@ -88,12 +88,12 @@ impl Secret {
         if bytes.is_empty() { Ok(Self(bytes)) } else { Arg::new(bytes).map(|Arg(bytes)| Self(bytes)) }
     }
 
-    /// A secret known to be valid when the crate is written.
+    /// Wraps bytes that are a valid secret.
     pub(crate) const fn literal(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// The secret itself. Named so that a reader sees where it leaves its wrapping.
+    /// The secret itself. The name `expose` marks every place where a secret leaves its type.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -112,7 +112,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn an_injected_line_is_no_argument() {
+    fn argument_cannot_hold_a_second_line() {
         assert_eq!(Arg::new(&b"a\r\nDELE b"[..]), Err(ArgError::Byte { at: 1 }));
         assert_eq!(Arg::new(&b"ab\n"[..]), Err(ArgError::Byte { at: 2 }));
         assert_eq!(Arg::new(&b"\0"[..]), Err(ArgError::Byte { at: 0 }));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_never_prints() {
+    fn secret_never_prints() {
         let secret = Secret::new(&b"hunter2"[..]).unwrap();
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "*** Some(\n    ***,\n)");
         assert_eq!(Secret::new(&b""[..]).unwrap().expose(), b"");

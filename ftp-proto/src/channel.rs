@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// One of the two connections of a session (RFC 959 §2.3).
+/// A connection of a session (RFC 959 §2.3).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Channel {
     /// The control connection: commands and replies.

@@ -4,12 +4,12 @@ use core::fmt;
 
 /// A three-digit reply code, 100 to 599.
 ///
-/// The set is open: servers send codes that no RFC names, and the first digit is enough to go on.
+/// The set is open: servers send codes that no RFC names, and the first digit has a meaning in each of them.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReplyCode(u16);
 
 impl ReplyCode {
-    /// The code `code`, if it is one: its first digit is 1 to 5.
+    /// Returns `code` as a reply code if its first digit is 1 to 5.
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         if code >= 100 && code <= 599 { Some(Self(code)) } else { None }
@@ -21,7 +21,7 @@ impl ReplyCode {
         self.0
     }
 
-    /// What the first digit says (RFC 959 §4.2).
+    /// The class of the reply, by its first digit (RFC 959 §4.2).
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self.0 {
@@ -33,19 +33,19 @@ impl ReplyCode {
         }
     }
 
-    /// Whether the command was accepted and done: 2yz.
+    /// Whether the server has done the command: 2yz.
     #[must_use]
     pub const fn is_completion(self) -> bool {
         matches!(self.severity(), Severity::Completion)
     }
 
-    /// Whether the same command may do better later: 4yz.
+    /// Whether the same command may succeed later: 4yz.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(self.severity(), Severity::Transient)
     }
 
-    /// Whether the command was refused: 4yz or 5yz.
+    /// Whether the server refused the command: 4yz or 5yz.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         matches!(self.severity(), Severity::Transient | Severity::Permanent)
@@ -71,7 +71,7 @@ pub enum Severity {
     Preliminary,
     /// 2yz: done.
     Completion,
-    /// 3yz: accepted, a further command is needed.
+    /// 3yz: accepted; a further command is needed.
     Intermediate,
     /// 4yz: refused for now.
     Transient,
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_set_is_open_but_bounded() {
+    fn codes_from_100_to_599_are_allowed() {
         assert_eq!(ReplyCode::new(99), None);
         assert_eq!(ReplyCode::new(600), None);
         assert_eq!(ReplyCode::new(0), None);

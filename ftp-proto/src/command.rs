@@ -8,7 +8,7 @@ use core::fmt;
 /// Representation type (RFC 959 §3.1.1), the argument of TYPE.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RepresentationType {
-    /// `A`: lines end in CRLF on the wire; sizes and offsets are not those of the stored file.
+    /// `A`: lines end in CRLF on the wire; sizes and offsets differ from those of the stored file.
     Ascii,
     /// `I`: the bytes as they are stored.
     #[default]
@@ -32,7 +32,7 @@ macro_rules! verbs {
         pub enum Verb { $($(#[$doc])* $name,)* }
 
         impl Verb {
-            /// The word as it is sent.
+            /// The word on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
@@ -106,7 +106,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// A command with its argument. Whatever can be built can be sent: encoding cannot fail.
+/// A command with its argument. Every command can be sent: encoding cannot fail.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
@@ -168,11 +168,11 @@ pub enum Command {
     Xsha512(Arg),
 }
 
-/// Telnet's "interpret as command", which the control connection doubles in text (RFC 854, RFC 2640 §2).
+/// Telnet's "interpret as command", which is doubled in text on the control connection (RFC 854, RFC 2640 §2).
 const IAC: u8 = 255;
 
 impl Command {
-    /// Its name.
+    /// The name of the command.
     #[must_use]
     pub const fn verb(&self) -> Verb {
         match self {
@@ -207,7 +207,7 @@ impl Command {
         }
     }
 
-    /// Appends the line to send, CRLF included, IAC doubled.
+    /// Appends the line to send to `out`, CRLF included, IAC doubled.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.verb().as_str().as_bytes());
         let mut argument = Vec::new();
@@ -224,7 +224,7 @@ impl Command {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The line as a log may show it: without CRLF, `***` for a secret.
+    /// The line for a log: without CRLF, `***` in place of a secret.
     #[must_use]
     pub fn masked(&self) -> Bytes {
         let mut line = Vec::from(self.verb().as_str().as_bytes());
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_rfcs() {
+    fn lines_have_the_form_of_the_rfcs() {
         let path = || Arg::new(&b"/pub/a b"[..]).unwrap();
         for (command, want) in [
             (Command::Retr(path()), &b"RETR /pub/a b\r\n"[..]),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logged_line_masks_secrets() {
+    fn logged_line_masks_secrets() {
         let secret = Secret::new(&b"hunter2"[..]).unwrap();
         assert_eq!(Command::Pass(secret.clone()).masked(), &b"PASS ***"[..]);
         assert_eq!(Command::Acct(secret).masked(), &b"ACCT ***"[..]);

@@ -49,15 +49,15 @@ const REPLIES: usize = 16 * 1024;
 /// The result of a read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Read {
-    /// So many bytes, at least one.
+    /// Bytes were read: this many, at least one.
     Bytes(usize),
     /// The peer has ended the connection.
     Ended(End),
-    /// There is nothing to read now.
+    /// No byte has come yet.
     NotNow,
 }
 
-/// What a [`Conduit`] wants of the driver that holds it.
+/// The calls that a [`Conduit`] makes to the driver that holds it.
 pub trait Driver {
     /// The driver's sockets.
     type Socket: Socket;
@@ -86,7 +86,7 @@ struct Side<K> {
     connected: bool,
 }
 
-/// What a [`handle_ready`](Conduit::handle_ready) left to do on a socket.
+/// The state in which [`handle_ready`](Conduit::handle_ready) left a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Turn {
     /// Nothing: the socket has to become ready again.
@@ -94,7 +94,7 @@ pub enum Turn {
     /// The last read did not fill the buffer. If the system reports every change of a socket, there is nothing more to read,
     /// unless the peer has ended the connection.
     Short,
-    /// There may be more to read.
+    /// More may be there to read.
     More,
 }
 
@@ -230,7 +230,7 @@ impl<S: Sink + ?Sized, K: Socket> Conduit<S, K> {
         driver.discard(channel, side.socket);
     }
 
-    /// What to wait for on a channel; `None` if it has no socket.
+    /// The readiness to wait for on a channel; `None` if it has no socket.
     #[must_use]
     pub fn interest(&self, channel: Channel) -> Option<Interest> {
         let side = match channel {

@@ -1,4 +1,4 @@
-//! Why a session ends, and faults of its caller.
+//! Reasons for the end of a session, and faults of its caller.
 
 use crate::channel::{Cause, Channel};
 use crate::command::Verb;
@@ -7,28 +7,28 @@ use crate::reply::Reply;
 use alloc::boxed::Box;
 use core::fmt;
 
-/// Why a session ended. It is the last thing a session says.
+/// The reason for the end of a session, in [`Event::Closed`](crate::Event::Closed).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The server did what no server may.
+    /// The server did something that no server may do.
     Peer(PeerFault),
-    /// Something awaited did not come in time.
+    /// An awaited event did not come in time.
     Timeout(Timer),
-    /// A connection could not be made, or broke.
+    /// A connection could not be made, or broke off.
     Connection(Channel, Cause),
-    /// The server refused what the session cannot go on without: the greeting or 421 at any time
-    /// (`verb` is `None`), or a step of the login.
+    /// The server refused something that the session needs: the greeting or a 421 at any time (`verb` is `None`), or a
+    /// step of the login.
     Refused {
-        /// The command that was refused.
+        /// The refused command.
         verb: Option<Verb>,
-        /// The server's words.
+        /// The server's reply.
         reply: Reply,
     },
-    /// Commands were sent in a burst, and what followed may come from that: a session in lock step
-    /// ([`Config::pipeline`](crate::Config::pipeline) = 1) may succeed. Holds what was seen.
+    /// The fault may come from several commands sent in one write: a session in lock step
+    /// ([`Config::pipeline`](crate::Config::pipeline) 1) may succeed. Holds the fault itself.
     OutOfStep(Box<Self>),
-    /// The session was asked to end.
+    /// The caller ended the session.
     Quit,
 }
 
@@ -49,32 +49,33 @@ impl fmt::Display for SessionError {
 
 impl core::error::Error for SessionError {}
 
-/// What a server did that no server may.
+/// A fault of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PeerFault {
-    /// It sent something that is no reply.
+    /// The server sent bytes that are no reply.
     Reply(ReplyError),
-    /// It answered a question nobody asked.
+    /// The server sent a reply to no command.
     Unsolicited(Reply),
-    /// Its reply cannot follow this command.
+    /// The server's reply cannot follow this command.
     Unexpected(Verb, Reply),
-    /// Its reply to PASV or EPSV names no usable port.
+    /// The server's reply to PASV or EPSV names no usable port.
     Passive(Reply),
-    /// It sent more bytes than the file was said to have.
+    /// The server sent more bytes than the file has.
     Overrun {
-        /// The size of the file, in bytes, as it was known.
+        /// The size of the file in bytes, as the caller knew it.
         size: u64,
     },
-    /// It sent preliminary replies without end.
+    /// The server sent more preliminary replies than
+    /// [`Limits::preliminary_replies`](crate::Limits::preliminary_replies).
     TooManyPreliminary,
-    /// It sent replies without end that no command is owed.
+    /// The server sent more replies to no command than [`Limits::unowed_replies`](crate::Limits::unowed_replies).
     TooManyUnowed,
-    /// Its reply to FEAT or MLST has too many lines.
+    /// The server's reply to FEAT or MLST has too many lines.
     TooManyLines {
         /// The command.
         verb: Verb,
-        /// How many lines the reply may have.
+        /// Lines that the reply may have.
         limit: usize,
     },
 }
@@ -96,26 +97,26 @@ impl fmt::Display for PeerFault {
     }
 }
 
-/// What a session waits for. [`Session::poll_timeout`](crate::Session::poll_timeout) names it, so that a
-/// session that waits can say for what.
+/// An event that a session waits for. [`Session::poll_timeout`](crate::Session::poll_timeout) names it with its
+/// deadline.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The control connection.
+    /// The control connection is established.
     Connect,
-    /// The end of the login, from the control connection on.
+    /// The login ends; counted from the control connection on.
     Login,
-    /// The greeting, or a reply.
+    /// The greeting, or a reply, comes.
     Reply,
-    /// A further reply to a burst.
+    /// A further reply comes to one of several commands sent in one write.
     Burst,
-    /// The data connection.
+    /// The data connection is established.
     DataConnect,
-    /// The next byte of data.
+    /// The next byte of data comes.
     Stall,
-    /// The completion reply, or the data connection after it.
+    /// The completion reply comes, or the end of the data after it.
     Completion,
-    /// The first reply after a cut transfer.
+    /// The first reply after a cut transfer comes.
     Cut,
 }
 
@@ -142,7 +143,7 @@ pub enum Misuse {
     Closed,
     /// The session sends this command itself, at the right time.
     Reserved(Verb),
-    /// This command opens no data connection, so it cannot be a [`Request::Content`](crate::Request::Content).
+    /// The command opens no data connection, so it cannot be a [`Request::Content`](crate::Request::Content).
     NoData(Verb),
     /// The end of the part lies before its start ([`Until::end`](crate::Until::end) is less than
     /// [`Retrieve::offset`](crate::Retrieve::offset)). An end equal to the start is allowed, and fetches no byte.

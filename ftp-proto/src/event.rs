@@ -1,4 +1,4 @@
-//! What comes out of a session.
+//! Outputs of a session.
 
 use crate::channel::Channel;
 use crate::command::Verb;
@@ -19,7 +19,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// What the driver has to do with a connection.
+/// An action that the driver carries out on a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
@@ -58,7 +58,7 @@ pub enum Event {
     Refused(RequestId, Verb, Reply),
     /// A line sent or received, if [`Config::trace`](crate::Config::trace) asks for it.
     Wire(Line),
-    /// The session has ended. This event comes once, and is the last one.
+    /// The session has ended. The event comes once, and is the last one.
     Closed(SessionError),
 }
 
@@ -80,7 +80,8 @@ pub enum Finish {
     Short {
         /// Offset behind the last byte that came, in bytes from the start of the file.
         at: u64,
-        /// The server's final reply. It may be a completion, as some servers report a transfer complete that is not.
+        /// The server's final reply. Some servers call a transfer complete that is not, so the reply may
+        /// be a completion.
         reply: Reply,
     },
 }

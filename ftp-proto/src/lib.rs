@@ -2,7 +2,7 @@
 //! ## A conversation
 //!
 //! [`Session`] is the machine itself. Bytes, changes of connections and time go in; bytes to send, actions and events come
-//! out. This is one part of a file, with a server made of literals:
+//! out. The example fetches a part of a file from a server made of literals:
 //!
 //! ```
 //! use ftp_proto::{
@@ -99,8 +99,8 @@
 //!
 //! ## Limits
 //!
-//! - It downloads. There is no upload, no listing of directories ([`meaning::mlsx`] parses one) and no change
-//!   to files.
+//! - It downloads. It does not upload, list directories ([`meaning::mlsx`] parses a listing) or change
+//!   files.
 //! - Data connections are passive, by EPSV or else PASV, and to the address of the control connection unless
 //!   [`Config::trust_pasv_address`] is set.
 //! - There is no TLS yet.

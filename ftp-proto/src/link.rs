@@ -26,7 +26,7 @@ use core::time::Duration;
 pub(crate) use wire::Layer;
 use wire::Wire;
 
-/// What a driver waits for on a channel.
+/// The readiness that a driver waits for on a channel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Interest {
     /// Bytes from the peer, or its end of the connection.
@@ -35,7 +35,7 @@ pub struct Interest {
     pub write: bool,
 }
 
-/// What comes out of a [`Link`], in order. `E` is the error of the sink.
+/// An output of a [`Link`]. Outputs come in order. `E` is the error of the sink.
 #[derive(Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LinkOutput<E> {
@@ -278,7 +278,7 @@ impl<S: Sink + ?Sized> Link<S> {
         }
     }
 
-    /// The bytes to send on a channel next; empty if there are none. They stay until
+    /// The bytes to send on a channel next; empty if there are none. The bytes stay until
     /// [`handle_transmitted`](Self::handle_transmitted) reports them sent. Before the driver closes a channel
     /// ([`Action::Close`]), it sends them as far as the socket takes them without waiting.
     #[must_use]
@@ -304,7 +304,7 @@ impl<S: Sink + ?Sized> Link<S> {
         channel == Channel::Control && !self.control.is_busy() && !self.session.poll_transmit().is_empty()
     }
 
-    /// What to wait for on a channel that is connected. A data connection whose bytes cannot be placed yet is left unread.
+    /// The readiness to wait for on a channel that is connected. A data connection whose bytes cannot be placed yet is left unread.
     #[must_use]
     pub fn interest(&self, channel: Channel) -> Interest {
         let write = !self.poll_transmit(channel).is_empty();

@@ -1,4 +1,4 @@
-//! Replies out of the bytes of a control connection (RFC 959 §4.2, RFC 854).
+//! Reads replies from the bytes of a control connection (RFC 959 §4.2, RFC 854).
 
 use crate::code::ReplyCode;
 use crate::reply::Reply;
@@ -7,43 +7,43 @@ use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
 use memchr::memchr;
 
-/// Telnet's "interpret as command" (RFC 854): doubled where it is text.
+/// Telnet's "interpret as command" (RFC 854): doubled if it is text.
 const IAC: u8 = 255;
-/// The first and last of WILL, WONT, DO and DONT, each of which names one option (RFC 854).
+/// The first and last of WILL, WONT, DO and DONT, each followed by an option (RFC 854).
 const WILL: u8 = 251;
 const DONT: u8 = 254;
-/// How many bytes of a malformed line an error keeps.
+/// Bytes of a malformed line that an error keeps.
 const SHOWN: usize = 64;
 
-/// Bytes in, whole replies out.
+/// Reads whole replies from bytes that come in any portions.
 ///
-/// Lines may end in CRLF or a bare LF, and their text may be any bytes. Empty lines before a reply are
-/// skipped. A doubled IAC is one, and the Telnet commands WILL, WONT, DO and DONT are dropped with their
-/// option (RFC 854); the limit is on the bytes left.
+/// Lines may end in CRLF or a bare LF, and their text may be any bytes. Empty lines before a reply are skipped. A
+/// doubled IAC becomes one, and the Telnet commands WILL, WONT, DO and DONT are dropped with their option (RFC 854);
+/// the limit counts the bytes that are left.
 ///
-/// The replies, and the error that may follow them, depend on the bytes alone and not on how they are
-/// divided into calls of [`push`](Self::push). Calling [`next`](Self::next) after each `push` until it
-/// gives none bounds the memory held by the limit of a reply and the bytes of one `push`.
+/// The replies, and the error that may follow them, depend on the bytes alone and not on how [`push`](Self::push)
+/// portions them. If the caller calls [`next`](Self::next) after each `push` until it returns none, the memory in use
+/// is at most the limit of a reply and the bytes of one `push`.
 pub struct ReplyParser {
     max_reply: usize,
     max_lines: usize,
     buffer: BytesMut,
     telnet: Telnet,
-    /// The code of a multi-line reply whose last line is awaited.
+    /// The code of a multi-line reply whose last line has not come.
     open: Option<ReplyCode>,
-    /// Lines of the reply awaited so far, and empty ones before it.
+    /// Lines so far of the reply that is being read, and empty lines before it.
     lines: usize,
-    /// Where the line to read next begins in `buffer`.
+    /// The start of the next line to read in `buffer`.
     line: usize,
-    /// No LF lies between `line` and here.
+    /// The end of the bytes behind `line` that hold no LF.
     searched: usize,
     failed: Option<ReplyError>,
 }
 
-/// How much of a Telnet sequence the end of the buffer is.
+/// The part of a Telnet sequence at the end of the buffer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Telnet {
-    /// None of it: all is text.
+    /// None: all bytes are text.
     Text,
     /// IAC.
     Iac,
@@ -52,7 +52,7 @@ enum Telnet {
 }
 
 impl Telnet {
-    /// Bytes at the end of the buffer of which it is not known yet whether they are text.
+    /// Bytes at the end of the buffer that may or may not be text.
     const fn undecided(self) -> usize {
         match self {
             Self::Text => 0,
@@ -63,7 +63,7 @@ impl Telnet {
 }
 
 impl ReplyParser {
-    /// A parser that takes at most `max_reply` bytes for one reply: all its lines and their ends.
+    /// A parser for replies of at most `max_reply` bytes, all lines and line ends together.
     #[must_use]
     pub fn new(max_reply: usize) -> Self {
         Self {
@@ -79,14 +79,14 @@ impl ReplyParser {
         }
     }
 
-    /// The parser with this limit of lines as well: those of one reply, and empty ones before it.
+    /// Sets a limit of lines as well: for the lines of a reply, and for the empty lines before it.
     #[must_use]
     pub const fn with_max_lines(mut self, max_lines: usize) -> Self {
         self.max_lines = max_lines;
         self
     }
 
-    /// Takes in what was read. After an error it is dropped.
+    /// Takes bytes that were read. After an error they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failed.is_some() {
             return;
@@ -109,7 +109,7 @@ impl ReplyParser {
                     self.telnet = Telnet::Negotiation;
                 }
                 (Telnet::Iac, IAC) => self.telnet = Telnet::Text,
-                // A server that does not double IAC meant it as text.
+                // A server that does not double IAC means it as text.
                 (Telnet::Iac, _) => {
                     self.telnet = Telnet::Text;
                     continue;
@@ -123,11 +123,11 @@ impl ReplyParser {
         }
     }
 
-    /// The next whole reply, `None` while there is none.
+    /// Returns the next whole reply, `None` if there is none yet.
     ///
     /// # Errors
-    /// [`ReplyError`], if what was pushed cannot be a reply. A parser that failed stays so: it gives the
-    /// same error each time and holds nothing.
+    /// [`ReplyError`] if the bytes cannot be a reply. The parser then returns the same error each time and holds
+    /// nothing.
     #[expect(clippy::should_implement_trait, reason = "not an iterator: after `None`, more may come")]
     pub fn next(&mut self) -> Result<Option<Reply>, ReplyError> {
         if let Some(error) = &self.failed {
@@ -135,7 +135,7 @@ impl ReplyParser {
         }
         let result = self.frame();
         if matches!(result, Ok(None)) && self.buffer.is_empty() {
-            // What a long reply took is not kept while none comes.
+            // The memory of a long reply is given back once the buffer is empty.
             self.buffer = BytesMut::new();
         }
         if let Err(error) = &result {
@@ -146,8 +146,8 @@ impl ReplyParser {
         result
     }
 
-    /// The bytes pushed that belong to no reply yet returned. When TLS starts there may be none: what came
-    /// before it in the clear, anyone on the way can have put there.
+    /// The bytes that belong to no reply returned so far. When TLS starts there may be none: anybody on the way can
+    /// have added bytes to the clear text.
     #[must_use]
     pub fn remainder(&self) -> &[u8] {
         &self.buffer
@@ -187,7 +187,7 @@ impl ReplyParser {
         Ok(None)
     }
 
-    /// Where the line to read ends, its LF included; `None` if it has not come whole.
+    /// The end of the line to read, its LF included; `None` if it has not come whole.
     fn line_end(&mut self) -> Result<Option<usize>, ReplyError> {
         let decided = self.decided();
         let until = decided.min(self.max_reply);
@@ -202,7 +202,7 @@ impl ReplyParser {
         Ok(None)
     }
 
-    /// Bytes in the buffer that are text for sure.
+    /// Bytes in the buffer that are text.
     fn decided(&self) -> usize {
         self.buffer.len().saturating_sub(self.telnet.undecided())
     }
@@ -219,7 +219,7 @@ impl fmt::Debug for ReplyParser {
     }
 }
 
-/// What the fourth character of a line says.
+/// The meaning of the fourth character of a line.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
     /// A space or nothing: the last line of a reply.
@@ -248,22 +248,22 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Why bytes are no replies.
+/// A fault in the bytes of a server that makes them no reply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// A reply has more bytes than it may, line ends included.
+    /// A reply has more bytes than allowed, line ends included.
     TooLong {
-        /// How many it may have.
+        /// Bytes allowed.
         limit: usize,
     },
-    /// A reply has more lines than it may, or more empty lines stand before it.
+    /// A reply has more lines than allowed, or more empty lines before it.
     TooManyLines {
-        /// How many it may have.
+        /// Lines allowed.
         limit: usize,
     },
-    /// A line that has to begin a reply does not: no code from 100 to 599, or neither a space, a hyphen nor
-    /// the end of the line behind it.
+    /// A line has to begin a reply and does not: it has no code from 100 to 599, or the code is followed by neither a
+    /// space, a hyphen nor the end of the line.
     Malformed {
         /// The line without its end, or its first 64 bytes.
         line: Bytes,

@@ -1,9 +1,9 @@
-//! What the bytes of a data connection are.
+//! The meaning of the bytes of a data connection.
 
 use crate::request::RequestId;
 use core::ops::Range;
 
-/// What the next bytes of the data connection are, and so what the driver does with them.
+/// The meaning of the next bytes of the data connection, which decides what the driver does with them.
 ///
 /// The driver reads the data connection unless this is [`Hold`](Self::Hold), does with the bytes what the variant says,
 /// and reports how many bytes it has read with [`Session::handle_payload`](crate::Session::handle_payload). A read that goes
@@ -23,8 +23,8 @@ use core::ops::Range;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Payload {
-    /// Read nothing. There is no data connection, or nobody can tell yet where its bytes belong: they may overtake the
-    /// reply to REST, which decides that.
+    /// Read nothing. Either there is no data connection, or the place of its bytes is not known yet: they may overtake the
+    /// reply to REST, which decides it.
     Hold,
     /// Read, to notice that the server ends the data connection: it is ready for a transfer that has not been requested. A
     /// byte that comes now belongs to no transfer, and the session closes the data connection.

@@ -1,4 +1,4 @@
-//! What to do after a session has ended.
+//! Advice after a session has ended.
 
 use crate::channel::{Cause, Channel};
 use crate::config::Config;
@@ -44,7 +44,7 @@ pub enum Redial {
     Never,
 }
 
-/// The wait after the first failure. It doubles with each further failure.
+/// The wait after the first failure, doubled with each further failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The longest wait after failures.

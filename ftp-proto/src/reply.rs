@@ -5,7 +5,7 @@ use crate::text;
 use bytes::Bytes;
 use core::fmt;
 
-/// A reply: its code and the lines of its text. Text is bytes; nothing promises that it is UTF-8.
+/// A reply: its code and the lines of its text. The text is bytes, which need not be UTF-8.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Reply {
     code: ReplyCode,
@@ -13,37 +13,37 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply of `code` whose lines, codes and all, are in `raw`, separated by LF or CRLF.
+    /// A reply of `code` with the lines in `raw`, codes included, separated by LF or CRLF.
     #[must_use]
     pub(crate) const fn new(code: ReplyCode, raw: Bytes) -> Self {
         Self { code, raw }
     }
 
-    /// The reply with other lines, which have to be lines of a reply of its code.
+    /// The reply with other lines, which have to be lines of a reply with its code.
     #[must_use]
     pub(crate) const fn with_lines(&self, raw: Bytes) -> Self {
         Self::new(self.code, raw)
     }
 
-    /// All of it as it came, line ends included.
+    /// All bytes as they came, line ends included.
     pub(crate) const fn raw(&self) -> &Bytes {
         &self.raw
     }
 
-    /// Its code.
+    /// The reply code.
     #[must_use]
     pub const fn code(&self) -> ReplyCode {
         self.code
     }
 
-    /// The lines as they came, codes included, line ends not.
+    /// The lines as they came, with codes and without line ends.
     pub fn raw_lines(&self) -> impl Iterator<Item = &[u8]> {
         let raw = self.raw.strip_suffix(b"\n").unwrap_or(&self.raw);
         raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// The lines without the code and the separator of the first and the last, and of lines between
-    /// that repeat them; line ends are not included.
+    /// The lines without their code and the separator behind it. The first and the last line have a code; lines
+    /// between them may repeat it. Line ends are not included.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let code = self.code;
         self.raw_lines().map(move |line| text_of(code, line))
@@ -55,7 +55,7 @@ impl Reply {
         self.lines().next().unwrap_or_default()
     }
 
-    /// Whether some line of the text holds one of `words`, given in lower case; ASCII case is ignored.
+    /// Whether a line of the text holds one of `words`, given in lower case. ASCII case is ignored.
     #[must_use]
     pub fn mentions(&self, words: &[&str]) -> bool {
         self.lines().any(|line| words.iter().any(|word| holds(line, word.as_bytes())))
@@ -66,7 +66,7 @@ fn holds(line: &[u8], word: &[u8]) -> bool {
     line.windows(word.len().max(1)).any(|part| part.eq_ignore_ascii_case(word))
 }
 
-/// `line` without `code` and what separates it from its text, if it begins with them.
+/// Strips `code` and the separator behind it from the start of `line`, if it begins with them.
 fn text_of(code: ReplyCode, line: &[u8]) -> &[u8] {
     let Some((digits, rest)) = line.split_at_checked(3) else { return line };
     let number = digits.iter().try_fold(0_u16, |number, digit| {
@@ -79,7 +79,7 @@ fn text_of(code: ReplyCode, line: &[u8]) -> &[u8] {
     }
 }
 
-/// The code and the text, lines joined by ` / `, unprintable characters escaped.
+/// Shows the code and the text, lines joined by ` / `, unprintable characters escaped.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;

@@ -64,7 +64,7 @@ pub struct Retrieve {
     pub offset: u64,
     /// The end of the part.
     pub until: Until,
-    /// Bytes before `offset` that are fetched as well, as far as the file has them; 0 for none. They go to
+    /// Bytes before `offset` that are fetched as well, as far as the file has them; 0 for none. The overlap goes to
     /// [`LinkOutput::Overlap`](crate::LinkOutput::Overlap) and not to the sink: a caller that has these bytes from another
     /// server can compare them, and so tell whether this server has the same file.
     pub overlap: u64,
@@ -86,7 +86,7 @@ pub enum Until {
     /// The end of a file of this size, in bytes: the server has to end the transfer exactly there. Fewer bytes are
     /// [`Finish::Short`](crate::Finish::Short), a byte more is [`PeerFault::Overrun`](crate::PeerFault::Overrun).
     Size(u64),
-    /// This offset, exclusive, in bytes from the start of the file; the session cuts the transfer there.
+    /// Before this offset, in bytes from the start of the file; the session cuts the transfer there.
     Offset(u64),
 }
 

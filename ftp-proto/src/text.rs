@@ -1,9 +1,9 @@
-//! Bytes of a peer made safe to show.
+//! Bytes of a peer, made safe to show.
 
 use core::fmt::{self, Write};
 
-/// Writes `bytes` as text that no terminal and no log reader can take for anything else: what is not
-/// well-formed UTF-8, and every control, bidirectional or invisible character, is escaped.
+/// Writes `bytes` as text that neither a terminal nor a log reader mistakes: bytes that are not well-formed UTF-8, and
+/// control, bidirectional and invisible characters, are escaped.
 pub(crate) fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -20,7 +20,7 @@ pub(crate) fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Whether `c` shows as itself and changes nothing around it.
+/// Whether `c` shows as itself and leaves the text around it as it is.
 fn is_plain(c: char) -> bool {
     let hidden = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -28,8 +28,8 @@ fn is_plain(c: char) -> bool {
     !c.is_control() && !hidden
 }
 
-/// Bytes of a peer that print escaped: controls, bidirectional and invisible characters and what is
-/// not UTF-8 are shown as `\u{..}`, `\n`, `\x..`.
+/// Shows bytes of a peer escaped: control, bidirectional and invisible characters, and bytes that are not UTF-8, as
+/// `\u{..}`, `\n`, `\x..`.
 #[derive(Clone, Copy)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
@@ -51,7 +51,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn nothing_reaches_a_terminal_raw() {
+    fn control_characters_are_escaped() {
         let shown = Escaped("a\u{1b}[31m\u{9b}\u{202e}\u{7f}é\n".as_bytes()).to_string();
         assert_eq!(shown, "a\\u{1b}[31m\\u{9b}\\u{202e}\\u{7f}é\\n");
         assert_eq!(Escaped(b"\xff\xfeok").to_string(), "\\xff\\xfeok");

@@ -1,12 +1,12 @@
-//! Time as the machines see it: a number that the driver supplies.
+//! Time as the machines use it: a number that the driver supplies.
 
 use core::ops::Add;
 use core::time::Duration;
 
-/// Time since an epoch of the driver's choice.
+/// Time since an epoch that the driver chooses.
 ///
-/// The machines have no clock. Every call that needs the time takes it, as its last argument; it must
-/// not run backwards within one session.
+/// The machines have no clock. Every call that needs the time takes it as its last argument; within one session it
+/// must not run backwards.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant(pub Duration);
 

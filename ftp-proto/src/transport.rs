@@ -1,4 +1,4 @@
-//! What a transport offers to a caller that steers many sessions.
+//! The interface of a transport to a caller that steers many sessions.
 
 use crate::config::Config;
 use crate::error::Misuse;
@@ -20,7 +20,7 @@ pub struct SessionId(pub u64);
 /// A call about a session that has ended does nothing, because [`Event::Closed`] may be on its way to the caller. Any
 /// other [`Misuse`] is reported.
 pub trait Transport {
-    /// Where the bytes of transfers go. Each transfer has a sink of its own.
+    /// The sinks for the bytes of transfers. Each transfer has a sink of its own.
     type Sink: Sink + ?Sized;
 
     /// The time now, on the clock of every report and every deadline.
@@ -60,7 +60,7 @@ pub trait Transport {
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<<Self::Sink as Sink>::Error>>;
 }
 
-/// What a transport reports of its sessions. `E` is the error of the sink.
+/// A report about a session. `E` is the error of the sink.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Report<E> {
@@ -76,7 +76,7 @@ pub enum Report<E> {
     Content(SessionId, RequestId, Bytes),
     /// The sink of this transfer failed, and the session ends.
     SinkFailed(SessionId, RequestId, E),
-    /// This request is one that no session can do. It was dropped, and the session goes on. Never [`Misuse::Closed`].
+    /// No session can do this request. The transport dropped it, and the session goes on. Never [`Misuse::Closed`].
     Misuse(SessionId, RequestId, Misuse),
 }
 

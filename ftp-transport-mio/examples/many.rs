@@ -179,7 +179,7 @@ impl Job {
     }
 }
 
-/// The address of a server. This waits for a name server, so it comes before the loop.
+/// Looks up the address of a server. A lookup takes long, so it comes before the loop.
 fn resolve(name: &str) -> Result<SocketAddr> {
     let with_port = if name.contains(':') { name.to_owned() } else { format!("{name}:21") };
     Ok(with_port.to_socket_addrs()?.next().ok_or("a name without an address")?)

@@ -1,8 +1,8 @@
 //! Drives any number of [`ftp_proto`] sessions from one thread and one mio event loop.
 //!
-//! The loop runs inside [`wait`](Transport::wait), on the thread that calls it; there is no other. Each call gives
-//! the next thing that a session tells: that it is logged in, that bytes of its file are written, that the file is
-//! whole. An idle loop sleeps in one system call until something happens.
+//! The loop runs inside [`wait`](Transport::wait), on the thread that calls it; there is no other thread. Each call
+//! returns the next report: a session is logged in, bytes of a file are written, a file is whole. An idle loop sleeps in
+//! one system call until an event comes.
 //!
 //! ```no_run
 //! use ftp_proto::{
@@ -49,20 +49,21 @@
 //! ```
 //!
 //! Each transfer has a [`Sink`] of its own. The program `examples/many.rs` fetches many files from many servers.
+//! Each transfer has a [`Sink`] of its own. The program `examples/many.rs` fetches many files from many servers.
 //!
-//! ## What to know
+//! ## Costs and limits
 //!
-//! - The sink is called on the loop's thread: all sessions wait while it writes.
-//! - Addresses are given, not names, which take long to look up: do that before, or on another thread, and
-//!   [wake](Transport::waker) the loop when there is an answer.
-//! - No session keeps the others waiting. Each socket that is ready has its turn, in which it is read up to 1 MiB.
-//! - An idle session takes about 3 KiB of memory beside what the system keeps for its socket, and the loop 256 KiB. A
-//!   session has one descriptor, and one more during a transfer or for one that is prepared.
-//! - A server's queue of connections that it has not accepted is short, 128 with many. What comes beyond that may be
-//!   lost and is noticed only by [`Timeouts::reply`](ftp_proto::Timeouts::reply). Thousands of sessions with one
-//!   server are better opened as earlier ones have become [`Connected`](ftp_proto::Event::Connected).
-//! - Failed sessions are the caller's to open again, in lock step where they ended in
-//!   [`OutOfStep`](ftp_proto::SessionError::OutOfStep). The planner of the `pftp` crate does all that.
+//! - The loop's thread calls the sink: all sessions wait while it writes.
+//! - The loop takes addresses and not names, because a lookup takes long. Look names up before, or on another thread
+//!   that [wakes](Transport::waker) the loop.
+//! - No session keeps the others waiting: a socket that is ready is read up to 1 MiB, and then has to wait for its
+//!   next turn.
+//! - An idle session takes about 3 KiB of memory beside the system's share for its socket, and the loop 256 KiB. A
+//!   session has one descriptor, and one more for an open data connection.
+//! - A server's queue of connections that it has not accepted is short, often 128. A connection beyond it may be lost,
+//!   and only [`Timeouts::reply`](ftp_proto::Timeouts::reply) notices that. If you open thousands of sessions with one
+//!   server, open each after an earlier one is [`Connected`](ftp_proto::Event::Connected).
+//! - The caller opens failed sessions again; [`Redial`](ftp_proto::Redial) advises how.
 
 mod registry;
 mod socket;
@@ -81,7 +82,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes read at once. One buffer serves all sessions.
+/// Bytes read at once, into a buffer that serves all sessions.
 const BUFFER: usize = 256 * 1024;
 
 /// Reads from one connection before the others have their turn.
@@ -95,8 +96,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A [`Transport`] without threads.
 ///
-/// Dropping it ends the sessions: QUIT is sent as far as that goes without waiting, and what they have not reported
-/// is lost.
+/// Dropping it ends the sessions: QUIT is sent as far as the sockets take it without waiting, and reports that the
+/// caller has not taken are lost.
 pub struct MioTransport<S: Sink + ?Sized> {
     started: std::time::Instant,
     poll: Poll,
@@ -104,9 +105,9 @@ pub struct MioTransport<S: Sink + ?Sized> {
     waker: Arc<Waker>,
     sessions: Sessions<S>,
     reports: VecDeque<Report<S::Error>>,
-    /// The waker has been used, and nobody told yet.
+    /// The waker was used, and `wait` has not returned for it yet.
     woken: bool,
-    /// When the last wait for events ended: what had come by then is in time.
+    /// The end of the last wait for events. Replies that had come by then are in time.
     listened: Instant,
     buffer: Vec<u8>,
 }
@@ -132,7 +133,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         })
     }
 
-    /// Does something with a session, and then what comes of it.
+    /// Does something with a session, and then carries out its outputs.
     fn with(&mut self, id: SessionId, act: impl FnOnce(&mut Conduit<S, TcpSocket>, Instant)) {
         let now = self.now();
         if let Some(place) = self.sessions.place(id)
@@ -157,18 +158,18 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         self.sessions.enlist(place);
     }
 
-    /// Waits for something to happen, and notes what is ready. True if the waker woke it.
+    /// Waits for events, and notes which sockets are ready. True if the waker was used.
     fn listen(&mut self, until: Option<Instant>) -> bool {
         let due = [until, self.sessions.next_deadline()].into_iter().flatten().min();
         let patience = if self.sessions.turns() > 0 { Some(Instant::ZERO) } else { due };
         let mut timeout = patience.map(|due| due.since(self.now()));
         let mut woken = false;
-        // Whose reply has come but has not been heard of would be taken to be late. So all are heard, but no more often
-        // than it takes for each of their sockets to have its say.
+        // A reply that has come, but was not noted, would count as late. Therefore all events are noted, in at most as many
+        // rounds as it takes to note each socket once.
         let rounds = self.sessions.len().saturating_mul(2).div_ceil(EVENTS).saturating_add(1);
         for _ in 0..rounds {
             if let Err(error) = self.poll.poll(&mut self.events, timeout) {
-                // An interrupted wait has found nothing, and the loop comes round again. Any other error may last.
+                // An interrupted wait has found nothing; the loop waits again. Any other error may last.
                 if error.kind() != io::ErrorKind::Interrupted {
                     std::thread::sleep(PAUSE);
                 }
@@ -184,7 +185,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         woken
     }
 
-    /// Marks the sockets that have events. True if the waker has one.
+    /// Notes the sockets that have events. True if the waker has one.
     fn note_events(&mut self) -> bool {
         let mut woken = false;
         let mut touched = Vec::new();
@@ -204,7 +205,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
         woken
     }
 
-    /// Gives every socket that is lined up one turn, and tells those whose time has come.
+    /// Gives every queued socket a turn, and tells the sessions whose deadline has come.
     fn work(&mut self) {
         for _ in 0..self.sessions.turns() {
             let Some((place, channel)) = self.sessions.next_turn() else { break };
@@ -214,7 +215,7 @@ impl<S: Sink + ?Sized> MioTransport<S> {
             self.sessions.turned(place, channel, turn);
             self.settle(place);
         }
-        // Not by the time now: a reply may have come while others had their turn.
+        // Not the time now: a reply may have come while other sockets had their turn.
         let now = self.listened;
         while let Some(place) = self.sessions.next_due(now) {
             if let Some(entry) = self.sessions.get(place) {
@@ -267,14 +268,14 @@ impl<S: Sink + ?Sized> Transport for MioTransport<S> {
     fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         let waker = Arc::clone(&self.waker);
         Arc::new(move || {
-            // Fails only if the system is out of memory; a deadline ends the wait then.
+            // Fails only if the system is out of memory; a deadline then ends the wait.
             let _ = waker.wake();
         })
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Option<Report<S::Error>> {
         loop {
-            // First, so that reports without end cannot put it off.
+            // First, so that endless reports cannot delay it.
             if mem::take(&mut self.woken) {
                 return None;
             }

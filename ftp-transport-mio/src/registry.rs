@@ -1,4 +1,4 @@
-//! The sessions of a loop: their places, and what is due.
+//! The sessions of a loop, with their places, queues and deadlines.
 
 use crate::socket::TcpSocket;
 use ftp_proto::conduit::{Conduit, Driver, Turn};
@@ -7,7 +7,7 @@ use mio::{Registry, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-/// A session's place in the loop; free again when the session has ended.
+/// The place of a session in the loop; free again when the session has ended.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Place(usize);
 
@@ -15,7 +15,7 @@ pub(crate) struct Place(usize);
 pub(crate) const WAKER: Token = Token(0);
 
 impl Place {
-    /// The token of one of the session's sockets.
+    /// The token of a socket of the session.
     const fn token(self, channel: Channel) -> Token {
         let channel = match channel {
             Channel::Control => 1,
@@ -24,7 +24,7 @@ impl Place {
         Token(self.0.wrapping_mul(2).wrapping_add(channel))
     }
 
-    /// What `token` stands for; nothing if it is the waker's.
+    /// The socket that `token` stands for; `None` for the waker.
     pub(crate) const fn of(token: Token) -> Option<(Self, Channel)> {
         match token.0.checked_sub(1) {
             None => None,
@@ -40,19 +40,19 @@ pub(crate) struct Entry<S: Sink + ?Sized> {
     pub(crate) conduit: Conduit<S, TcpSocket>,
     control: Readiness,
     data: Readiness,
-    /// The deadline it is listed under; never later than its own.
+    /// The deadline in the list; never later than the deadline of the session.
     listed: Option<Instant>,
 }
 
-/// What is known of a socket: mio tells each change once.
+/// The readiness of a socket: mio reports each change once.
 #[derive(Clone, Copy, Default)]
 struct Readiness {
-    /// Something came and has not been found to be used up.
+    /// The socket became ready, and has not been read to its end since.
     ready: bool,
-    /// A short read does not mean that all has been read: the peer has ended the connection, or it is broken, and what
-    /// is left is to be read to its end; or it has sent urgent data, before which a read stops.
+    /// A short read does not show that everything has been read: the connection has ended, and the rest is to be read
+    /// up to the end; or there are urgent data, before which a read stops.
     unsure: bool,
-    /// It is in the queue of those that have their turn.
+    /// The socket is in the queue.
     queued: bool,
 }
 
@@ -119,7 +119,7 @@ impl<S: Sink + ?Sized> Sessions<S> {
         self.places.get_mut(place.0)?.as_mut()
     }
 
-    /// Something has come about on a socket; `unsure` if it is the end, or urgent data.
+    /// A socket became ready; `unsure` if its connection has ended or there are urgent data.
     pub(crate) fn mark(&mut self, place: Place, channel: Channel, unsure: bool) {
         if let Some(entry) = self.get(place) {
             let readiness = entry.readiness(channel);
@@ -128,8 +128,8 @@ impl<S: Sink + ?Sized> Sessions<S> {
         }
     }
 
-    /// A socket has had its turn. A read that did not fill the buffer has used up what was ready: whatever comes
-    /// later is a change of its own. An end that came before is not, and urgent data break a read off.
+    /// A socket has had its turn. A read that did not fill the buffer has taken all there was, and mio reports what
+    /// comes later. An end that came before is not reported again, and urgent data stop a read early.
     pub(crate) fn turned(&mut self, place: Place, channel: Channel, turn: Turn) {
         if let Some(entry) = self.get(place) {
             let readiness = entry.readiness(channel);
@@ -141,7 +141,7 @@ impl<S: Sink + ?Sized> Sessions<S> {
         }
     }
 
-    /// Lines up the sockets of a session that are ready and wanted, and lists its deadline.
+    /// Queues the sockets of a session that are ready and of interest, and lists its deadline.
     pub(crate) fn enlist(&mut self, place: Place) {
         for channel in [Channel::Control, Channel::Data] {
             let Some(entry) = self.get(place) else { return };
@@ -157,7 +157,7 @@ impl<S: Sink + ?Sized> Sessions<S> {
         let Some(entry) = self.get(place) else { return };
         let due = entry.conduit.poll_timeout();
         let listed = entry.listed;
-        // A deadline mostly moves away: it is looked at again when the listed one comes.
+        // Most deadlines move away. The session is asked again when the listed deadline comes.
         if due == listed || matches!((listed, due), (Some(listed), Some(due)) if listed < due) {
             return;
         }
@@ -170,11 +170,11 @@ impl<S: Sink + ?Sized> Sessions<S> {
         }
     }
 
-    /// The next socket to have its turn.
+    /// Takes the next socket from the queue.
     pub(crate) fn next_turn(&mut self) -> Option<(Place, Channel)> {
         loop {
             let (place, channel) = self.turns.pop_front()?;
-            // Its session may have ended, and its place been given to another.
+            // The session may have ended, and its place been given to another one.
             if let Some(entry) = self.get(place)
                 && std::mem::take(&mut entry.readiness(channel).queued)
             {
@@ -183,22 +183,22 @@ impl<S: Sink + ?Sized> Sessions<S> {
         }
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// How many sockets have their turn.
+    /// The number of sockets in the queue.
     pub(crate) fn turns(&self) -> usize {
         self.turns.len()
     }
 
-    /// When a session may have to be told that time has passed.
+    /// The earliest deadline in the list.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(due, _)| *due)
     }
 
-    /// Takes the next session whose listed deadline has come off the list.
+    /// Takes the next session whose listed deadline has come from the list.
     pub(crate) fn next_due(&mut self, now: Instant) -> Option<Place> {
         let (due, place) = *self.deadlines.first()?;
         if due > now {

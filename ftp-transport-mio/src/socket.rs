@@ -1,4 +1,4 @@
-//! One TCP connection of a session, as mio has it.
+//! A TCP connection of a session, as mio has it.
 
 use ftp_proto::conduit::{KEEPALIVE, Read, Socket};
 use ftp_proto::{Cause, Channel, End};
@@ -8,15 +8,15 @@ use rustix::net::sockopt;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 
-/// Urgent data too: a read ends before them, though there is more to read.
+/// Urgent data are included: a read ends before them, though there is more to read.
 const EVERYTHING: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 
-/// A registered TCP connection that is established or on its way to be.
+/// A registered TCP connection that is established or being established.
 #[derive(Debug)]
 pub(crate) struct TcpSocket(TcpStream);
 
 impl TcpSocket {
-    /// Starts to connect, and registers for everything: readiness comes once for each change.
+    /// Starts to connect, and registers for all events: mio reports each change once.
     pub(crate) fn connect(
         channel: Channel,
         peer: SocketAddr,
@@ -25,10 +25,10 @@ impl TcpSocket {
     ) -> Result<Self, Cause> {
         let mut stream = TcpStream::connect(peer)?;
         registry.register(&mut stream, token, EVERYTHING)?;
-        // Urgent data are a part of the stream, and no byte of it is to be lost.
+        // Urgent data are a part of the stream: no byte of them may be lost.
         let _ = sockopt::set_socket_oobinline(&stream, true);
         if channel == Channel::Control {
-            // Neither is vital, so a refusal of the system is let pass.
+            // The connection works without either, so a refusal of the system is ignored.
             let _ = stream.set_nodelay(true);
             let _ = keep_alive(&stream);
         }
@@ -36,12 +36,12 @@ impl TcpSocket {
     }
 
     pub(crate) fn deregister(mut self, registry: &Registry) {
-        // Closing the socket, which follows, does it as well.
+        // Closing the socket, which follows, deregisters it as well.
         let _ = registry.deregister(&mut self.0);
     }
 }
 
-/// Probes that keep an idle connection known to what lies between.
+/// Probes an idle connection, so that address translators remember it.
 fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
     sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
     sockopt::set_tcp_keepintvl(stream, KEEPALIVE)?;
@@ -49,7 +49,7 @@ fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
 }
 
 impl Socket for TcpSocket {
-    /// In the order that mio's documentation demands: writable, then no error, then a peer.
+    /// Checks in the order of mio's documentation: writable, then no error, then a peer.
     fn finish_connect(&mut self) -> Result<bool, Cause> {
         if let Some(error) = self.0.take_error()? {
             return Err(error.into());

@@ -1,7 +1,7 @@
 //! Drives [`ftp_proto`] sessions over sockets, one thread a session.
 //!
 //! Each thread blocks in one place only: `poll(2)` over its control connection, its data connection and a
-//! pipe that orders come with, bounded by the session's next deadline. So none of them can hold up another.
+//! pipe that orders come with, bounded by the session's next deadline. No session can hold up another.
 //!
 //! ```no_run
 //! use ftp_proto::{Arg, Config, Event, Report, RequestId, Retrieve, SessionId, Sink, Transport, Until};
@@ -54,7 +54,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use thread::{Order, Worker};
 
-/// The clock that a transport and its threads go by.
+/// The clock of a transport and its threads.
 #[derive(Clone, Copy, Debug)]
 struct Clock(std::time::Instant);
 
@@ -64,13 +64,13 @@ impl Clock {
     }
 }
 
-/// What comes to the caller's thread.
+/// A message to the caller's thread.
 enum Message<E> {
     Report(Report<E>),
     Wake,
 }
 
-/// A session's thread, as its owner sees it.
+/// The transport's end of a session's thread.
 struct Handle<S: Sink + ?Sized> {
     orders: Sender<Order<S>>,
     wake: PipeWriter,
@@ -88,7 +88,7 @@ impl<S: Sink + ?Sized> Handle<S> {
 
 /// A [`Transport`] with a thread for each session.
 ///
-/// Dropping it ends the sessions and waits for their threads, which takes no longer than a write to the sink.
+/// Dropping it ends the sessions and waits for their threads, at most as long as a write to a sink takes.
 pub struct StdTransport<S: Sink + ?Sized>
 where
     S::Error: Send,
@@ -136,7 +136,7 @@ where
     }
 }
 
-/// Bytes; a session's thread keeps nothing large on its stack.
+/// Bytes. The thread of a session keeps nothing large on its stack.
 const STACK: usize = 256 * 1024;
 
 impl<S: Sink + ?Sized + 'static> Default for StdTransport<S>
@@ -167,7 +167,7 @@ where
             Err(error) => {
                 let cause = Cause::Other(error.raw_os_error().unwrap_or_default());
                 let event = Event::Closed(SessionError::Connection(Channel::Control, cause));
-                // This transport holds the receiver, so the channel is open.
+                // Cannot fail: this transport holds the receiver.
                 let _ = self.sender.send(Message::Report(Report::Event(id, event)));
             }
         }
@@ -205,7 +205,7 @@ where
         })
     }
 
-    /// Like a drop, but does not wait for the threads.
+    /// Ends the sessions like a drop, but does not wait for the threads.
     fn abandon(mut self) {
         self.quit();
         self.sessions.clear();
@@ -218,7 +218,7 @@ where
             }
         }
         let message = match until {
-            // This transport holds a sender, so the channel is never closed.
+            // Cannot fail: this transport holds a sender.
             None => self.receiver.recv().ok()?,
             Some(until) => match self.receiver.recv_timeout(until.since(self.now())) {
                 Ok(message) => message,

@@ -1,4 +1,4 @@
-//! One non-blocking TCP connection of a session.
+//! A non-blocking TCP connection of a session.
 
 use ftp_proto::conduit::{KEEPALIVE, Read, Socket};
 use ftp_proto::{Cause, Channel, End};
@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A TCP connection that is established or on its way to be.
+/// A TCP connection that is established or being established.
 #[derive(Debug)]
 pub(crate) struct TcpSocket(OwnedFd);
 

@@ -1,4 +1,4 @@
-//! The thread of one session.
+//! The thread of a session.
 
 use crate::socket::TcpSocket;
 use crate::{Clock, Message};
@@ -26,7 +26,7 @@ pub(crate) enum Order<S: Sink + ?Sized> {
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Reads from one connection before the other and the orders are looked at again.
+/// Reads from a connection before the other connection and the orders have their turn.
 const READS: usize = 16;
 
 pub(crate) struct Worker<S: Sink + ?Sized> {
@@ -171,7 +171,7 @@ impl<S: Sink + ?Sized> Worker<S> {
     }
 }
 
-/// The time from `now` to `due`, as `poll(2)` wants it.
+/// Converts the time from `now` to `due` for `poll(2)`.
 fn timespec(due: Instant, now: Instant) -> Timespec {
     let wait = due.since(now);
     let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);

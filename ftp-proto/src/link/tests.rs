@@ -10,7 +10,7 @@ use alloc::{format, vec};
 use core::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
-/// Keeps what it takes, and fails once it holds `room` bytes.
+/// Keeps the bytes of each write, and fails once it holds `room` bytes.
 struct Memory {
     room: usize,
     writes: Mutex<Vec<(u64, Vec<u8>)>>,
@@ -64,8 +64,8 @@ fn outputs(link: &mut Link<Memory>) -> Vec<LinkOutput<Full>> {
     core::iter::from_fn(|| link.poll_output()).collect()
 }
 
-/// A link that has sent the whole burst for a part of a file, and has been answered up to EPSV; the data
-/// connection is there.
+/// A link that has sent all commands for a part of a file in one write, with replies up to EPSV and an open data
+/// connection.
 fn waiting_for_rest(sink: &Arc<Memory>, offset: u64, until: Until) -> Link<Memory> {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 21));
     let mut link = Link::new(Arc::new(Config::default()), peer.into(), START);
@@ -82,7 +82,7 @@ fn waiting_for_rest(sink: &Arc<Memory>, offset: u64, until: Until) -> Link<Memor
     link
 }
 
-/// The same, and RETR is under way. What came out so far is taken.
+/// The same link after the mark. All outputs so far are taken.
 fn running(sink: &Arc<Memory>, offset: u64, until: Until) -> Link<Memory> {
     let mut link = waiting_for_rest(sink, offset, until);
     if offset > 0 {
@@ -107,7 +107,7 @@ fn nothing_is_read_while_rest_is_unanswered() {
 }
 
 #[test]
-fn payload_is_clipped_to_the_window() {
+fn payload_is_clipped_to_its_range() {
     let sink = Memory::with_room(100);
     let mut link = running(&sink, 10, Until::Offset(15));
     link.handle_bytes(Channel::Data, b"abc", START);
@@ -149,7 +149,7 @@ fn content_goes_to_the_caller_and_not_to_the_sink() {
 }
 
 #[test]
-fn a_shrunk_range_clips_the_next_bytes() {
+fn moved_end_clips_the_next_bytes() {
     let sink = Memory::with_room(100);
     let mut link = running(&sink, 0, Until::Offset(50));
     link.handle_bytes(Channel::Data, b"abc", START);
@@ -173,7 +173,7 @@ fn writes_are_reported_together_and_before_events() {
 }
 
 #[test]
-fn a_write_is_reported_within_its_time() {
+fn write_is_reported_within_50_ms() {
     let sink = Memory::with_room(100);
     let mut link = running(&sink, 0, Until::Eof);
     link.handle_bytes(Channel::Data, b"abc", START);
@@ -183,7 +183,7 @@ fn a_write_is_reported_within_its_time() {
     assert_eq!(outputs(&mut link), []);
     link.handle_timeout(after(50));
     assert_eq!(outputs(&mut link), [LinkOutput::Written(ID, 0..6)]);
-    // Without bytes, the session's own deadline is what remains.
+    // If no bytes are unreported, the session's own deadline remains.
     assert_eq!(link.poll_timeout(), Some(after(30_030)));
     link.handle_bytes(Channel::Data, b"g", after(60));
     assert_eq!(link.poll_timeout(), Some(after(110)));
@@ -192,7 +192,7 @@ fn a_write_is_reported_within_its_time() {
 }
 
 #[test]
-fn a_session_that_stalls_reports_its_writes_first() {
+fn stalled_session_reports_its_writes_first() {
     let sink = Memory::with_room(100);
     let mut link = running(&sink, 0, Until::Eof);
     link.handle_bytes(Channel::Data, b"abc", START);
@@ -209,7 +209,7 @@ fn a_session_that_stalls_reports_its_writes_first() {
 }
 
 #[test]
-fn a_sink_that_fails_ends_the_session() {
+fn failed_sink_ends_the_session() {
     let sink = Memory::with_room(4);
     let mut link = running(&sink, 0, Until::Eof);
     link.handle_bytes(Channel::Data, b"abc", START);
@@ -223,14 +223,14 @@ fn a_sink_that_fails_ends_the_session() {
     ];
     assert_eq!(outputs(&mut link), want);
     assert_eq!(link.poll_transmit(Channel::Control), b"QUIT\r\n");
-    // What the sink did not take counts nowhere.
+    // Bytes that the sink did not take count nowhere.
     link.handle_bytes(Channel::Data, b"g", START);
     assert_eq!((sink.writes(), outputs(&mut link)), (vec![(0, b"abc".to_vec())], vec![]));
     assert_eq!(link.interest(Channel::Data), Interest::default());
 }
 
 #[test]
-fn bytes_that_nobody_wants_reach_no_sink() {
+fn bytes_that_are_not_wanted_reach_no_sink() {
     let sink = Memory::with_room(0);
     let mut link = waiting_for_rest(&sink, 10, Until::Offset(10));
     say(&mut link, &["350 there"]);
@@ -260,7 +260,7 @@ fn each_transfer_writes_to_its_own_sink_and_is_reported_apart() {
 }
 
 #[test]
-fn nothing_secret_is_in_debug() {
+fn debug_shows_no_secret() {
     let secret = |text| Secret::new(text).unwrap();
     let config = Config { password: secret("hunter2"), account: Some(secret("lagoon")), ..Config::default() };
     let config = Arc::new(config);

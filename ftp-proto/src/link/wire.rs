@@ -4,7 +4,7 @@
 use crate::channel::{Cause, Change, End};
 use alloc::vec::Vec;
 
-/// A protocol between a socket and the session. There is none yet; the tests have one.
+/// A protocol between a socket and the session. Only the tests have one yet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Layer {
     /// None: the session has the connection as soon as it is established.

@@ -8,8 +8,8 @@ use nom::combinator::{all_consuming, verify};
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 
-/// The `tcp_port` that a 229 names: `(|||port|)`, where any printable character may stand for the bar
-/// (RFC 2428 §3). What stands for `net_prt` and `net_addr`, which have to be empty, is ignored.
+/// Returns the TCP port that a 229 names: `(|||port|)`, where any printable character may take the place of the bar
+/// (RFC 2428 §3). The fields `net_prt` and `net_addr`, which have to be empty, are ignored.
 #[must_use]
 pub fn epsv(reply: &Reply) -> Option<u16> {
     super::lines(reply, 229)?.find_map(|line| {
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_port() {
+    fn text_without_a_port_has_no_meaning() {
         for raw in [
             &b"229 (|||0|)"[..],
             b"229 (|||65536|)",
@@ -74,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             port in 1_u16..,
             d in proptest::char::range('!', '~'),
             before in "[^(\n]{0,20}",

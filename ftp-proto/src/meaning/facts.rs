@@ -6,22 +6,22 @@ use bytes::Bytes;
 use nom::character::complete::u64;
 use nom::combinator::verify;
 
-/// What a server says of a file (RFC 3659 §7.5). What it does not say, or not in the form it has to, is
-/// `None`.
+/// The facts of a file, as a server tells them (RFC 3659 §7.5). A fact that the server does not tell, or not in the
+/// form of the RFC, is `None`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Facts {
     /// Size in bytes, at most 2^63 - 1, of the representation a transfer would have.
     pub size: Option<u64>,
-    /// When the content was last modified.
+    /// Time of the last change of the content.
     pub modify: Option<TimeVal>,
-    /// What it is: the fact `type`.
+    /// The kind of the object: the fact `type`.
     pub kind: Option<EntryType>,
-    /// What no other file of the server has, and all names of this one: never empty.
+    /// The fact `unique`: the same for all names of this file, and for no other file of the server. Never empty.
     pub unique: Option<Bytes>,
 }
 
 impl Facts {
-    /// Takes in the fact `name`, whose case is ignored, with the value `value`. One already known stays.
+    /// Takes the fact `name`, whose case is ignored, with the value `value`. A fact that is known stays as it is.
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
         if name.eq_ignore_ascii_case(b"size") {
             self.size = self.size.or_else(|| octets(value));
@@ -46,7 +46,7 @@ pub enum EntryType {
     Pdir,
     /// `dir`: any other directory.
     Dir,
-    /// Something else, in the server's words, such as `OS.unix=symlink`.
+    /// Any other kind, in the server's words, such as `OS.unix=symlink`.
     Other(Bytes),
 }
 
@@ -59,7 +59,7 @@ impl EntryType {
     }
 }
 
-/// The size in bytes that a 213 names, the answer to SIZE (RFC 3659 §4.2). More than 2^63 - 1 is none.
+/// Returns the size in bytes that a 213 names, the reply to SIZE (RFC 3659 §4.2); `None` if it is more than 2^63 - 1.
 #[must_use]
 pub fn size(reply: &Reply) -> Option<u64> {
     super::lines(reply, 213)?.find_map(|line| octets(line.trim_ascii()))
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(bytes in 0..=i64::MAX.unsigned_abs()) {
+        fn printed_values_are_read_back(bytes in 0..=i64::MAX.unsigned_abs()) {
             prop_assert_eq!(size(&reply(213, format!("213 {bytes}\r\n"))), Some(bytes));
         }
 

@@ -7,14 +7,14 @@ use bytes::Bytes;
 /// How many features of a server are kept.
 const KEPT: usize = 256;
 
-/// What a server can do beyond RFC 959 (RFC 2389 §3): the first 256 features it lists.
+/// The features of a server beyond RFC 959 (RFC 2389 §3): the first 256 that it lists.
 ///
-/// | feature | asked with |
+/// | feature | query |
 /// |---|---|
 /// | SIZE, MDTM, TVFS (RFC 3659) | `has("SIZE")`, ... |
 /// | REST in stream mode (RFC 3659 §5) | `lists("REST", "STREAM")` |
 /// | MLST and MLSD (RFC 3659 §7) | `has("MLST")`, [`mlst_facts`](Self::mlst_facts) |
-/// | EPSV, EPRT (RFC 2428) | `has("EPSV")`, ...; many servers know them and do not say so |
+/// | EPSV, EPRT (RFC 2428) | `has("EPSV")`, ...; many servers know them without listing them |
 /// | UTF8 (RFC 2640) | `has("UTF8")` |
 /// | RANG (draft-bryan-ftp-range): exact ranges | `lists("RANG", "STREAM")` |
 /// | HASH (draft-bryan-ftpext-hash) | [`hash_algorithms`](Self::hash_algorithms) |
@@ -27,12 +27,12 @@ pub struct Features {
 }
 
 impl Features {
-    /// All of them, in the server's order. A server may list a name more than once.
+    /// Returns all features, in the server's order. A server may list a name more than once.
     pub fn iter(&self) -> impl Iterator<Item = &Feature> {
         self.list.iter()
     }
 
-    /// Whether the server lists the feature `name`, a command's as a rule. Case is ignored.
+    /// Whether the server lists the feature `name`, which is the name of a command as a rule. Case is ignored.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.named(name).next().is_some()
@@ -44,21 +44,20 @@ impl Features {
         self.values(name).any(|(listed, _)| listed.eq_ignore_ascii_case(value.as_bytes()))
     }
 
-    /// Whether the control connection can be put under TLS by AUTH TLS (RFC 4217 §4; `TLS-C` is its name
-    /// before the RFC).
+    /// Whether AUTH TLS can put the control connection under TLS (RFC 4217 §4). `TLS-C` is its older name.
     #[must_use]
     pub fn auth_tls(&self) -> bool {
         self.lists("AUTH", "TLS") || self.lists("AUTH", "TLS-C")
     }
 
-    /// The facts that MLST can tell, and whether it does so unasked (RFC 3659 §7.8). Their case is to be
-    /// ignored.
+    /// Returns the facts that MLST can tell, each with whether the server tells it unless OPTS MLST changes that (RFC
+    /// 3659 §7.8). Compare them without regard to case.
     pub fn mlst_facts(&self) -> impl Iterator<Item = (&[u8], bool)> {
         self.values("MLST")
     }
 
-    /// The algorithms of HASH, and whether it is the one in use unless OPTS HASH chooses another
-    /// (draft-bryan-ftpext-hash): `SHA-256`, `SHA-512`, `SHA-1`, `MD5`, `CRC32`. Their case is to be ignored.
+    /// Returns the algorithms of HASH, each with whether the server uses it unless OPTS HASH chooses another
+    /// (draft-bryan-ftpext-hash): `SHA-256`, `SHA-512`, `SHA-1`, `MD5`, `CRC32`. Compare them without regard to case.
     pub fn hash_algorithms(&self) -> impl Iterator<Item = (&[u8], bool)> {
         self.values("HASH")
     }
@@ -67,7 +66,7 @@ impl Features {
         self.list.iter().filter(move |feature| feature.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// The parameters of `name`, one by one, and whether an asterisk follows them.
+    /// Returns the parameters of `name`, each with whether an asterisk follows it.
     fn values(&self, name: &str) -> impl Iterator<Item = (&[u8], bool)> {
         let values =
             self.named(name).flat_map(|feature| feature.parameters.split(|byte| b"; ,\t".contains(byte)));
@@ -78,10 +77,10 @@ impl Features {
     }
 }
 
-/// One line of a server's list (RFC 2389 §3.2).
+/// A line of a server's list (RFC 2389 §3.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Feature {
-    /// Its name, as the server writes it. Case is to be ignored. Never empty.
+    /// The name, as the server writes it. Compare it without regard to case. Never empty.
     pub name: Bytes,
     /// The rest of the line; its form depends on the feature.
     pub parameters: Bytes,
@@ -97,8 +96,8 @@ impl Feature {
     }
 }
 
-/// The features that a 211 lists, the answer to FEAT (RFC 2389 §3.2): the lines between its first and its
-/// last, none if there are no such lines.
+/// Returns the features that a 211 lists, the reply to FEAT (RFC 2389 §3.2): the lines between the first and the last
+/// one.
 #[must_use]
 pub fn feat(reply: &Reply) -> Option<Features> {
     let mut lines = super::lines(reply, 211)?.skip(1).peekable();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_and_algorithms_are_told_apart() {
+    fn parameters_of_mlst_and_hash_are_split() {
         let pyftpdlib = features(PYFTPDLIB);
         let facts: Vec<_> = pyftpdlib.mlst_facts().collect();
         assert_eq!(facts.len(), 8);
@@ -204,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_end_is_cut_short() {
+    fn features_beyond_the_limit_are_dropped() {
         let raw = format!("211-a\r\n{}211 b\r\n", " SIZE\r\n".repeat(1000));
         assert_eq!(feat(&reply(211, raw)).unwrap().iter().count(), KEPT);
     }
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             names in proptest::collection::vec("[A-Z0-9]{1,9}( [A-Z;*=]{1,9})?", 0..20),
         ) {
             let list: String = names.iter().map(|name| format!(" {name}\r\n")).collect();

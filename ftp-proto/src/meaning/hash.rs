@@ -9,14 +9,14 @@ use nom::combinator::{opt, rest};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
-/// What a server says of the bytes of a file (draft-bryan-ftpext-hash §4).
+/// A hash of a file, as a server tells it (draft-bryan-ftpext-hash §4).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hash {
-    /// The name of the algorithm, as the server writes it; its case is to be ignored. Never empty.
+    /// The name of the algorithm, as the server writes it. Compare it without regard to case. Never empty.
     pub algorithm: Bytes,
     /// Offset of the first byte that was hashed.
     pub start: u64,
-    /// Where the hashed bytes end. Servers differ in whether that is the offset of the last byte or the one behind it.
+    /// End of the hashed bytes: the offset of the last byte on some servers, the offset behind it on others.
     pub end: u64,
     /// The hash value. Never empty.
     pub value: Vec<u8>,
@@ -24,8 +24,8 @@ pub struct Hash {
     pub path: Bytes,
 }
 
-/// What a 213 says that answers HASH: `SHA-256 0-49 hexadecimal-digits path`. Where there are several lines, the first
-/// one of this form counts.
+/// Returns the hash that a 213 names, the reply to HASH: `SHA-256 0-49 hexadecimal-digits path`. If the reply has
+/// several lines, the first line of this form counts.
 #[must_use]
 pub fn hash(reply: &Reply) -> Option<Hash> {
     super::lines(reply, 213)?.find_map(|line| {
@@ -48,13 +48,14 @@ pub fn hash(reply: &Reply) -> Option<Hash> {
     })
 }
 
-/// The value that a server names in answer to XCRC, XMD5, XSHA1, XSHA256 or XSHA512, `length` bytes of it, where it was
-/// asked for the file `path`.
+/// Returns the checksum of `length` bytes that a server names in reply to XCRC, XMD5, XSHA1, XSHA256 or XSHA512 for
+/// the file `path`.
 ///
-/// Nothing says what the reply looks like. Servers say 250, some 213 or 200; the digits stand alone, behind the name of
-/// the command, before that of the file or behind it: what counts is the word of the right number of hexadecimal digits. A
-/// file may have such a name, too: one of several such words that is in `path` does not count. If that leaves several with
-/// different values, there is no telling. The digits of a CRC-32 may lack zeros in front.
+/// No RFC gives the form of the reply. Servers reply with 250, some with 213 or 200; the digits stand alone, behind
+/// the name of the command, before the name of the file or behind it. Therefore the word with the right number of hexadecimal
+/// digits counts. A file name may look like a checksum: if several words do, a word that is a part of `path` does not
+/// count. If several words with different values are left, the result is `None`. The digits of a CRC-32 may lack
+/// leading zeros.
 #[must_use]
 pub fn digest(reply: &Reply, length: usize, path: &[u8]) -> Option<Vec<u8>> {
     if !matches!(reply.code().get(), 200 | 213 | 250) {
@@ -78,13 +79,13 @@ pub fn digest(reply: &Reply, length: usize, path: &[u8]) -> Option<Vec<u8>> {
     values.all(|other| other == first).then_some(first)
 }
 
-/// What stands between spaces, quotes and equals signs.
+/// Splits text at spaces, quotes and equals signs.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let apart = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'=');
     text.split(apart).filter(|word| !word.is_empty())
 }
 
-/// Pairs of hexadecimal digits, in either case, as the bytes that they stand for.
+/// Reads pairs of hexadecimal digits, in either case, as bytes.
 fn digits(text: &[u8]) -> IResult<&[u8], Vec<u8>, ()> {
     let (rest, digits) = take_while1(|byte: u8| byte.is_ascii_hexdigit()).parse(text)?;
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash() {
+    fn text_without_a_hash_has_no_meaning() {
         for raw in [
             "213",
             "213 20",
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_called_like_a_digest() {
+    fn file_name_that_looks_like_a_checksum_does_not_count() {
         let md5 = "900150983cd24fb0d6963f7d28e17f72";
         let name = "d41d8cd98f00b204e9800998ecf8427e";
         let digest = |text: &str, path: &str| {
@@ -182,19 +183,19 @@ mod tests {
                 assert_eq!(digest(&text, path).as_deref(), Some(md5), "{text} of {path}");
             }
         }
-        // It is called as it should be.
+        // The file has the name of its own checksum.
         for text in [format!("250 {md5}"), format!("250 {md5} {md5}"), format!("250 XMD5 \"a/{md5}\" {md5}")]
         {
             assert_eq!(digest(&text, md5).as_deref(), Some(md5), "{text}");
         }
-        // Which of them is it?
+        // Two different words could be the checksum.
         for path in ["f", &format!("{md5} {name}")] {
             assert_eq!(digest(&format!("250 {name} {md5}"), path), None);
         }
     }
 
     #[test]
-    fn what_is_no_digest() {
+    fn text_without_a_checksum_has_no_meaning() {
         for raw in ["250", "250 Done", "250 352441C2", "250 900150983cd24fb0d6963f7d28e17f7"] {
             assert_eq!(digest(&reply(250, raw), 16, b"f"), None, "{raw}");
         }
@@ -206,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             algorithm in "[A-Z0-9-]{1,9}", start: u64, end: u64, value in proptest::collection::vec(any::<u8>(), 1..70),
             path in "[^ \r\n][^\r\n]{0,20}",
         ) {

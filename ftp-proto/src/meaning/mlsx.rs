@@ -10,25 +10,25 @@ use nom::multi::fold_many0;
 use nom::sequence::{preceded, separated_pair, terminated};
 use nom::{IResult, Parser};
 
-/// A file and what the server says of it (RFC 3659 §7.2).
+/// A file with its facts (RFC 3659 §7.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
-    /// What it says.
+    /// The facts.
     pub facts: Facts,
-    /// The name: of MLST as the server likes it, of MLSD without a directory. Never empty.
+    /// The name: of MLST in the form that the server chooses, of MLSD without a directory. Never empty.
     pub path: Bytes,
 }
 
-/// One entry, `fact=value;fact=value; path`: a line of a listing by MLSD without its line end, or of a reply
-/// to MLST without the space before it (RFC 3659 §7.2). Facts that [`Facts`] has no place for are ignored.
-/// Values may hold spaces, as some servers have them in the target of a symbolic link.
+/// Reads an entry, `fact=value;fact=value; path`: a line of an MLSD listing without its line end, or of a reply to
+/// MLST without the space before it (RFC 3659 §7.2). Facts that [`Facts`] has no field for are ignored. Values may
+/// hold spaces, as some servers put them into the target of a symbolic link.
 #[must_use]
 pub fn mlsx(line: &[u8]) -> Option<Entry> {
     super::whole(line, entry)
 }
 
-/// The entry in a 250, the answer to MLST (RFC 3659 §7.2): on a line that begins with a space, or else on
-/// any line that is one.
+/// Returns the entry in a 250, the reply to MLST (RFC 3659 §7.2): from a line that begins with a space, or else from
+/// any line that is an entry.
 #[must_use]
 pub fn mlst(reply: &Reply) -> Option<Entry> {
     let indented = super::lines(reply, 250)?.skip(1).find_map(|line| mlsx(line.strip_prefix(b" ")?));
@@ -93,7 +93,7 @@ mod tests {
                 250 End\r\n",
                 file(12, "20240615123456.789", None, b"/a.bin"),
             ),
-            // The space forgotten, the code repeated, and all in one line.
+            // Three faults: no space before the entry, the code before it, everything in one line.
             (
                 b"250-Start\r\nType=file;Size=12;Modify=20240615123456; a b\r\n250 End\r\n",
                 file(12, "20240615123456", None, b"a b"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry() {
+    fn line_that_is_no_entry_has_no_meaning() {
         for line in [
             &b""[..],
             b" ",
@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             size in proptest::option::of(0..=i64::MAX.unsigned_abs()),
             seconds in proptest::option::of(0_u8..60),
             kind in proptest::option::of("file|dir|OS[.]unix=[^;\r\n]{0,9}"),

@@ -1,8 +1,7 @@
-//! What the texts of replies mean.
+//! The meaning of the texts of replies.
 //!
-//! Each function takes a whole reply and gives `None` if its code is another one, or if its text does not
-//! say what it should. Every text has a meaning or none: nothing a server sends makes these functions panic
-//! or count wrongly.
+//! Each function takes a whole reply, and returns `None` if its code is another one or its text is not of the expected
+//! form. No text that a server sends makes these functions panic or overflow.
 
 mod epsv;
 mod facts;
@@ -26,12 +25,12 @@ use crate::reply::Reply;
 use nom::Parser;
 use nom::combinator::all_consuming;
 
-/// The lines of `reply`, if its code is `code`.
+/// Returns the lines of `reply` if its code is `code`.
 fn lines(reply: &Reply, code: u16) -> Option<impl Iterator<Item = &[u8]>> {
     (reply.code().get() == code).then(|| reply.lines())
 }
 
-/// What `parser` makes of the whole of `input`.
+/// Applies `parser` to `input`, and returns its output if it takes all of `input`.
 fn whole<'a, T>(input: &'a [u8], parser: impl Parser<&'a [u8], Output = T, Error = ()>) -> Option<T> {
     all_consuming(parser).parse(input).ok().map(|(_, value)| value)
 }

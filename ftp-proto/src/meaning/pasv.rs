@@ -6,8 +6,8 @@ use nom::character::complete::{char, space0, u8};
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
-/// The address and port that a 227 names: the first six numbers in a row, wherever they are in the text
-/// and with or without parentheses (RFC 959 §4.1.2, RFC 1123 §4.1.2.6). Port 0 is none.
+/// Returns the address and port that a 227 names: the first six numbers in a row, anywhere in the text, with or
+/// without parentheses (RFC 959 §4.1.2, RFC 1123 §4.1.2.6). `None` if the port is 0.
 #[must_use]
 pub fn pasv(reply: &Reply) -> Option<(Ipv4Addr, u16)> {
     super::lines(reply, 227)?.find_map(host_port).filter(|(_, port)| *port != 0)
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_port() {
+    fn text_without_a_port_has_no_meaning() {
         for raw in [
             &b"227 Entering Passive Mode (127,0,0,1,0,0)"[..],
             b"227 Entering Passive Mode (127,0,0,1,196)",
@@ -77,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             host: [u8; 4],
             port in 1_u16..,
             before in "[^0-9]{0,20}",

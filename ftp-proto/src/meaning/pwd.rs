@@ -10,8 +10,8 @@ use nom::multi::fold_many1;
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
-/// The path that a 257 names between quotes, where a doubled quote stands for one (RFC 959 Appendix II).
-/// The quotes need not come first; between them has to be something.
+/// Returns the path that a 257 names between quotes; a doubled quote stands for one (RFC 959 Appendix II). Text may
+/// come before the quotes. An empty path is `None`.
 #[must_use]
 pub fn pwd(reply: &Reply) -> Option<Bytes> {
     super::lines(reply, 257)?.find_map(|line| quoted(line).ok()).map(|(_, path)| path.into())
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_path() {
+    fn text_without_a_path_has_no_meaning() {
         for raw in [&b"257 /pub"[..], b"257 \"/pub", b"257 \"/pub\"\"", b"257 \"\" is empty", b"257"] {
             assert_eq!(pwd(&reply(257, raw)), None, "{raw:?}");
         }
@@ -62,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(path in "[^\r\n]{1,30}", after in "( .{0,9})?") {
+        fn printed_values_are_read_back(path in "[^\r\n]{1,30}", after in "( .{0,9})?") {
             let raw = format!("257 \"{}\"{}", path.replace('"', "\"\""), after.replace('\n', " "));
             prop_assert_eq!(pwd(&reply(257, raw)), Some(Bytes::from(path)));
         }

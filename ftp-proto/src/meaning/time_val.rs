@@ -9,8 +9,8 @@ use nom::combinator::{all_consuming, map_opt, opt, verify};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
-/// A time, UTC, as servers tell it: `YYYYMMDDHHMMSS[.sss]` (RFC 3659 §2.3). The date exists, in the
-/// Gregorian calendar.
+/// A time in UTC, as servers tell it: `YYYYMMDDHHMMSS[.sss]` (RFC 3659 §2.3). Its date exists in the Gregorian
+/// calendar.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TimeVal {
     year: u16,
@@ -23,59 +23,58 @@ pub struct TimeVal {
 }
 
 impl TimeVal {
-    /// Reads a time, and nothing beside it. Digits of a fraction behind the ninth are dropped.
+    /// Reads `text` as a time, if all of it is one. Digits of a fraction behind the ninth are dropped.
     ///
-    /// Fifteen digits that begin with `19100` to `19199` are taken for a server that prints 19 and the years
-    /// since 1900.
+    /// Some servers print 19 and the years since 1900: fifteen digits that begin with `19100` to `19199` are read so.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         super::whole(text, alt((all_consuming(time_val(year)), all_consuming(time_val(year_of_1900)))))
     }
 
-    /// 0 to 9999.
+    /// The year, 0 to 9999.
     #[must_use]
     pub const fn year(self) -> u16 {
         self.year
     }
 
-    /// 1 to 12.
+    /// The month, 1 to 12.
     #[must_use]
     pub const fn month(self) -> u8 {
         self.month
     }
 
-    /// 1 to 31, as many as the month has.
+    /// The day of the month, from 1.
     #[must_use]
     pub const fn day(self) -> u8 {
         self.day
     }
 
-    /// 0 to 23.
+    /// The hour, 0 to 23.
     #[must_use]
     pub const fn hour(self) -> u8 {
         self.hour
     }
 
-    /// 0 to 59.
+    /// The minute, 0 to 59.
     #[must_use]
     pub const fn minute(self) -> u8 {
         self.minute
     }
 
-    /// 0 to 60: a leap second is 60.
+    /// The second, 0 to 60: a leap second is 60.
     #[must_use]
     pub const fn second(self) -> u8 {
         self.second
     }
 
-    /// Nanoseconds within the second, below 1,000,000,000; `None` if only seconds were told.
+    /// Nanoseconds within the second, below 1,000,000,000; `None` if the server told whole seconds only.
     #[must_use]
     pub const fn fraction(self) -> Option<u32> {
         self.fraction
     }
 
-    /// Seconds since 1970-01-01T00:00:00 UTC, leap seconds not counted, the fraction dropped. A leap second
-    /// is the second after it, and the Gregorian calendar extends to the year 0.
+    /// Returns the seconds since 1970-01-01T00:00:00 UTC, without leap seconds and fraction. A leap second counts as
+    /// the second after it. The Gregorian calendar extends to the year 0.
     #[must_use]
     #[expect(clippy::arithmetic_side_effects, reason = "no field is larger than its documented range")]
     pub fn unix_seconds(self) -> i64 {
@@ -90,7 +89,7 @@ impl TimeVal {
     }
 }
 
-/// The time as [`TimeVal::parse`] reads it.
+/// Shows the time in the form that [`TimeVal::parse`] reads.
 impl fmt::Display for TimeVal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { year, month, day, hour, minute, second, fraction } = self;
@@ -102,7 +101,7 @@ impl fmt::Display for TimeVal {
     }
 }
 
-/// The time that a 213 names, the answer to MDTM (RFC 3659 §3.2).
+/// Returns the time that a 213 names, the reply to MDTM (RFC 3659 §3.2).
 #[must_use]
 pub fn mdtm(reply: &Reply) -> Option<TimeVal> {
     super::lines(reply, 213)?.find_map(|line| TimeVal::parse(line.trim_ascii()))
@@ -132,7 +131,7 @@ fn year_of_1900(text: &[u8]) -> IResult<&[u8], u16, ()> {
     map_opt(preceded(tag("19"), since), |since| since.checked_add(1900)).parse(text)
 }
 
-/// Exactly `count` digits, at most four, as a number.
+/// Reads exactly `count` digits, at most four, as a number.
 fn digits<'a>(count: usize) -> impl Parser<&'a [u8], Output = u16, Error = ()> {
     let digits = take_while_m_n(count, count, |byte: u8| byte.is_ascii_digit());
     map_opt(digits, |digits: &[u8]| {
@@ -146,7 +145,7 @@ fn narrow(number: u16) -> Option<u8> {
     u8::try_from(number).ok()
 }
 
-/// The nanoseconds that `digits` behind the point are.
+/// Returns the nanoseconds that the digits behind the point stand for.
 fn nanoseconds(digits: &[u8]) -> u32 {
     let places = digits.iter().chain(core::iter::repeat(&b'0')).take(9);
     places.fold(0_u32, |number, digit| {
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_those_of_unix() {
+    fn unix_seconds_match_known_times() {
         for (text, seconds) in [
             ("19700101000000", 0),
             ("19691231235959", -1),
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_those_told() {
+    fn fields_match_the_text() {
         let time = parse("20240615123460.0625").unwrap();
         assert_eq!((time.year(), time.month(), time.day()), (2024, 6, 15));
         assert_eq!((time.hour(), time.minute(), time.second()), (12, 34, 60));
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_misses_the_year_2000_is_understood() {
+    fn years_since_1900_are_understood() {
         assert_eq!(parse("191040615123456"), parse("20040615123456"));
         assert_eq!(parse("191990615123456"), parse("20990615123456"));
         assert_eq!(parse("19991231000000").unwrap().year(), 1999);
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time() {
+    fn text_that_is_no_time_is_refused() {
         for text in [
             "",
             "2024061512345",
@@ -255,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(
+        fn printed_values_are_read_back(
             (year, month) in (0_u16..10_000, 1_u8..13),
             (day, hour, minute, second) in (1_u8..29, 0_u8..24, 0_u8..60, 0_u8..61),
             fraction in proptest::option::of(0_u32..1_000_000_000),

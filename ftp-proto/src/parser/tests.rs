@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 type Outcome = (Vec<Reply>, Option<ReplyError>);
 
-/// All replies of `stream`, pushed in pieces of the lengths that `pieces` repeats.
+/// Returns all replies of `stream`, pushed in pieces of the lengths that `pieces` repeats.
 fn parse(limit: usize, stream: &[u8], pieces: &[usize]) -> Outcome {
     parse_with(ReplyParser::new(limit), stream, pieces)
 }
@@ -39,7 +39,7 @@ fn whole(stream: &[u8]) -> Outcome {
     outcome
 }
 
-/// The code and the raw lines of the only reply in `stream`.
+/// Returns the code and the raw lines of the only reply in `stream`.
 fn one(stream: &[u8]) -> (u16, Vec<Vec<u8>>) {
     let (replies, error) = whole(stream);
     assert_eq!((replies.len(), error), (1, None), "{stream:?}");
@@ -70,7 +70,7 @@ fn greetings_of_real_servers() {
 }
 
 #[test]
-fn a_reply_may_have_no_text_and_bare_line_feeds() {
+fn reply_may_have_no_text_and_bare_line_feeds() {
     assert_eq!(one(b"200\r\n"), (200, vec![b"200".to_vec()]));
     assert_eq!(one(b"200\n"), (200, vec![b"200".to_vec()]));
     assert_eq!(one(b"200 \n"), (200, vec![b"200 ".to_vec()]));
@@ -103,7 +103,7 @@ fn empty_lines_before_a_reply_are_skipped() {
 }
 
 #[test]
-fn what_is_no_reply_is_an_error_that_stays() {
+fn bytes_that_are_no_reply_are_an_error_that_stays() {
     for line in [
         "SSH-2.0-OpenSSH_9.2",
         "20",
@@ -139,7 +139,7 @@ fn errors_show_no_control_characters() {
 }
 
 #[test]
-fn the_limit_is_on_the_reply_and_not_the_line() {
+fn limit_counts_the_reply_and_not_the_line() {
     let too_long = Some(ReplyError::TooLong { limit: 10 });
     for (stream, replies, error) in [
         (&b"200 4567\r\n200 4567\r\n"[..], 2, &None),
@@ -148,7 +148,7 @@ fn the_limit_is_on_the_reply_and_not_the_line() {
         (b"200-\n200 \n", 1, &None),
         (b"20000000000", 0, &too_long),
         (b"2000000000", 0, &None),
-        // Malformed as well, but a reader of single bytes knows only later.
+        // The line is malformed as well, but a reader of single bytes finds that later.
         (b"garbage and more\r\n", 0, &too_long),
         (b"\r\n\r\n\r\n\r\n\r\n\r\n200 ok\r\n", 1, &None),
         (b"200 4567\xff\xfb\x01\xff\xfd\x18\r\n", 1, &None),
@@ -168,7 +168,7 @@ fn telnet_is_filtered_across_pushes() {
         one(b"2\xff\xfb\x0320\xff\xfd\n \xff\xff\xff\xffa\xff\xff\xff\xfe\xff\r\n").1,
         [b"220 \xff\xffa\xff"]
     );
-    // Not doubled, and no negotiation: kept as it came, and the line ends where it ends.
+    // An IAC that is not doubled and begins no negotiation stays as it came, and the line ends where it ends.
     assert_eq!(one(b"250 \xffx\xff\r\n").1, [b"250 \xffx\xff"]);
     let mut parser = ReplyParser::new(64);
     parser.push(b"234 go on\r\n\xff");
@@ -181,7 +181,7 @@ fn telnet_is_filtered_across_pushes() {
 }
 
 #[test]
-fn a_byte_at_a_time_takes_linear_time() {
+fn bytes_one_at_a_time_take_linear_time() {
     let mut parser = ReplyParser::new(usize::MAX);
     parser.push(b"200-");
     for _ in 0..400_000 {
@@ -192,7 +192,7 @@ fn a_byte_at_a_time_takes_linear_time() {
 }
 
 #[test]
-fn debug_tells_the_state_and_no_text() {
+fn debug_shows_the_state_and_no_text() {
     let mut parser = ReplyParser::new(64);
     parser.push(b"220-hello\r\nworld");
     assert_eq!(parser.next(), Ok(None));
@@ -200,7 +200,7 @@ fn debug_tells_the_state_and_no_text() {
     assert_eq!(format!("{parser:?}"), shown);
 }
 
-/// Bytes that often are replies, and often nearly.
+/// Makes bytes that often are replies, and often are nearly replies.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[1-6][0-9][0-9][ -]?".prop_map(String::into_bytes),

@@ -16,14 +16,14 @@ pub(super) struct Inquiry {
     id: RequestId,
     path: Arg,
     facts: Facts,
-    /// Commands of it that are unanswered.
+    /// Number of its commands that are unanswered.
     open: u8,
-    /// Whether the server does not know SIZE, so that MLST is worth asking.
+    /// Whether the server does not know SIZE, so that MLST may know more.
     without_size: bool,
 }
 
 impl Session {
-    /// Queues SIZE and MDTM. In ASCII the size that counts is not that of the stored file, so it is not asked.
+    /// Queues SIZE and MDTM. In ASCII a transfer has another size than the stored file, so SIZE is not sent.
     pub(super) fn start_inquiry(&mut self, id: RequestId, path: Arg) {
         let mut open = 1;
         if self.config.representation == RepresentationType::Image {

@@ -1,4 +1,4 @@
-//! From the greeting to the point where files can be asked for (RFC 959 §5.4, RFC 1635).
+//! From the greeting to the end of the login (RFC 959 §5.4, RFC 1635).
 
 use super::pipeline::Purpose;
 use super::{Login, Phase, Session};
@@ -46,13 +46,13 @@ impl Session {
         match (verb, reply.code().get()) {
             (Verb::User, 200..=299) => {
                 self.phase = Phase::Login(Login::Accepted);
-                // In lock step there is no need to send it; in a burst it is under way, and harmless.
+                // In lock step PASS is not needed; sent in one write with USER it is harmless.
                 self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
             }
             (Verb::User, 331) => {}
             (Verb::User | Verb::Pass, 332) => self.push_account(verb, reply),
             (Verb::Pass | Verb::Acct, 200..=299) => self.phase = Phase::Login(Login::Accepted),
-            // USER alone was enough; a server may find PASS out of place then.
+            // USER alone was enough; some servers then refuse PASS as out of sequence.
             (Verb::Pass, 400..=599) if accepted => {}
             (Verb::Type, 200..=299) if accepted => {
                 if !self.config.features {
@@ -63,7 +63,7 @@ impl Session {
         }
     }
 
-    /// The reply to FEAT (RFC 2389 §3.2); a server without it is a server without features.
+    /// The reply to FEAT (RFC 2389 §3.2). A server that refuses FEAT has no features.
     pub(super) fn on_features(&mut self, reply: &Reply) {
         let limit = self.config.limits.feat_lines;
         if reply.raw_lines().nth(limit).is_some() {
@@ -81,7 +81,7 @@ impl Session {
     /// 332: the server wants an account (RFC 959 §5.4).
     fn push_account(&mut self, verb: Verb, reply: Reply) {
         match self.config.account.clone() {
-            // What follows in a burst has been refused for want of the account.
+            // The commands behind it have been refused because the account was missing.
             Some(_) if self.pipeline.in_burst() => self.login_failed(verb, reply),
             Some(account) => {
                 self.pipeline.withdraw(|verb, _| verb == Verb::Pass);
@@ -91,11 +91,11 @@ impl Session {
         }
     }
 
-    /// A step of the login was refused. What a server says to words it did not understand or expect may
-    /// come from the burst; what it says of the user does not.
+    /// A step of the login was refused. If the server did not understand or expect the command, several commands in
+    /// one write may be the reason; if it refused the user, they are not.
     fn login_failed(&mut self, verb: Verb, reply: Reply) {
         let code = reply.code();
-        // "Log in first" answers a later command: PASS was lost, or its own answer comes later.
+        // "Log in first" answers a later command: PASS was lost, or the reply to PASS comes later.
         let comes_early = reply.mentions(&[
             "user and pass",
             "not logged in",

@@ -1,4 +1,4 @@
-//! Secrets that a server repeats: they reach no log and no message.
+//! Masks secrets that a server repeats, so that they reach no log and no message.
 
 use super::Session;
 use crate::arg::Secret;
@@ -12,14 +12,13 @@ use bytes::Bytes;
 use core::cmp::Reverse;
 use memchr::memmem;
 
-/// Secrets of fewer bytes stay: they are found where nobody repeats them, and a mask in the place of a common word
-/// tells what the secret is.
+/// Shorter secrets are not masked: they occur by chance, and a mask in place of a common word would tell the secret.
 const SHORTEST: usize = 4;
 
 const MASK: &[u8] = b"***";
 
 impl Session {
-    /// The event with `***` for each secret that has been sent.
+    /// Replaces each secret that has been sent with `***`.
     pub(super) fn masked(&self, event: Event) -> Event {
         if !self.secret_sent {
             return event;
@@ -31,7 +30,7 @@ impl Session {
                 Event::Finished(id, Finish::Short { at, reply: self.masked_reply(&reply) })
             }
             Event::Closed(error) => Event::Closed(self.masked_error(error)),
-            // What was received is masked as a reply, before it is taken apart: see `masked_reply`.
+            // Received lines are masked as a reply, before it is split: see `masked_reply`.
             Event::Wire(_)
             | Event::Finished(_, Finish::Whole { .. } | Finish::Cut)
             | Event::Connected
@@ -64,7 +63,7 @@ impl Session {
         })
     }
 
-    /// The reply with `***` for each secret that has been sent.
+    /// Replaces each secret that has been sent with `***`.
     pub(super) fn masked_reply(&self, reply: &Reply) -> Reply {
         if !self.secret_sent || self.secrets().all(|secret| memmem::find(reply.raw(), secret).is_none()) {
             return reply.clone();
@@ -82,7 +81,7 @@ impl Session {
         self.secrets().fold(line.to_vec(), |line, secret| without(&line, secret))
     }
 
-    /// The start of a line that may have been cut off in the middle of a secret.
+    /// Masks the start of a line, which may end in the middle of a secret.
     fn masked_start(&self, line: &[u8]) -> Bytes {
         let mut line = self.masked_line(line);
         for secret in self.secrets() {
@@ -95,7 +94,7 @@ impl Session {
         line.into()
     }
 
-    /// What is not to be repeated. The longer one first: the other may be a part of it.
+    /// The secrets, the longer one first: the other may be a part of it.
     fn secrets(&self) -> impl Iterator<Item = &[u8]> {
         let account = self.config.account.as_ref().map_or(&[][..], Secret::expose);
         let mut secrets = [account, self.config.password.expose()];
@@ -104,8 +103,8 @@ impl Session {
     }
 }
 
-/// `masked` with the code of `line` and what separates it from the text, in which the mask may have begun. They are those
-/// of the reply: what it means hangs on them, and they tell nothing that it does not.
+/// Puts the code of `line` and the character behind it back in front of `masked`, if a mask begins in them. The code
+/// decides what the reply means, and tells nothing that the meaning does not.
 fn with_code(line: &[u8], masked: Vec<u8>) -> Vec<u8> {
     let head = line.get(..4).unwrap_or(line);
     if masked.starts_with(head) {
@@ -115,7 +114,7 @@ fn with_code(line: &[u8], masked: Vec<u8>) -> Vec<u8> {
     [head, masked.get(mask..).unwrap_or_default()].concat()
 }
 
-/// `text` with the mask for every `secret`.
+/// Replaces every `secret` in `text` with the mask.
 fn without(text: &[u8], secret: &[u8]) -> Vec<u8> {
     let mut shown = Vec::new();
     let mut from = 0;

@@ -1,4 +1,4 @@
-//! One control connection, and its data connection when there is one.
+//! A control connection with its data connection.
 
 mod facts;
 mod login;
@@ -85,17 +85,17 @@ enum Fence {
     },
 }
 
-/// One FTP session: a control connection, one login, any number of transfers one after the other.
+/// An FTP session: a control connection, one login, any number of transfers one after the other.
 ///
-/// The machine holds no socket and no clock. The driver opens the control connection, tells of changes
-/// ([`handle_channel`](Self::handle_channel)), feeds what it reads ([`handle_bytes`](Self::handle_bytes)),
-/// sends what [`poll_transmit`](Self::poll_transmit) holds, does what [`poll_output`](Self::poll_output) asks, and calls
-/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) falls due. Payload never
-/// enters the machine: the driver puts the next bytes of the data connection where [`payload`](Self::payload)
-/// says and reports their number with [`handle_payload`](Self::handle_payload).
+/// The machine holds no socket and no clock. The driver opens the control connection, reports changes of connections
+/// ([`handle_channel`](Self::handle_channel)) and the bytes it reads ([`handle_bytes`](Self::handle_bytes)), sends the
+/// bytes of [`poll_transmit`](Self::poll_transmit), carries out the actions of [`poll_output`](Self::poll_output), and
+/// calls [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) falls due. Payload never
+/// enters the machine: [`payload`](Self::payload) says what the bytes of the data connection are, and the driver
+/// reports their number with [`handle_payload`](Self::handle_payload).
 ///
-/// Outputs queue; none has to be taken between two calls. Whatever a server does ends at worst in
-/// [`Event::Closed`].
+/// Outputs queue, and the driver need not take them between two calls. Nothing that a server does has a worse result
+/// than [`Event::Closed`].
 pub struct Session {
     config: Arc<Config>,
     peer: SocketAddr,
@@ -137,13 +137,14 @@ impl Session {
         }
     }
 
-    /// Queues work. It may come at any time, before the greeting too: what is queued then leaves with the
-    /// login in one write, as far as [`Config::pipeline`] allows. `id` names the request in events; the
-    /// caller chooses it and uses it once.
+    /// Queues work. A request may come at any time, before the greeting too: it then leaves with the login in one
+    /// write, as far as [`Config::pipeline`] allows. `id` names the request in events; the caller chooses it and never
+    /// uses one twice.
     ///
     /// # Errors
-    /// [`Misuse`], and nothing is queued: the session has ended, the command is one that the machine sends
-    /// by itself, or the range ends before it starts.
+    /// [`Misuse`], and nothing is queued: the session has ended ([`Misuse::Closed`]), the session itself sends the
+    /// command ([`Misuse::Reserved`]), the command opens no data connection ([`Misuse::NoData`]), or the end of the
+    /// part lies before its start ([`Misuse::EndBeforeStart`]).
     pub fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
         if self.phase == Phase::Closed {
             return Err(Misuse::Closed);
@@ -167,9 +168,9 @@ impl Session {
         Ok(())
     }
 
-    /// Moves the end of the transfer `id`, which waits or runs. An [`Until::Offset`] that has been passed
-    /// cuts it at once. Does nothing if the transfer is over: its end may be on its way to the caller. A
-    /// [`Request::Content`] keeps its end.
+    /// Moves the end of the transfer `id`, which waits or runs, in either direction. An [`Until::Offset`] that has
+    /// been passed cuts the transfer at once. Does nothing if the transfer is over, because its end may be on its way
+    /// to the caller, and nothing for a [`Request::Content`].
     pub fn set_end(&mut self, id: RequestId, until: Until, now: Instant) {
         let queued = self.requests.iter_mut().find(|(queued, _)| *queued == id);
         if let Some((_, Request::Retrieve(part))) = queued {
@@ -184,8 +185,8 @@ impl Session {
         self.pump(now);
     }
 
-    /// Ends the session: QUIT is left in [`poll_transmit`](Self::poll_transmit), both connections are closed, and
-    /// [`SessionError::Quit`] is said. The reply to QUIT is not awaited.
+    /// Ends the session: queues QUIT for [`poll_transmit`](Self::poll_transmit), closes both connections, and outputs
+    /// [`SessionError::Quit`]. The reply to QUIT is not awaited (RFC 959 §4.1.1).
     pub fn quit(&mut self, _now: Instant) {
         if matches!(self.phase, Phase::Login(_) | Phase::Ready | Phase::Parting(_)) {
             self.trace(|| Line::Sent(Command::Quit.masked()));
@@ -250,13 +251,13 @@ impl Session {
 
     /// Takes the passing of time. Does nothing before [`poll_timeout`](Self::poll_timeout) has fallen due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // Not all of them end the session.
+        // Some deadlines do not end the session.
         while let Some((_, timer)) = self.poll_timeout().filter(|(due, _)| *due <= now) {
             self.on_timeout(timer);
         }
     }
 
-    /// The bytes to send on the control connection next; empty if there are none. They stay until
+    /// The bytes to send on the control connection next; empty if there are none. The bytes stay until
     /// [`handle_transmitted`](Self::handle_transmitted) reports them sent.
     #[must_use]
     pub fn poll_transmit(&self) -> &[u8] {
@@ -269,13 +270,15 @@ impl Session {
         self.marks.control = now;
     }
 
-    /// The next thing for the driver or the caller. [`Action::Close`] of the control connection is to be
-    /// done after sending what [`poll_transmit`](Self::poll_transmit) holds, as far as that goes without waiting.
+    /// Returns the next output, in order. Before the driver carries out an [`Action::Close`] of the control
+    /// connection, it sends the bytes of [`poll_transmit`](Self::poll_transmit), as far as the socket takes them
+    /// without waiting.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next, and what is waited for.
+    /// The time at which [`handle_timeout`](Self::handle_timeout) wants to be called next, and what the session waits
+    /// for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         self.next_deadline()
@@ -287,13 +290,13 @@ impl Session {
         self.phase == Phase::Closed
     }
 
-    /// Whether anything that comes on the control connection still matters.
+    /// Whether the session still reads the control connection.
     #[must_use]
     pub(crate) fn listens(&self) -> bool {
         !matches!(self.phase, Phase::Parting(_) | Phase::Closed)
     }
 
-    /// What the next bytes of the data connection are.
+    /// The meaning of the next bytes of the data connection. The driver asks before each read.
     #[must_use]
     pub fn payload(&self) -> Payload {
         match &self.transfer {
@@ -302,8 +305,8 @@ impl Session {
         }
     }
 
-    /// Takes the news that `len` bytes have been read from the data connection, and that the driver has done with them what
-    /// [`payload`](Self::payload) said. Does nothing while that is [`Payload::Hold`].
+    /// Takes the number of bytes that the driver has read from the data connection, after it has done with them what
+    /// [`payload`](Self::payload) says. Does nothing while that is [`Payload::Hold`].
     pub fn handle_payload(&mut self, len: u64, now: Instant) {
         self.on_payload(len, now);
         self.pump(now);
@@ -329,7 +332,7 @@ impl Session {
         let aborts = reply.code().get() == 426;
         let Some(front) = self.pipeline.front() else {
             let error = SessionError::Peer(PeerFault::Unsolicited(reply));
-            // It takes back that a transfer was complete.
+            // 426 takes back that a transfer was complete.
             return if aborts { self.fail_in_step(error) } else { self.part(error, Self::fail_in_step) };
         };
         if reply.code().severity() == Severity::Preliminary {
@@ -338,7 +341,7 @@ impl Session {
             match purpose {
                 _ if count > limit => self.fail(SessionError::Peer(PeerFault::TooManyPreliminary)),
                 Purpose::Transfer if !cut => self.on_mark(now),
-                // A second mark is all that Pure-FTPd says of a cut transfer.
+                // Pure-FTPd replies to a cut transfer with a second mark and nothing more.
                 Purpose::Transfer if count > 1 => self.on_cut_answered(),
                 Purpose::Transfer => {}
                 Purpose::Login
@@ -352,7 +355,7 @@ impl Session {
         if front.cut {
             return self.on_cut_answered();
         }
-        // Nothing but a transfer is answered so: one that was called complete was not.
+        // 426 replies to transfers only: a transfer that the server called complete was not.
         if aborts && front.purpose != Purpose::Transfer {
             return self.fail_in_step(SessionError::Peer(PeerFault::Unsolicited(reply)));
         }
@@ -371,7 +374,7 @@ impl Session {
         }
     }
 
-    /// Turns requests into commands and sends what may leave now.
+    /// Turns requests into commands, and sends the commands that may leave now.
     fn pump(&mut self, now: Instant) {
         match self.phase {
             Phase::Login(_) | Phase::Ready => {}
@@ -417,8 +420,8 @@ impl Session {
         self.outputs.push_back(Output::Action(action));
     }
 
-    /// Ends the session, but not before the data have come of a transfer that the server has called complete: they are
-    /// on their way. Without such a transfer it ends by `fail`.
+    /// Ends the session with `fail`, but not before the data have come of a transfer that the server has called
+    /// complete: they are on their way.
     fn part(&mut self, error: SessionError, fail: fn(&mut Self, SessionError)) {
         if self.transfer.as_ref().is_some_and(Transfer::is_completed) {
             self.phase = Phase::Parting(error);
@@ -436,7 +439,7 @@ impl Session {
         }
     }
 
-    /// Ends the session with an error that a burst may have caused, unless a cut may have.
+    /// Ends the session with an error that several commands in one write may have caused, unless a cut may have.
     fn fail_in_step(&mut self, error: SessionError) {
         let burst = self.pipeline.in_burst() && self.fence == Fence::Down;
         let error = if burst { SessionError::OutOfStep(Box::new(error)) } else { error };
@@ -464,7 +467,7 @@ impl Session {
     }
 }
 
-/// Where it stands. Nothing of what was said, in which there may be secrets.
+/// Shows the state, and no text of either side: text may hold secrets.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -477,7 +480,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Whether only the machine itself may send the command.
+/// Whether the session alone sends the command.
 const fn is_reserved(verb: Verb) -> bool {
     !matches!(
         verb,

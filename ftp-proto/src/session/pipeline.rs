@@ -1,24 +1,24 @@
-//! Commands on their way: not yet sent, or sent and not yet answered.
+//! Commands that are not yet sent, or sent and not yet answered.
 
 use crate::command::{Command, Verb};
 use crate::request::RequestId;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// What a command is sent for.
+/// The purpose of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     /// A step of the login, up to the representation type.
     Login,
-    /// FEAT after login.
+    /// FEAT after the login.
     Features,
-    /// The caller's own command.
+    /// A command of the caller.
     Command(RequestId),
     /// SIZE, MDTM or MLST of a [`Request::Facts`](crate::Request::Facts).
     Facts(RequestId),
     /// EPSV, PASV or REST of a transfer.
     Prepare,
-    /// RETR.
+    /// The command that sends the data.
     Transfer,
 }
 
@@ -27,9 +27,9 @@ pub(super) enum Purpose {
 pub(super) struct Sent {
     pub(super) verb: Verb,
     pub(super) purpose: Purpose,
-    /// Preliminary replies to it so far.
+    /// Preliminary replies so far.
     pub(super) preliminary: u32,
-    /// It is a RETR whose data connection has been closed from this side.
+    /// Whether it is the data command of a transfer that was cut.
     pub(super) cut: bool,
 }
 
@@ -39,10 +39,10 @@ pub(super) struct Pipeline {
     depth: usize,
     waiting: VecDeque<(Command, Purpose)>,
     sent: VecDeque<Sent>,
-    /// Whether, since nothing was unanswered, more than one command was, and no transfer has begun.
+    /// Whether more than one command was unanswered since none was, and no transfer has begun since.
     burst: bool,
     out: Vec<u8>,
-    /// How much of `out` the driver has sent.
+    /// Bytes of `out` that the driver has sent.
     gone: usize,
 }
 
@@ -58,7 +58,7 @@ impl Pipeline {
         }
     }
 
-    /// From now on a command is sent when the one before has been answered.
+    /// Sends each further command only after the reply to the one before.
     pub(super) const fn set_lock_step(&mut self) {
         self.depth = 1;
     }
@@ -68,8 +68,8 @@ impl Pipeline {
         self.waiting.push_back((command, purpose));
     }
 
-    /// Queues a command before all that have not been sent; behind RETR if EPSV or PASV has, as nothing may
-    /// come between REST and RETR.
+    /// Queues a command before all unsent ones; but behind the data command if its EPSV or PASV was sent, because no
+    /// command may come between REST and the data command.
     pub(super) fn push_next(&mut self, command: Command, purpose: Purpose) {
         let begun = |(command, _): &(Command, Purpose)| matches!(command.verb(), Verb::Rest | Verb::Retr);
         let mut at = 0;
@@ -80,15 +80,15 @@ impl Pipeline {
         self.waiting.insert(at, (command, purpose));
     }
 
-    /// Forgets the unsent commands that `which` picks.
+    /// Drops the unsent commands that `which` picks.
     pub(super) fn withdraw(&mut self, which: impl Fn(Verb, Purpose) -> bool) {
         self.waiting.retain(|(command, purpose)| !which(command.verb(), *purpose));
     }
 
-    /// Encodes the next command that may leave now, and hands it out for the trace.
+    /// Encodes the next command that may leave now, and returns it for the trace.
     ///
-    /// Nothing is sent behind a RETR: a server that reads commands while it transfers may break the
-    /// transfer off when it sees one.
+    /// No command is sent behind a data command: a server that reads commands while it transfers may break the
+    /// transfer off.
     pub(super) fn send_next(&mut self) -> Option<Command> {
         if self.sent.len() >= self.depth || self.transferring() {
             return None;
@@ -111,7 +111,7 @@ impl Pipeline {
         self.sent.front_mut()
     }
 
-    /// The front command has been answered.
+    /// Takes the front command as answered.
     pub(super) fn answered(&mut self) -> Option<Sent> {
         self.sent.pop_front()
     }
@@ -121,19 +121,19 @@ impl Pipeline {
         self.sent.iter().any(|sent| sent.purpose == Purpose::Prepare)
     }
 
-    /// Whether a RETR is still to be sent, or something before it to be answered.
+    /// Whether a data command is unsent, or a command before it unanswered.
     pub(super) fn before_transfer(&self) -> bool {
         let behind = self.sent.iter().skip(1).map(|sent| sent.purpose);
         let unsent = self.waiting.iter().map(|(_, purpose)| *purpose);
         behind.chain(unsent).any(|purpose| purpose == Purpose::Transfer)
     }
 
-    /// Whether a RETR is unanswered.
+    /// Whether a data command is unanswered.
     pub(super) fn transferring(&self) -> bool {
         self.sent.iter().any(|sent| sent.purpose == Purpose::Transfer)
     }
 
-    /// Whether the reply to a cut RETR is awaited.
+    /// Whether the reply to the data command of a cut transfer is awaited.
     pub(super) fn is_cut(&self) -> bool {
         self.sent.iter().any(|sent| sent.cut)
     }
@@ -143,12 +143,12 @@ impl Pipeline {
         self.sent.len()
     }
 
-    /// Whether what happens now may come from several commands having been under way at once.
+    /// Whether the present event may come from several commands having been under way at once.
     pub(super) const fn in_burst(&self) -> bool {
         self.burst
     }
 
-    /// RETR is under way no longer, or its data are: the burst it came in has been understood.
+    /// Ends the burst: the server has understood it, because the data command is answered or its data come.
     pub(super) const fn end_burst(&mut self) {
         self.burst = false;
     }

@@ -1,4 +1,4 @@
-//! What a session waits for, read off its state: a deadline cannot be forgotten or left standing.
+//! Deadlines, derived from the state of the session: none can be forgotten or left standing.
 
 use super::transfer::Transfer;
 use super::{Fence, Phase, Session};
@@ -7,16 +7,16 @@ use crate::error::{SessionError, Timer};
 use crate::time::Instant;
 use alloc::boxed::Box;
 
-/// When things last happened.
+/// Times of the last events.
 #[derive(Debug)]
 pub(super) struct Marks {
-    /// The session was started.
+    /// The start of the session.
     pub(super) started: Instant,
-    /// The control connection came up.
+    /// The control connection was established.
     pub(super) connected: Instant,
-    /// The control connection came up, bytes were sent on it, or a reply came.
+    /// The control connection was established, bytes were sent on it, or a reply came.
     pub(super) control: Instant,
-    /// The data connection was asked for, came up, could be read, brought bytes, or ended.
+    /// The data connection was requested, was established, became readable, brought bytes, or ended.
     pub(super) data: Instant,
 }
 
@@ -37,7 +37,7 @@ impl Session {
             }
             Phase::Login(_) | Phase::Ready | Phase::Parting(_) => {
                 let login = matches!(self.phase, Phase::Login(_)).then(|| self.login_deadline());
-                // As long as nobody may read, no byte can be late.
+                // While the driver may not read, no byte can be late.
                 let readable = !self.pipeline.before_transfer();
                 let timer = self.transfer.as_ref().and_then(|transfer| transfer.waits_for());
                 let data = timer.filter(|timer| readable || *timer != Timer::Stall).map(|timer| {
@@ -55,12 +55,12 @@ impl Session {
         }
     }
 
-    /// The deadline of all that comes before [`Event::Ready`](crate::Event::Ready).
+    /// The deadline of everything before [`Event::Ready`](crate::Event::Ready).
     fn login_deadline(&self) -> (Instant, Timer) {
         (self.marks.connected + self.config.timeouts.login, Timer::Login)
     }
 
-    /// The deadline of the next reply. None for RETR alone while its data connection has one.
+    /// The deadline of the next reply; `None` for the data command alone while its data connection has a deadline.
     fn control_deadline(&self, data_waits: bool) -> Option<(Instant, Timer)> {
         let timeouts = &self.config.timeouts;
         let unanswered = self.pipeline.unanswered();
@@ -86,12 +86,12 @@ impl Session {
             (Timer::DataConnect, _) if self.transfer.as_ref().is_some_and(Transfer::is_ahead) => {
                 self.drop_prepared();
             }
-            // One command at a time none is under way where one before it is refused.
+            // With one command at a time, no command would be under way behind a refused one.
             (Timer::Cut, _) if spoiled => {
                 self.fail(SessionError::OutOfStep(Box::new(SessionError::Timeout(timer))))
             }
             (Timer::Completion, Some(cause)) => self.fail(SessionError::Connection(Channel::Data, cause)),
-            // Where a burst is under way and no transfer has begun, its RETR may have been lost.
+            // If several commands are under way and no transfer has begun, the data command may have been lost.
             (Timer::Login | Timer::Burst | Timer::Reply | Timer::Stall | Timer::Completion, _) => {
                 self.fail_in_step(SessionError::Timeout(timer));
             }

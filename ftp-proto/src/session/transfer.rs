@@ -1,4 +1,4 @@
-//! One transfer: control and data connection moved together (RFC 959 §3.2, §5.1; RFC 3659 §5).
+//! A transfer: control and data connection moved together (RFC 959 §3.2, §5.1; RFC 3659 §5).
 //!
 //! | reply to the data command | data connecting | data open | data ended |
 //! |---|---|---|---|
@@ -15,11 +15,11 @@
 //! **Cut.** The session closes the data connection and sends nothing until the server has replied to the data command. A
 //! command sent earlier may meet a server that is still sending: ProFTPD refuses it (450, and then 426), Pure-FTPd throws it
 //! away (500), pyftpdlib ends the transfer without a reply. Most servers reply 426; Pure-FTPd sends a second mark and nothing
-//! more. So the first reply counts, whatever it is; and until the next command is answered, a further reply that may belong
+//! more. Therefore the first reply counts, whatever it is, and until the next command is answered, a further reply that may belong
 //! to the cut transfer is dropped.
 //!
 //! **Spoiled.** If EPSV, PASV or REST is refused while the data command is under way behind it, the session awaits the reply
-//! to the data command as after a cut. It closes the data connection when the mark or data have come: some servers do not
+//! to the data command as after a cut. The data connection is closed when the mark or data have come: some servers do not
 //! notice a connection that is closed before they accept it. EPSV then gives way to PASV. A REST refused by a server that
 //! understands only the first command of a write is sent once more, alone. Any other refusal is final.
 //!
@@ -357,7 +357,7 @@ impl Session {
         }
     }
 
-    /// So many more bytes have come past the end of the file, which is at `size`.
+    /// Takes the news of bytes past the end of the file, which is at `size`.
     fn on_excess(&mut self, bytes: u64, size: u64, now: Instant) {
         let Some(Transfer::Running(Running { fetch, .. })) = &mut self.transfer else { return };
         fetch.progress.excess = fetch.progress.excess.saturating_add(bytes);

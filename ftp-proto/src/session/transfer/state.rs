@@ -78,7 +78,7 @@ pub(in crate::session) struct Spoiled {
     pub(super) remedy: Remedy,
 }
 
-/// What follows once nothing of a spoiled transfer is under way any more.
+/// The next step once no command of a spoiled transfer is under way any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Remedy {
     /// EPSV was refused: PASV is tried.
@@ -109,12 +109,12 @@ pub(in crate::session) struct Fetch {
     pub(super) connected_ahead: bool,
 }
 
-/// Where the data go.
+/// The receiver of the data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::session) enum Target {
-    /// To a sink, as a part of a file.
+    /// A sink: the data are a part of a file.
     Sink,
-    /// To the caller.
+    /// The caller.
     Caller,
 }
 
@@ -129,7 +129,7 @@ pub(super) struct Progress {
     pub(super) any: bool,
 }
 
-/// What follows from the state of a transfer.
+/// The next step of a transfer, which follows from its state.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     /// Nothing yet.
@@ -179,7 +179,7 @@ impl Running {
         !matches!(self.control, Control::Silent | Control::Refused(_)) || self.fetch.progress.any
     }
 
-    /// What follows from the replies and the data connection: the table of the module `transfer`, line by line.
+    /// The next step: the table of the module `transfer`, line by line.
     pub(super) fn step(&self) -> Step {
         let (at, done) = (self.fetch.at(), self.fetch.is_past_its_end());
         match (&self.control, self.data) {
@@ -265,7 +265,7 @@ impl Transfer {
         }
     }
 
-    /// What the next bytes of the data connection are, if no command before the data command is unanswered.
+    /// The meaning of the next bytes of the data connection, if no command before the data command is unanswered.
     pub(in crate::session) fn payload(&self) -> Payload {
         match self {
             Self::Ahead { data: Data::Open, .. } => Payload::Idle,
