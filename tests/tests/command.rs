@@ -1,4 +1,4 @@
-//! The `pftp` command against model servers: what its users and the operators of servers see of it.
+//! The `pftp` command against model servers, as users and server operators see it.
 
 #[path = "command/bytes.rs"]
 mod bytes;

@@ -1,5 +1,5 @@
-//! The checks of the fuzz targets on what is in their corpora, and on what proptest makes up. Those of `session` and
-//! `link` on the latter are in `session_properties`.
+//! The checks of the fuzz targets, on their corpora and on input that proptest generates.
+//! `session_properties` has the generated input for `session` and `link`.
 
 use pftp_tests::fuzzing::{TARGETS, corpus, meaning, planner, reply};
 use proptest::prelude::*;
@@ -21,9 +21,9 @@ fn every_corpus_is_replayed() {
     }
 }
 
-/// The targets are stood in for by scripts that end at once, all at the same time, which is when a shell loses one.
+/// Scripts take the place of the targets and all end at once; a shell may lose one of them then.
 #[test]
-fn a_finding_is_told_if_all_targets_end_at_once() {
+fn finding_is_reported_if_all_targets_end_at_once() {
     let version = Command::new("rustc").arg("-vV").output().expect("rustc").stdout;
     let version = String::from_utf8(version).expect("text");
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
@@ -49,16 +49,16 @@ fn stand_in(program: &Path, code: i32) {
     fs::set_permissions(program, fs::Permissions::from_mode(0o700)).expect("permissions");
 }
 
-/// Whether all targets end well, run at the same time.
+/// Runs all targets at the same time. Returns whether all of them succeed.
 fn fuzz_run(built: &Path) -> bool {
     let mut run = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/run"));
-    // What nproc says comes from there.
+    // The variable sets the number of processors that nproc prints.
     run.args(["fuzz", "1"]).env("CARGO_TARGET_DIR", built).env("OMP_NUM_THREADS", "8");
     run.output().expect("fuzz/run").status.success()
 }
 
 proptest! {
-    // The same cases in every run: to look for others is what the fuzz targets are for.
+    // The cases are the same in every run; the fuzz targets look for others.
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(1),
@@ -66,7 +66,7 @@ proptest! {
     })]
 
     #[test]
-    fn replies_do_not_depend_on_how_they_are_divided(
+    fn replies_do_not_depend_on_their_division(
         limit in prop_oneof![Just(0_u16), 1..200_u16],
         portions in prop::collection::vec(any::<u8>(), 0..16),
         lines in prop::collection::vec("([1-6][0-9]{2}[ -]?)?[a-z \u{ff}]{0,9}\r?\n?", 0..12),
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_prints_and_is_read_again(
+    fn parsed_values_print_and_parse_again(
         text in "[(|)0-9,.; =\"a-z\n]{0,60}",
         line in "(Type=file;|Size=[0-9]{1,20};|Modify=20[0-9]{12};|Unique=[a-z]{0,3};){0,4} [^\n]{0,9}",
         bytes: Vec<u8>,
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn a_planner_keeps_its_books(input in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn planner_keeps_its_ranges_consistent(input in prop::collection::vec(any::<u8>(), 0..600)) {
         planner::check(&input);
     }
 }

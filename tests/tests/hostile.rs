@@ -1,5 +1,5 @@
-//! What servers may do to `pftp`, and what `pftp` does then: a table of which every row is a test over both transports.
-//! `tests/HOSTILE.md` shows it.
+//! A table of what servers may do to `pftp`, and how `pftp` takes it; every row is a test over both
+//! transports. `tests/HOSTILE.md` shows the table.
 
 #[path = "hostile/addresses.rs"]
 mod addresses;
@@ -32,7 +32,7 @@ mod transfers;
 
 use table::Row;
 
-/// The table, in its sections.
+/// The table, section by section.
 const TABLE: &[(&str, &[Row])] = &[
     ("The control connection ends", control::ROWS),
     ("The server falls silent", stalls::ROWS),

@@ -23,7 +23,7 @@ mod site;
 #[path = "real/streams.rs"]
 mod streams;
 
-/// The tests: a module for each transport, in it one for each server.
+/// Defines the tests: a module for each transport, and in it one for each server.
 mod over {
     macro_rules! transports {
         ($($transport:ident)*) => {

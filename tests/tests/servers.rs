@@ -1,6 +1,6 @@
-//! The real servers themselves: that each starts, serves, refuses and stops as the other tests rely on.
+//! The real servers themselves: each starts, serves, refuses and stops as the other tests need.
 //!
-//! The client here is a few lines on `std::net`, so that nothing of what is tested elsewhere is used.
+//! The client is a few lines on `std::net`, so these tests use nothing that they would test.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -22,14 +22,14 @@ struct Client {
 }
 
 impl Client {
-    /// Connects, without reading the greeting.
+    /// Connects without reading the greeting.
     fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&addr, DEADLINE).expect("a connection");
         stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
         Self { control: BufReader::new(stream) }
     }
 
-    /// A client that was greeted.
+    /// Connects and reads the greeting.
     fn greeted(addr: SocketAddr) -> Self {
         let mut client = Self::connect(addr);
         let greeting = client.reply();
@@ -46,7 +46,7 @@ impl Client {
         client
     }
 
-    /// The last line of one reply; empty when the server hung up.
+    /// Returns the last line of a reply; an empty text if the server closed the connection.
     fn reply(&mut self) -> String {
         let mut first = String::new();
         self.control.read_line(&mut first).expect("a reply");
@@ -65,14 +65,14 @@ impl Client {
         self.reply()
     }
 
-    /// The reply to PASS; a server may take the user in before it.
+    /// Returns the reply to PASS; a server may log the user in before that.
     fn login(&mut self, user: &str, password: &str) -> String {
         let reply = self.command(&format!("USER {user}"));
         assert!(reply.starts_with("331") || reply.starts_with("230"), "{reply}");
         self.command(&format!("PASS {password}"))
     }
 
-    /// The data connection for the next command.
+    /// Opens the data connection for the next command.
     fn data(&mut self) -> TcpStream {
         let reply = self.command("EPSV");
         let port = reply.strip_prefix("229").and_then(|text| text.split('|').nth(3)?.parse::<u16>().ok());
@@ -96,7 +96,7 @@ impl Client {
     }
 }
 
-/// A directory with two small files, closed to other users as temporary directories are.
+/// Returns a directory with two small files, closed to other users as temporary directories are.
 fn tree() -> TempDir {
     let tree = tempfile::tempdir().expect("a directory");
     fs::create_dir(tree.path().join("deep")).expect("a directory");
@@ -105,7 +105,7 @@ fn tree() -> TempDir {
     tree
 }
 
-/// Every byte, line ends among them, in no round number.
+/// Returns every byte, line ends among them, in an odd number.
 fn small() -> Vec<u8> {
     (0..=255u8).cycle().take(70_001).collect()
 }
@@ -195,13 +195,13 @@ fn stop_leaves_no_process(kind: Kind) {
         assert!(!Process::runs(process.id(), process.started()), "{process:?} is left of {processes:?}");
     }
     assert!(server.processes().is_empty());
-    // Hung up, whether with a reset or without.
+    // The server closes the connection with a reset or without.
     let mut rest = Vec::new();
     let _ = client.control.read_to_end(&mut rest);
     assert!(TcpStream::connect(server.addr()).is_err(), "something still listens");
 }
 
-/// The test process is killed, so nothing of it can clean up.
+/// A killed test process cannot clean up.
 fn killed_test_leaves_no_process(kind: Kind) {
     let tree = tree();
     let temporary = tempfile::tempdir().expect("a directory");
@@ -234,7 +234,7 @@ fn killed_test_leaves_no_process(kind: Kind) {
     }
 }
 
-/// Starts a server, tells its processes, and waits to be killed.
+/// Starts a server, prints its processes, and waits to be killed.
 #[test]
 #[ignore = "called by the test that a killed test leaves no process"]
 fn left_behind() {

@@ -1,4 +1,5 @@
-//! Thousands of sessions in one loop. In a test binary of its own, so that no other test starts threads meanwhile.
+//! Thousands of sessions in one loop. A test binary of its own keeps other tests from starting threads
+//! meanwhile.
 
 use std::convert::Infallible;
 use std::fs;
@@ -12,13 +13,13 @@ use pftp_tests::patience::patient;
 
 const SESSIONS: usize = 2000;
 
-/// How many are on their way to be logged in at a time: a server's queue of connections is short.
+/// Sessions that log in at the same time: a server's queue of connections is short.
 const DIALLING: usize = 100;
 
-/// Bytes of the largest file.
+/// The size of the largest file, in bytes.
 const LARGEST: usize = 20_000;
 
-/// Takes one file, and only what is right.
+/// Takes one file, and panics at the first wrong byte.
 struct Checked {
     wanted: Vec<u8>,
     /// How many bytes have come.
@@ -38,7 +39,7 @@ impl Sink for Checked {
     }
 }
 
-/// Files of which no two have a page in common.
+/// Returns files that have no page in common.
 fn files() -> Vec<Vec<u8>> {
     let all = File::generated(9, (SESSIONS * LARGEST) as u64).read(0..u64::MAX);
     all.chunks(LARGEST).enumerate().map(|(number, chunk)| chunk[..LARGEST - number % 1000].to_vec()).collect()
@@ -60,7 +61,7 @@ fn await_event(transport: &mut MioTransport<Checked>, awaited: impl Fn(&Event) -
 }
 
 #[test]
-fn two_thousand_fetch_a_file_each_in_one_thread() {
+fn two_thousand_sessions_fetch_a_file_each_in_one_thread() {
     let files = files();
     let tree = |tree: Tree, (number, bytes): (usize, &Vec<u8>)| {
         tree.with(format!("{number}"), File::bytes(bytes.clone()))

@@ -11,21 +11,21 @@ fn arrives(size: u64, args: &str) -> Stats {
 }
 
 #[test]
-fn a_file_of_no_bytes() {
+fn empty_file_arrives() {
     for connections in [1, 4, 16] {
         arrives(0, &format!("-c {connections}"));
     }
 }
 
 #[test]
-fn a_file_of_one_byte() {
+fn file_of_one_byte_arrives() {
     for connections in [1, 4, 16] {
         arrives(1, &format!("-c {connections}"));
     }
 }
 
 #[test]
-fn a_file_of_two_bytes_over_more_connections_than_bytes() {
+fn file_of_two_bytes_arrives_over_16_connections() {
     for connections in [1, 2, 16] {
         let stats = arrives(2, &format!("-c {connections} --min-segment 1"));
         assert!(stats.payload() < 40, "{}", stats.payload());
@@ -33,21 +33,21 @@ fn a_file_of_two_bytes_over_more_connections_than_bytes() {
 }
 
 #[test]
-fn a_small_file_over_16_connections() {
+fn small_file_arrives_over_16_connections() {
     arrives(100 * 1024, "-c 16");
     arrives(100 * 1024, "-c 16 --min-segment 1K");
     arrives(100 * 1024 + 1, "-c 16 --min-segment 1");
 }
 
 #[test]
-fn a_large_file_over_one_connection() {
+fn large_file_arrives_in_one_transfer_over_one_connection() {
     let stats = arrives(8 * MIB + 3, "-c 1");
     assert_eq!((stats.logins(), stats.sessions.len(), stats.count("RETR")), (1, 1, 1));
     assert_eq!(stats.payload(), 8 * MIB + 3);
 }
 
 #[test]
-fn a_large_file_over_2_8_and_16_connections() {
+fn each_of_many_connections_logs_in_once() {
     for connections in [2, 8, 16] {
         let stats = arrives(8 * MIB + 3, &format!("-c {connections} --min-segment 64K"));
         one_login_each(&stats, connections);
@@ -55,13 +55,13 @@ fn a_large_file_over_2_8_and_16_connections() {
 }
 
 #[test]
-fn connections_nobody_asked_for() {
+fn number_of_connections_is_chosen_without_an_option() {
     let stats = arrives(8 * MIB, "");
     one_login_each(&stats, 8);
 }
 
 #[test]
-fn an_old_file_is_replaced() {
+fn older_file_is_replaced() {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
     let old = "an older file";
@@ -72,14 +72,14 @@ fn an_old_file_is_replaced() {
 }
 
 #[test]
-fn an_old_file_stays_if_there_is_no_new_one() {
+fn older_file_stays_if_the_download_fails() {
     let server = serve(&file(300_000), Behaviour { size_error: 5, ..Behaviour::default() });
     let done = pftp("-c 2 --retries 0", &[&server]).with_file(NAME, "an older file").run().expect_code(8);
     assert_eq!(done.read(NAME), b"an older file");
 }
 
 #[test]
-fn the_parts_of_a_run_before_are_no_danger() {
+fn leftover_part_without_a_journal_is_replaced() {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
     let rubbish = vec![b'x'; 400_000];
@@ -87,7 +87,7 @@ fn the_parts_of_a_run_before_are_no_danger() {
 }
 
 #[test]
-fn paths_relative_to_the_login_directory_and_absolute() {
+fn paths_are_relative_to_the_login_directory_or_absolute() {
     let (here, there) = (File::bytes("here"), File::bytes("there"));
     let tree = Tree::new()
         .with_login_directory("/home/user")
@@ -108,7 +108,7 @@ fn paths_relative_to_the_login_directory_and_absolute() {
 }
 
 #[test]
-fn server_and_file_given_apart() {
+fn server_and_file_are_given_as_options() {
     let file = file(1000);
     let server = serve(&file, Behaviour::default());
     let (ip, port) = (server.ip().to_string(), server.addr().port().to_string());

@@ -1,19 +1,20 @@
-//! Servers that serve only so many connections at a time.
+//! Servers with a session limit.
 
 use crate::support::*;
 
 over_each_transport! {
-    one_of_sixteen
-    room_comes_free
-    two_of_eight_and_421_at_the_greeting
-    two_of_eight_and_530_at_the_password
-    two_of_eight_and_refused_connections
-    two_of_eight_and_silence
+    full_server_serves_one_of_sixteen
+    full_server_is_dialled_until_it_has_room
+    full_server_that_greets_with_421_serves_two_of_eight
+    full_server_that_answers_pass_with_530_serves_two_of_eight
+    full_server_that_refuses_connections_serves_two_of_eight
+    full_server_that_falls_silent_serves_two_of_eight
 }
 
 const FORMS: [WhenFull; 4] = [WhenFull::Greeting, WhenFull::Password, WhenFull::Hang, WhenFull::Refuse];
 
-/// Asks for 8 connections where 2 are served, and it is noticed that the others are turned away.
+/// Asks a server that serves 2 sessions for 8 connections. The server turns the others away, and `pftp`
+/// notices.
 #[track_caller]
 fn two_are_served(transport: &str, when_full: WhenFull, args: &str) {
     let silent = when_full == WhenFull::Hang;
@@ -23,7 +24,7 @@ fn two_are_served(transport: &str, when_full: WhenFull, args: &str) {
     let server = serve(&file, throttled(1_500_000).with_cap(2, when_full));
     let command = over(transport, &args, &[&server]);
     let done = if silent {
-        // Who is served may not be silent as well; the file takes longer than the time limit.
+        // Served sessions must not be silent as well, since the file takes longer than the time limit.
         command.run()
     } else {
         run_held(command, &[&server], "two fetch, and others are turned away", |running| {
@@ -43,30 +44,30 @@ fn two_are_served(transport: &str, when_full: WhenFull, args: &str) {
     assert!(warning.contains("takes no more connections"), "{warning}");
 }
 
-fn two_of_eight_and_421_at_the_greeting(transport: &str) {
+fn full_server_that_greets_with_421_serves_two_of_eight(transport: &str) {
     two_are_served(transport, WhenFull::Greeting, "-c 8");
 }
 
-fn two_of_eight_and_530_at_the_password(transport: &str) {
+fn full_server_that_answers_pass_with_530_serves_two_of_eight(transport: &str) {
     two_are_served(transport, WhenFull::Password, "-c 8");
 }
 
-fn two_of_eight_and_silence(transport: &str) {
+fn full_server_that_falls_silent_serves_two_of_eight(transport: &str) {
     two_are_served(transport, WhenFull::Hang, "-c 8");
 }
 
-fn two_of_eight_and_refused_connections(transport: &str) {
+fn full_server_that_refuses_connections_serves_two_of_eight(transport: &str) {
     two_are_served(transport, WhenFull::Refuse, "-c 8");
 }
 
 #[test]
-fn two_of_eight_without_a_single_retry() {
+fn full_server_serves_two_of_eight_without_retries() {
     for form in FORMS {
         two_are_served("std", form, "-c 8 --retries 0");
     }
 }
 
-fn one_of_sixteen(transport: &str) {
+fn full_server_serves_one_of_sixteen(transport: &str) {
     for form in [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse] {
         let file = file(MIB);
         let server = serve(&file, Behaviour::default().with_cap(1, form));
@@ -76,7 +77,7 @@ fn one_of_sixteen(transport: &str) {
 }
 
 #[test]
-fn no_room_at_all() {
+fn server_that_serves_no_session_fails_the_download() {
     for form in FORMS {
         let server = serve(&file(1000), Behaviour::default().with_cap(0, form));
         let (code, limit) = if form == WhenFull::Hang { (7, "--timeout 1") } else { (1, "") };
@@ -87,7 +88,7 @@ fn no_room_at_all() {
     }
 }
 
-fn room_comes_free(transport: &str) {
+fn full_server_is_dialled_until_it_has_room(transport: &str) {
     let file = file(1000);
     let full = Reaction::reply_and_close("421 Too many users.");
     let busy = Behaviour::default().when(Trigger::Accepted, full);
@@ -97,7 +98,7 @@ fn room_comes_free(transport: &str) {
 }
 
 #[test]
-fn another_mirror_takes_what_a_full_one_does_not() {
+fn connections_of_a_full_mirror_go_to_another() {
     let file = file(2 * MIB);
     let full = serve(&file, Behaviour::default().with_cap(0, WhenFull::Greeting));
     let open = serve(&file, throttled(2_000_000));
@@ -107,7 +108,7 @@ fn another_mirror_takes_what_a_full_one_does_not() {
 }
 
 #[test]
-fn more_connections_than_any_server_allows() {
+fn connections_beyond_the_maximum_are_clamped() {
     let file = file(MIB);
     let server = serve(&file, Behaviour::default());
     let done = pftp("-c 1000 --min-segment 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);

@@ -1,5 +1,5 @@
-//! The file on the server changes between two runs, or while the second one goes on: it is fetched as it was or as it is,
-//! or the exit code says so, and never a mixed file with code 0.
+//! The file on the server changes between two runs or during the second one. `pftp` fetches the old or the
+//! new file, or says so by its exit code; it never mixes them.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use crate::support::*;
 
 const SIZE: u64 = 4 * MIB;
 
-/// The servers' other files, and how they are told from the first.
+/// The files that replace the first one, and how they differ from it.
 fn others() -> Vec<(&'static str, File)> {
     let same_time = |seed, size| File::generated(seed, size);
     let other_time = |seed, size| File::generated(seed, size).with_modified("20250101000000");
@@ -25,17 +25,17 @@ fn others() -> Vec<(&'static str, File)> {
     ]
 }
 
-/// What a server has that does not have the file any more.
-fn nothings() -> [(&'static str, Tree); 2] {
+/// The trees of a server that no longer has the file.
+fn missing_files() -> [(&'static str, Tree); 2] {
     [("gone", Tree::new()), ("a directory", Tree::new().with(format!("{PATH}/inside"), file(10)))]
 }
 
-/// A run that has been stopped when 1 MiB of the file was noted.
+/// A run that was stopped when the journal recorded 1 MiB of the file.
 fn stopped(transport: &str, args: &str, server: &Server) -> Done {
     stopped_after(&format!("--transport {transport} {args}"), &[server], MIB)
 }
 
-fn before_the_next_run(transport: &str) {
+fn file_changes_before_the_next_run(transport: &str) {
     let silent = throttled(4_000_000).without("SIZE").without("MDTM").without("MLST");
     for args in ["-c 1", "-c 4 --min-segment 64K"] {
         for behaviour in [throttled(4_000_000), silent.clone()] {
@@ -57,18 +57,18 @@ fn changes_before(transport: &str, args: &str, behaviour: &Behaviour, (what, oth
     server.set_tree(tree(other));
     let done = over(transport, args, &[&server]).in_dir(done.dir).run();
     assert_eq!(done.code, Some(0), "{args} {what}: {}", done.stderr);
-    // Unless it is the same but for what was not told, or has only grown or shrunk, the user is told.
+    // The user is told, unless the server tells nothing that differs, or only the size has changed.
     let tells = done.stderr.contains("earlier run");
     assert!(tells || other.read(0..1000) == file(1000).read(0..1000), "{args} {what}: {}", done.stderr);
     done.expect_file(NAME, other);
 }
 
-/// What happens beside the change: nothing, so that the transfers that run bring the file as it was; or the sessions are
-/// lost, and those in their place see it as it is.
+/// What happens to the sessions at the change: nothing, so running transfers deliver the old file; or they
+/// are lost, and new sessions see the new file.
 const ENDINGS: [Option<Ending>; 3] = [None, Some(Ending::Fin), Some(Ending::Reset)];
 
-/// The second run goes on for a while before the file changes.
-fn going_on(transport: &str, server: &Server, change: Tree, ending: Option<Ending>) -> Done {
+/// Resumes for a while before the file changes.
+fn resumed_with_change(transport: &str, server: &Server, change: Tree, ending: Option<Ending>) -> Done {
     let done = stopped(transport, "-c 2", server);
     let before = server.with_stats(Stats::payload);
     let running = over(transport, "-c 2 --min-segment 64K", &[server]).in_dir(done.dir).start();
@@ -80,7 +80,7 @@ fn going_on(transport: &str, server: &Server, change: Tree, ending: Option<Endin
     running.wait()
 }
 
-fn while_the_next_run_goes_on(transport: &str) {
+fn file_changes_during_the_next_run(transport: &str) {
     for ending in ENDINGS {
         thread::scope(|scope| {
             for (what, other) in others() {
@@ -93,7 +93,7 @@ fn while_the_next_run_goes_on(transport: &str) {
 #[track_caller]
 fn changes_in_the_middle(transport: &str, ending: Option<Ending>, (what, other): (&str, &File)) {
     let server = serve(&file(SIZE), throttled(1_600_000));
-    let done = going_on(transport, &server, tree(other), ending);
+    let done = resumed_with_change(transport, &server, tree(other), ending);
     if done.code == Some(0) {
         let got = done.read(NAME);
         let whole = [&file(SIZE), other].iter().any(|file| got == file.read(0..u64::MAX));
@@ -106,26 +106,26 @@ fn changes_in_the_middle(transport: &str, ending: Option<Ending>, (what, other):
     }
 }
 
-fn it_is_gone_and_comes_back(transport: &str) {
-    for (what, nothing) in nothings() {
+fn file_is_gone_and_comes_back(transport: &str) {
+    for (what, nothing) in missing_files() {
         let server = serve(&file(SIZE), throttled(1_600_000));
         let done = stopped(transport, "-c 2", &server);
-        let back = changed_where_noted(&file(SIZE), &done);
+        let back = changed_where_recorded(&file(SIZE), &done);
         server.set_tree(nothing);
         let done = over(transport, "-c 2", &[&server]).in_dir(done.dir).run();
         assert_eq!((done.code, done.files()), (Some(3), vec![JOURNAL.into(), PART.into()]), "{what}");
-        // It goes on.
+        // The third run resumes.
         server.set_tree(back);
         let done = over(transport, "-c 2", &[&server]).in_dir(done.dir).run().expect_code(0).expect_silence();
         done.expect_file(NAME, &file(SIZE));
     }
 }
 
-fn it_is_gone_while_the_next_run_goes_on(transport: &str) {
+fn file_is_gone_during_the_next_run(transport: &str) {
     for ending in ENDINGS {
-        for (what, nothing) in nothings() {
+        for (what, nothing) in missing_files() {
             let server = serve(&file(SIZE), throttled(1_600_000));
-            let done = going_on(transport, &server, nothing, ending);
+            let done = resumed_with_change(transport, &server, nothing, ending);
             if done.code == Some(0) {
                 done.expect_file(NAME, &file(SIZE));
                 continue;
@@ -140,8 +140,8 @@ fn it_is_gone_while_the_next_run_goes_on(transport: &str) {
 }
 
 over_each_transport! {
-    before_the_next_run
-    while_the_next_run_goes_on
-    it_is_gone_and_comes_back
-    it_is_gone_while_the_next_run_goes_on
+    file_changes_before_the_next_run
+    file_changes_during_the_next_run
+    file_is_gone_and_comes_back
+    file_is_gone_during_the_next_run
 }

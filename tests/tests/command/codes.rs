@@ -1,10 +1,11 @@
-//! Every exit code, with its one line that tells a user what happened and where.
+//! Every exit code, with the one line that tells the user what happened and where.
 
 use std::fs::OpenOptions;
 
 use crate::support::*;
 
-/// The run ends with this code, and one line on standard error that begins and goes on so.
+/// Panics unless the run ends with this code and one line on standard error, which begins with `start` and
+/// contains `says`.
 #[track_caller]
 fn fails(command: Pftp, code: i32, start: &str, says: &str) {
     let done = command.run().expect_code(code);
@@ -16,7 +17,7 @@ fn fails(command: Pftp, code: i32, start: &str, says: &str) {
     assert!(!done.files().contains(&NAME.to_owned()), "{:?}", done.files());
 }
 
-/// The same of a server with this behaviour, which the line names.
+/// The same for a server with this behaviour, which the line names.
 #[track_caller]
 fn server_fails(behaviour: Behaviour, args: &str, code: i32, says: &str) {
     let server = serve(&file(300_000), behaviour);
@@ -28,7 +29,7 @@ fn answering(verb: &str, reply: &str) -> Behaviour {
 }
 
 #[test]
-fn code_1_nobody_listens() {
+fn code_1_if_no_server_listens() {
     let listener = std::net::TcpListener::bind("127.0.0.5:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let server = format!("127.0.0.6:{port}");
@@ -37,13 +38,13 @@ fn code_1_nobody_listens() {
 }
 
 #[test]
-fn code_1_no_such_host() {
+fn code_1_if_the_host_is_unknown() {
     let command = Pftp::new(["-q", "ftp://no-such-host.invalid/f"]);
     fails(command, 1, "no-such-host.invalid: ", "cannot find the host");
 }
 
 #[test]
-fn code_1_turned_away() {
+fn code_1_if_the_server_turns_the_client_away() {
     let refusal = Reaction::reply_and_close("421 Closed for today.");
     let behaviour = Behaviour::default().when(Trigger::Accepted, refusal);
     server_fails(behaviour, "--retries 0", 1, "connecting: 421 Closed for today.");
@@ -53,7 +54,7 @@ fn code_1_turned_away() {
 }
 
 #[test]
-fn code_1_hung_up_on() {
+fn code_1_if_the_server_hangs_up() {
     for reaction in [Reaction::Close, Reaction::Reset] {
         let behaviour = Behaviour::default().when(Trigger::Accepted, reaction);
         server_fails(behaviour, "--retries 1", 1, "connecting: connection ");
@@ -61,7 +62,7 @@ fn code_1_hung_up_on() {
 }
 
 #[test]
-fn code_2_wrong_password() {
+fn code_2_if_the_password_is_wrong() {
     let login = Login::only("bob", "secret");
     let behaviour = Behaviour { login, ..Behaviour::default() };
     for args in ["", "-c 1", "-n bob -P wrong"] {
@@ -73,7 +74,7 @@ fn code_2_wrong_password() {
 }
 
 #[test]
-fn code_2_a_login_is_tried_once() {
+fn code_2_after_one_login() {
     let behaviour = Behaviour { login: Login::only("bob", "secret"), ..Behaviour::default() };
     let server = serve(&file(1000), behaviour);
     pftp("-c 3", &[&server]).run().expect_code(2);
@@ -81,13 +82,13 @@ fn code_2_a_login_is_tried_once() {
 }
 
 #[test]
-fn code_2_an_account_is_wanted() {
+fn code_2_if_the_server_wants_an_account() {
     let login = Login { dialogue: Dialogue::Account, ..Login::default() };
     server_fails(Behaviour { login, ..Behaviour::default() }, "", 2, "PASS was refused: 332");
 }
 
 #[test]
-fn code_3_no_such_file() {
+fn code_3_if_the_file_does_not_exist() {
     let server = serve(&file(10), Behaviour::default());
     let command = Pftp::new(["-q", &server.url("pub/none/missing.bin")]);
     let start = format!("{}: fetching pub/none/missing.bin: RETR was refused: 550 ", server.addr());
@@ -96,7 +97,7 @@ fn code_3_no_such_file() {
 }
 
 #[test]
-fn code_4_malformed() {
+fn code_4_if_the_request_is_malformed() {
     for (url, says) in [
         ("ftp://host/", "does not end in a file name"),
         ("ftp:///f", "host"),
@@ -111,7 +112,7 @@ fn code_4_malformed() {
 }
 
 #[test]
-fn code_5_not_implemented() {
+fn code_5_if_a_command_is_not_implemented() {
     for refusal in ["502 No RETR here.", "504 Not for that."] {
         server_fails(answering("RETR", refusal), "", 5, &format!("RETR was refused: {refusal}"));
     }
@@ -121,13 +122,13 @@ fn code_5_not_implemented() {
 }
 
 #[test]
-fn code_6_not_allowed() {
+fn code_6_if_the_server_forbids_it() {
     server_fails(answering("RETR", "550 Permission denied."), "", 6, "550 Permission denied.; another user");
     server_fails(answering("RETR", "553 Not that one."), "-c 1", 6, "553 Not that one.");
 }
 
 #[test]
-fn code_7_wrong_use() {
+fn code_7_if_the_command_line_is_wrong() {
     for args in [
         &["-q"][..],
         &["-q", "-s", "host"],
@@ -140,7 +141,7 @@ fn code_7_wrong_use() {
 }
 
 #[test]
-fn code_7_anything_else() {
+fn code_7_for_other_failures() {
     server_fails(answering("RETR", "450 Busy."), "--retries 1", 7, "RETR was refused: 450 Busy.");
     server_fails(answering("RETR", "451 Broken."), "--retries 0 -c 1", 7, "RETR was refused: 451 Broken.");
     let stalls = Behaviour::default().when(Trigger::every("RETR"), Reaction::Hang);
@@ -150,13 +151,13 @@ fn code_7_anything_else() {
 }
 
 #[test]
-fn code_8_not_one_file() {
+fn code_8_if_mirrors_have_different_files() {
     let behaviour = Behaviour { size_error: 100, ..Behaviour::default() };
     server_fails(behaviour, "--retries 1 -c 1", 8, "the server ended the transfer at byte 300000 of 300100");
 }
 
 #[test]
-fn code_9_no_place_for_the_file() {
+fn code_9_if_the_directory_is_missing() {
     let server = serve(&file(10), Behaviour::default());
     for args in ["-d missing", "-o missing/name", "-o .", "-o /dev/null"] {
         fails(pftp(args, &[&server]), 9, "", "");
@@ -166,7 +167,7 @@ fn code_9_no_place_for_the_file() {
 }
 
 #[test]
-fn code_9_disk_full() {
+fn code_9_if_the_disk_is_full() {
     let server = serve(&file(300_000), Behaviour::default());
     let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
     let command = pftp("-o -", &[&server]).with_stdout(full);
@@ -174,7 +175,7 @@ fn code_9_disk_full() {
 }
 
 #[test]
-fn help_and_version_are_no_failures() {
+fn help_and_version_exit_with_code_0() {
     for (option, says) in [("-h", "Usage"), ("--help", "Exit codes"), ("-v", "pftp ")] {
         let done = Pftp::new([option]).run().expect_code(0).expect_silence();
         assert!(String::from_utf8_lossy(&done.stdout).contains(says));
@@ -182,7 +183,7 @@ fn help_and_version_are_no_failures() {
 }
 
 #[test]
-fn a_server_cannot_write_to_the_terminal() {
+fn words_of_a_server_reach_the_terminal_escaped() {
     let evil = "550 \x1b[2J\x07\u{9b}31mgone\x7f";
     let done = pftp("-c 1", &[&serve(&file(10), answering("RETR", evil))]).run().expect_code(3);
     assert!(done.stderr.trim_end().chars().all(|char| !char.is_control()), "{:?}", done.stderr);
@@ -190,7 +191,7 @@ fn a_server_cannot_write_to_the_terminal() {
     let many = "550-one\r\n 550 two\r\n550 three";
     let done = pftp("-c 1", &[&serve(&file(10), answering("RETR", many))]).run().expect_code(3);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
-    // A warning is no way in either.
+    // Warnings are no way to the terminal either.
     let (evil, good) = (serve(&file(10), answering("RETR", evil)), serve(&file(10), Behaviour::default()));
     let done = pftp("-c 2", &[&evil, &good]).run().expect_code(0);
     assert!(done.stderr.lines().flat_map(str::chars).all(|char| !char.is_control()), "{:?}", done.stderr);

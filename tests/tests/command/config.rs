@@ -10,7 +10,7 @@ fn with_config(text: &str, args: &str) -> Pftp {
 }
 
 #[test]
-fn comments_ports_and_lines_without_login() {
+fn comments_ports_and_missing_logins_are_understood() {
     let file = file(2 * MIB);
     let plain = serve(&file, throttled(1_500_000));
     let login = Login::only("bob", "p@ss:w/rd");
@@ -28,14 +28,14 @@ fn comments_ports_and_lines_without_login() {
 }
 
 #[test]
-fn a_config_that_has_no_end() {
+fn config_without_end_is_refused() {
     let done = Pftp::new(["-q", "-t", "/dev/zero"]).run().expect_code(4);
     assert_eq!(done.stderr, "pftp: /dev/zero: is larger than a config file may be: 1048576 bytes\n");
 }
 
-/// Each costs a thread for its name, and planning the more the more there are.
+/// Each mirror costs a thread for the look-up of its name, and the work of planning grows with their number.
 #[test]
-fn a_config_and_a_command_line_with_more_mirrors_than_any_file_has() {
+fn too_many_mirrors_are_refused() {
     let server = serve(&file(1000), Behaviour::default());
     let mirrors = |count: usize| (1..=count).map(|at| server.url(&format!("{at}/{NAME}")));
     let done = with_config(&mirrors(20_000).collect::<Vec<_>>().join("\n"), "").run().expect_code(4);
@@ -48,8 +48,8 @@ fn a_config_and_a_command_line_with_more_mirrors_than_any_file_has() {
 }
 
 #[test]
-fn as_many_mirrors_as_there_may_be_fail_in_order() {
-    // The listener keeps the port, and nobody listens at the other address.
+fn most_mirrors_allowed_fail_in_order() {
+    // The test holds the port, and no process listens at the other address.
     let listener = std::net::TcpListener::bind("127.0.0.5:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let text: String = (1..=256).map(|at| format!("ftp://127.0.0.6:{port}/{at}/{NAME}\n")).collect();
@@ -58,7 +58,7 @@ fn as_many_mirrors_as_there_may_be_fail_in_order() {
 }
 
 #[test]
-fn a_port_that_no_line_names() {
+fn port_option_holds_for_lines_without_a_port() {
     let file = file(1000);
     let server = serve(&file, Behaviour::default());
     let text = format!("ftp://{}/{PATH}\n", server.ip());
@@ -67,7 +67,7 @@ fn a_port_that_no_line_names() {
 }
 
 #[test]
-fn a_server_named_twice_gets_two_connections() {
+fn server_named_twice_gets_two_connections() {
     let file = file(4 * MIB);
     let (once, twice) = (serve(&file, throttled(1_500_000)), serve(&file, throttled(1_500_000)));
     let text = [once.url(PATH), twice.url(PATH), twice.url(PATH)].join("\n");
@@ -77,7 +77,7 @@ fn a_server_named_twice_gets_two_connections() {
 }
 
 #[test]
-fn a_connection_a_line_at_least() {
+fn each_line_gets_a_connection() {
     let file = file(4 * MIB);
     let server = serve(&file, throttled(1_500_000));
     let text = format!("{}\n", server.url(PATH)).repeat(6);
@@ -98,7 +98,7 @@ fn directories_may_differ() {
 }
 
 #[test]
-fn wrong_lines_are_refused_before_anything_is_dialled() {
+fn wrong_lines_are_refused_before_a_server_is_dialled() {
     let server = serve(&file(1000), Behaviour::default());
     let good = server.url(PATH);
     for (line, number, says) in [
@@ -124,13 +124,13 @@ fn wrong_lines_are_refused_before_anything_is_dialled() {
 }
 
 #[test]
-fn a_config_that_is_not_there() {
+fn missing_config_is_refused() {
     let done = Pftp::new(["-q", "-t", "missing.conf"]).run().expect_code(9);
     assert!(done.stderr.starts_with("pftp: cannot read missing.conf: "), "{}", done.stderr);
 }
 
 #[test]
-fn a_config_and_something_else_to_fetch() {
+fn config_beside_another_source_is_refused() {
     let server = serve(&file(1000), Behaviour::default());
     let (url, host) = (server.url(PATH), server.addr().to_string());
     for args in [&[url.as_str()][..], &["-s", &host, "-f", PATH], &["-f", PATH], &["-s", &host]] {

@@ -1,4 +1,4 @@
-//! Servers that lack something, or want something said in another way.
+//! Servers that lack a command, or expect a command in another form.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
@@ -13,7 +13,7 @@ fn arrives(size: u64, behaviour: Behaviour, args: &str) -> (Done, Stats) {
 }
 
 #[test]
-fn passive_where_extended_passive_is_refused() {
+fn pasv_follows_a_refused_epsv() {
     for refusal in ["500 What?", "502 Not here.", "501 No.", "522 Only (2).", "425 No."] {
         let behaviour = Behaviour::default().when(Trigger::every("EPSV"), Reaction::reply(refusal));
         let (_, stats) = arrives(2 * MIB, behaviour, "-c 3 --min-segment 64K");
@@ -25,11 +25,11 @@ fn passive_where_extended_passive_is_refused() {
 }
 
 #[test]
-fn an_address_in_a_227_is_not_followed() {
+fn host_in_a_227_is_ignored() {
     let host = Ipv4Addr::new(127, 0, 0, 2);
     let behaviour = Behaviour { passive_host: Some(host), ..Behaviour::default() }.without("EPSV");
     arrives(300_000, behaviour, "-c 2 --min-segment 64K");
-    // The same, with somebody listening at the very port that is named.
+    // The same, with a listener at the very port that the reply names.
     let listener = TcpListener::bind((host, 0)).expect("a port of 127.0.0.2 is free");
     listener.set_nonblocking(true).expect("a listener that does not wait");
     let [high, low] = listener.local_addr().expect("an address").port().to_be_bytes();
@@ -41,13 +41,13 @@ fn an_address_in_a_227_is_not_followed() {
 }
 
 #[test]
-fn without_size_it_is_asked_for_by_mlst() {
+fn mlst_tells_the_size_if_size_is_unknown() {
     let (_, stats) = arrives(2 * MIB, Behaviour::default().without("SIZE"), "-c 3 --min-segment 64K");
     assert!(stats.count("MLST") >= 1);
 }
 
 #[test]
-fn without_any_size_it_comes_over_one_connection() {
+fn file_of_unknown_size_comes_over_one_connection() {
     let behaviour = Behaviour::default().without("SIZE").without("MLST");
     for (size, args) in [(2 * MIB, "-c 3 --min-segment 64K"), (0, "-c 3"), (70_000, "-c 1")] {
         let (_, stats) = arrives(size, behaviour.clone(), args);
@@ -58,7 +58,7 @@ fn without_any_size_it_comes_over_one_connection() {
 }
 
 #[test]
-fn without_modification_time() {
+fn file_without_a_time_comes() {
     let file = file(2 * MIB);
     let server = serve(&file, Behaviour::default().without("MDTM"));
     let command = pftp("-c 3 --min-segment 64K", &[&server]);
@@ -70,10 +70,10 @@ fn without_rest() -> Behaviour {
 }
 
 #[test]
-fn without_restart_it_comes_from_its_start() {
+fn file_comes_whole_if_rest_is_unknown() {
     let (done, stats) = arrives(2 * MIB, without_rest(), "-c 1");
     assert_eq!((done.stderr.as_str(), stats.payload()), ("", 2 * MIB));
-    // The others ask for their parts while the first transfer runs.
+    // The other connections ask for their ranges while the first transfer runs.
     let file = file(2 * MIB);
     let server = serve(&file, without_rest());
     let command = pftp("-c 4 --min-segment 64K", &[&server]);
@@ -86,7 +86,7 @@ fn without_restart_it_comes_from_its_start() {
 }
 
 #[test]
-fn a_mirror_without_restart_beside_one_with() {
+fn mirror_without_rest_beside_one_with_rest() {
     let file = file(3 * MIB);
     for odd_first in [true, false] {
         let odd = serve(&file, Behaviour { bytes_per_second: Some(1_000_000), ..without_rest() });
@@ -101,7 +101,7 @@ fn a_mirror_without_restart_beside_one_with() {
 }
 
 #[test]
-fn a_server_that_wants_its_directories_changed() {
+fn directory_is_changed_if_paths_are_refused() {
     let file = file(2 * MIB);
     let behaviour = Behaviour { refuses_paths: true, ..Behaviour::default() };
     let server = serve(&file, behaviour);
@@ -122,14 +122,14 @@ fn a_server_that_wants_its_directories_changed() {
 }
 
 #[test]
-fn a_name_without_a_directory_has_no_fallback() {
+fn name_without_a_directory_has_no_fallback() {
     let server = serve(&file(10), Behaviour::default());
     Pftp::new(["-q", &server.url("missing")]).run().expect_code(3);
     assert_eq!(server.stop().count("CWD"), 0);
 }
 
 #[test]
-fn servers_like_those_of_the_world() {
+fn common_servers_deliver() {
     for behaviour in [
         Behaviour::vsftpd(),
         Behaviour::proftpd(),
@@ -145,16 +145,16 @@ fn servers_like_those_of_the_world() {
 }
 
 #[test]
-fn an_ipv6_address() {
+fn ipv6_address_is_dialled() {
     let file = file(MIB);
-    // A machine may be without IPv6.
+    // A machine may lack IPv6.
     let Ok(server) = Server::start_at((Ipv6Addr::LOCALHOST, 0), Model::new(tree(&file))) else { return };
     pftp("-c 2 --min-segment 64K", &[&server]).run().expect_code(0).expect_silence().expect_file(NAME, &file);
     assert_eq!(server.stop().count("PASV"), 0);
 }
 
 #[test]
-fn a_name_of_which_only_one_address_answers() {
+fn one_answering_address_of_a_name_is_enough() {
     let file = file(MIB);
     let server = serve(&file, Behaviour::default());
     let url = server.url(PATH).replace("127.0.0.1", "localhost");

@@ -1,4 +1,4 @@
-//! Killed at any moment: the result is exact, and little is fetched twice.
+//! Killed at any moment, `pftp` delivers an exact file and fetches few bytes twice.
 
 use std::fs;
 use std::thread;
@@ -7,14 +7,14 @@ use rustix::process::Signal;
 
 use crate::support::*;
 
-/// Bytes that all connections together get in a second.
+/// Bytes per second of all connections together.
 const SECOND: u64 = 2_400_000;
 
-/// What a server may send in a transfer without any of it being noted, however soon the journal is written: what is
-/// compared where the transfer begins and where it ends, and what is under way when it is cut.
+/// Bytes of a transfer that no journal record can name, however often the journal is written: overlaps at its
+/// start and end, and bytes in flight when it is cut.
 const SEAMS: u64 = 2 * 4096 + 64 * 1024;
 
-/// Numbers that look random, the same in every run.
+/// Returns numbers that look random and are the same in every run.
 fn random(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
@@ -23,14 +23,14 @@ fn random(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-/// How many bytes a server has sent, and in how many transfers.
+/// Returns how many bytes a server has sent, and in how many transfers.
 fn sent(server: &Server) -> (u64, u64) {
     server.with_stats(|stats| (stats.payload(), stats.transfers.len() as u64))
 }
 
-/// Kills it eight times, or until it is done; then lets it run to its end. Whether little was lost by it: a second of what
-/// comes by a kill. The clock is the server's, which sends so much in a second: on a machine that is busy with other things
-/// it, too, is slower.
+/// Kills the command eight times, or until it is done; then runs it to its end. Returns whether few bytes
+/// were lost: a second of traffic a kill. The server is the clock, since it sends a fixed number of bytes per
+/// second: on a busy machine it is slower, too.
 #[track_caller]
 fn killed_again_and_again(transport: &str, seed: u64, connections: u64) -> bool {
     let file = file(16 * MIB);
@@ -52,8 +52,8 @@ fn killed_again_and_again(transport: &str, seed: u64, connections: u64) -> bool 
             break;
         }
         let (bytes, transfers) = sent(&server);
-        let noted = fs::read(dir.path().join(JOURNAL)).map_or(0, |journal| noted(&journal));
-        // What was sent and is not in the journal is to be sent again.
+        let noted = fs::read(dir.path().join(JOURNAL)).map_or(0, |journal| recorded(&journal));
+        // Bytes that were sent and are not in the journal are sent again.
         let again = (bytes - before.0).saturating_sub(noted.saturating_sub(there));
         lost += again.saturating_sub(SEAMS * (transfers - before.1));
         (there, kills) = (noted, kills + 1);
@@ -62,14 +62,14 @@ fn killed_again_and_again(transport: &str, seed: u64, connections: u64) -> bool 
     command().in_dir(dir).run().expect_code(0).expect_silence().expect_file(NAME, &file);
     let (bytes, transfers) = sent(&server);
     println!("{bytes} bytes in {transfers} transfers");
-    // A single one may come at a bad moment, when the disk is busy.
+    // A single kill may come while the disk is busy.
     kills >= 3 && lost <= kills * SECOND && bytes <= file.size() + kills * SECOND + transfers * SEAMS
 }
 
-fn at_random_moments(transport: &str) {
+fn killed_at_random_moments_it_resumes_exactly(transport: &str) {
     thread::scope(|scope| {
         for (seed, connections) in [(1, 1), (2, 2), (3, 6)] {
-            // The disk may be busy with other things for longer than that; the file is whole all the same.
+            // The disk may be busy for longer than that; the file is exact all the same.
             let is_little =
                 move |attempt: u64| killed_again_and_again(transport, seed + attempt, connections);
             scope.spawn(move || assert!((0..5).any(is_little), "each time too much was lost"));
@@ -77,4 +77,4 @@ fn at_random_moments(transport: &str) {
     });
 }
 
-over_each_transport! { at_random_moments }
+over_each_transport! { killed_at_random_moments_it_resumes_exactly }

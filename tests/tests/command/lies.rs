@@ -1,10 +1,11 @@
-//! Servers that say one thing and do another: never a wrong file and a good end.
+//! Servers that say one thing and do another never cause a wrong file with exit code 0.
 
 use crate::support::*;
 
 const SIZE: u64 = 300_000;
 
-/// Whoever is served so fails with this code, over one connection and over several, and gets no file.
+/// Panics unless a download from such a server fails with this code, over one connection and over several,
+/// and leaves no file.
 #[track_caller]
 fn never_a_file(behaviour: &Behaviour, code: i32) {
     for args in ["-c 1", "-c 4 --min-segment 16K", "-c 4"] {
@@ -17,15 +18,15 @@ fn never_a_file(behaviour: &Behaviour, code: i32) {
 }
 
 #[test]
-fn a_size_that_is_too_small() {
+fn size_that_is_too_small_fails_with_code_8() {
     for error in [-1, -100_000, -(SIZE as i64)] {
         never_a_file(&Behaviour { size_error: error, ..Behaviour::default() }, 8);
     }
 }
 
 #[test]
-fn a_size_that_is_too_small_of_a_tiny_file() {
-    // So tiny that all of it may be here before its size is.
+fn size_that_is_too_small_fails_for_a_tiny_file() {
+    // The whole of so small a file may be here before its size is told.
     for _ in 0..10 {
         let server = serve(&file(100), Behaviour { size_error: -10, ..Behaviour::default() });
         let done = pftp("--retries 1", &[&server]).run().expect_code(8);
@@ -34,14 +35,14 @@ fn a_size_that_is_too_small_of_a_tiny_file() {
 }
 
 #[test]
-fn a_size_that_is_too_large() {
+fn size_that_is_too_large_fails_with_code_8() {
     for error in [1, 100_000, 1 << 28] {
         never_a_file(&Behaviour { size_error: error, ..Behaviour::default() }, 8);
     }
 }
 
 #[test]
-fn restart_accepted_and_ignored() {
+fn ignored_rest_fails_only_over_several_connections() {
     let ignores = Behaviour { ignores_rest: true, ..Behaviour::default() };
     let server = serve(&file(SIZE), ignores.clone());
     pftp("-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file(SIZE));
@@ -53,7 +54,7 @@ fn restart_accepted_and_ignored() {
 }
 
 #[test]
-fn restart_ignored_by_one_of_two_mirrors() {
+fn rest_ignored_by_one_of_two_mirrors_causes_no_wrong_file() {
     let file = file(2 * MIB);
     let ignores = Behaviour { ignores_rest: true, ..throttled(4_000_000) };
     for first in [true, false] {
@@ -68,17 +69,17 @@ fn restart_ignored_by_one_of_two_mirrors() {
 }
 
 #[test]
-fn completion_before_the_last_byte_and_never_another() {
+fn completion_without_a_byte_fails_with_code_8() {
     never_a_file(&Behaviour::default().cutting_every(Cut::lying(0)), 8);
 }
 
 #[test]
-fn data_that_ends_each_time_before_a_byte() {
+fn transfers_without_a_byte_fail_with_code_7() {
     never_a_file(&Behaviour::default().cutting_every(Cut::told(0)), 7);
 }
 
 #[test]
-fn cut_each_time_at_the_same_place_and_always_from_the_start() {
+fn cuts_at_the_same_place_fail_if_each_transfer_starts_over() {
     let cut = Behaviour::default().without("SIZE").without("MLST").cutting_every(Cut::told(100_000));
     for (behaviour, args) in [(cut.clone(), "-m ascii"), (cut.without("REST"), "-c 1")] {
         let server = serve(&file(SIZE), behaviour);
@@ -89,7 +90,7 @@ fn cut_each_time_at_the_same_place_and_always_from_the_start() {
 }
 
 #[test]
-fn sessions_cut_off_without_a_size_to_go_by() {
+fn lost_sessions_resume_without_a_size() {
     let file = file(2 * MIB);
     let behaviour = Behaviour::default().without("SIZE").without("MLST");
     let server = serve(&file, Behaviour { bytes_per_second: Some(2_000_000), ..behaviour.clone() });
@@ -103,17 +104,17 @@ fn sessions_cut_off_without_a_size_to_go_by() {
 }
 
 #[test]
-fn what_came_before_a_426_is_kept() {
+fn bytes_before_a_426_are_kept() {
     let server = serve(&file(SIZE), Behaviour::default().cutting_every(Cut::told(100_000)));
     pftp("--retries 1 -c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file(SIZE));
     let stats = server.stop();
     let offsets: Vec<u64> = stats.transfers.iter().map(|transfer| transfer.offset).collect();
-    // Each begins with 4 KiB of what the one before had last.
+    // Each further transfer begins with the last 4 KiB of the one before.
     assert_eq!(offsets, [0, 95_904, 191_808, 287_712]);
 }
 
 #[test]
-fn cut_again_and_again_it_arrives_all_the_same() {
+fn file_comes_through_many_cuts() {
     for args in ["-c 1", "-c 4 --min-segment 16K"] {
         let server = serve(&file(SIZE), Behaviour::default().cutting_every(Cut::lying(70_000)));
         let done = pftp(&format!("--retries 1 {args}"), &[&server]).run().expect_code(0);
@@ -123,7 +124,7 @@ fn cut_again_and_again_it_arrives_all_the_same() {
 }
 
 #[test]
-fn reset_once_in_mid_file() {
+fn file_comes_after_a_reset_in_mid_file() {
     for args in ["-c 1", "-c 4 --min-segment 16K"] {
         let once = Cut::silent(50_000, Interruption::Reset);
         let odd = Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Cut(once));
@@ -134,7 +135,7 @@ fn reset_once_in_mid_file() {
 }
 
 #[test]
-fn sessions_cut_off_in_mid_file() {
+fn file_comes_after_lost_sessions() {
     for ending in [Ending::Fin, Ending::Reset] {
         let file = file(2 * MIB);
         let server = serve(&file, throttled(1_000_000));
@@ -148,7 +149,7 @@ fn sessions_cut_off_in_mid_file() {
 }
 
 #[test]
-fn completion_before_the_data() {
+fn completion_before_the_data_is_understood() {
     let behaviour = Behaviour { completion: Completion::BeforeData, ..Behaviour::default() };
     for args in ["-c 1", "-c 4 --min-segment 64K"] {
         let file = file(2 * MIB);
@@ -158,7 +159,7 @@ fn completion_before_the_data() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_fetched() {
+fn file_that_changes_during_the_download_is_never_mixed() {
     let old = file(2 * MIB);
     let new = File::generated(9, 2 * MIB).with_modified("20250101000000");
     let server = serve(&old, throttled(1_000_000));

@@ -1,5 +1,5 @@
-//! What is wrong with files here: told in one line, with code 9, and before a server is called where that can be. The file
-//! that was there before stays as it is.
+//! Local failures: one line, code 9, and no connection to a server if the failure shows before. An older file
+//! stays as it is.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,10 +8,10 @@ use crate::support::*;
 
 const SIZE: u64 = 300_000;
 
-/// What the file has that was there before.
+/// The content of the older file.
 const OLDER: &str = "an older file";
 
-/// The run ends with code 9, and one line on standard error that holds this.
+/// Panics unless the run ends with code 9 and one line on standard error that contains `says`.
 #[track_caller]
 fn fails(command: Pftp, says: &str) -> Done {
     told(command.run(), says)
@@ -26,7 +26,7 @@ fn told(done: Done, says: &str) -> Done {
     done
 }
 
-/// The same, and an older file stays.
+/// Panics unless the run fails like that and an older file stays.
 #[track_caller]
 fn fails_beside(command: Pftp, says: &str) -> Done {
     let done = fails(command.with_file(NAME, OLDER), says);
@@ -34,7 +34,7 @@ fn fails_beside(command: Pftp, says: &str) -> Done {
     done
 }
 
-/// The same, and no server has heard of it.
+/// Panics unless the run fails like that and no server was dialled.
 #[track_caller]
 fn fails_early(args: &str, prepare: impl FnOnce(&Pftp), says: &str) -> Done {
     let server = serve(&file(SIZE), Behaviour::default());
@@ -45,8 +45,8 @@ fn fails_early(args: &str, prepare: impl FnOnce(&Pftp), says: &str) -> Done {
     done
 }
 
-/// Runs what follows in a directory `small` of this many KiB, mounted with these options. An older file is there, and if it
-/// does not stay as it is, the code is 99.
+/// The command line that runs a command in a directory `small` of so many KiB, mounted with these options. An
+/// older file is in it; the exit code is 99 if the file changes.
 fn in_small_directory(kibibytes: u32, options: &str) -> [String; 6] {
     let script = format!(
         "mkdir small && mount -t tmpfs -o size={kibibytes}k none small && printf '{OLDER}' >small/{NAME} && \
@@ -57,7 +57,7 @@ fn in_small_directory(kibibytes: u32, options: &str) -> [String; 6] {
 }
 
 #[test]
-fn no_such_directory() {
+fn missing_directory_fails() {
     let done =
         fails_early("-d missing", |_| (), "cannot use the directory missing: No such file or directory");
     assert!(done.files().is_empty(), "{:?}", done.files());
@@ -65,13 +65,13 @@ fn no_such_directory() {
 }
 
 #[test]
-fn a_directory_that_is_none() {
+fn file_in_place_of_the_directory_fails() {
     let prepare = |command: &Pftp| fs::write(command.path("plain"), "").expect("a file");
     fails_early("-d plain", prepare, "plain");
 }
 
 #[test]
-fn a_name_that_is_a_directory() {
+fn directory_in_place_of_the_target_fails() {
     let prepare = |command: &Pftp| fs::create_dir(command.path("sub")).expect("a directory");
     fails_early("-o sub", prepare, "names a directory");
     let server = serve(&file(SIZE), Behaviour::default());
@@ -83,9 +83,9 @@ fn a_name_that_is_a_directory() {
 }
 
 #[test]
-fn no_permission() {
+fn directory_without_permission_fails() {
     let server = serve(&file(SIZE), Behaviour::default());
-    // In a name space of its own, root is nobody special.
+    // In a user namespace of its own, root has no privileges outside.
     let command = pftp("-d closed", &[&server]).under(["unshare", "-U"]);
     fs::create_dir(command.path("closed")).expect("a directory");
     let older = command.path("closed").join(NAME);
@@ -97,7 +97,7 @@ fn no_permission() {
 }
 
 #[test]
-fn a_file_system_that_is_read_only() {
+fn read_only_file_system_fails() {
     let server = serve(&file(SIZE), Behaviour::default());
     let command = pftp("-d small", &[&server]).under(in_small_directory(64, "ro"));
     fails(command, "cannot create small/file.bin.pftp-part: Read-only file system");
@@ -105,7 +105,7 @@ fn a_file_system_that_is_read_only() {
 }
 
 #[test]
-fn a_disk_too_small_for_the_size_that_was_told() {
+fn disk_too_small_for_the_told_size_fails() {
     let file = file(64 * MIB);
     for transport in ["std", "mio"] {
         let server = serve(&file, throttled(100_000));
@@ -116,7 +116,7 @@ fn a_disk_too_small_for_the_size_that_was_told() {
 }
 
 #[test]
-fn a_disk_that_fills_up() {
+fn disk_that_fills_up_fails() {
     for transport in ["std", "mio"] {
         let server = serve(&file(2 * MIB), Behaviour::default().without("SIZE").without("MLST"));
         let command = over(transport, "-d small -c 2", &[&server]).under(in_small_directory(1024, "rw"));
@@ -128,7 +128,7 @@ fn a_disk_that_fills_up() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files() {
+fn limit_on_the_size_of_files_fails() {
     for transport in ["std", "mio"] {
         let server = serve(&file(2 * MIB), Behaviour::default());
         let limited = ["sh", "-c", "ulimit -f 1024 && exec \"$@\"", "sh"];
@@ -140,7 +140,7 @@ fn a_limit_on_the_size_of_files() {
 }
 
 #[test]
-fn what_stands_at_the_temporary_name_is_not_followed() {
+fn link_at_the_temporary_name_is_not_followed() {
     let link = |command: &Pftp| {
         fs::write(command.path("precious"), "precious").expect("a file");
         symlink("precious", command.path(PART)).expect("a link");
@@ -163,7 +163,7 @@ fn what_stands_at_the_temporary_name_is_not_followed() {
 }
 
 #[test]
-fn another_run_that_holds_the_lock() {
+fn second_run_is_refused_while_the_lock_is_held() {
     let server = serve(&file(SIZE), Behaviour::default());
     let command = pftp("", &[&server]);
     let part = fs::File::create(command.path(PART)).expect("a file");
@@ -172,9 +172,9 @@ fn another_run_that_holds_the_lock() {
     assert!(server.stop().sessions.is_empty());
 }
 
-/// While the download runs, somebody puts something else in the place of the target.
+/// A directory takes the place of the target while the download runs.
 #[test]
-fn a_name_that_is_taken_meanwhile() {
+fn directory_at_the_target_during_the_download_is_kept() {
     for transport in ["std", "mio"] {
         let server = serve(&file(SIZE), Behaviour::default());
         server.hold();
@@ -185,7 +185,7 @@ fn a_name_that_is_taken_meanwhile() {
         server.let_go();
         let done = running.wait().expect_code(9);
         assert!(done.stderr.contains("file.bin: is a directory"), "{}", done.stderr);
-        // All of it is kept, and the next run has next to nothing to fetch.
+        // The part is kept whole, and the next run fetches next to nothing.
         fs::remove_dir(&target).expect("a directory");
         let before = server.with_stats(Stats::payload);
         let done = over(transport, "-c 1", &[&server]).in_dir(done.dir).run().expect_code(0).expect_silence();
@@ -194,9 +194,9 @@ fn a_name_that_is_taken_meanwhile() {
     }
 }
 
-/// While the download runs, somebody puts something else in the place of its part.
+/// Another file takes the place of the part while the download runs.
 #[test]
-fn what_takes_the_place_of_the_part_meanwhile_does_not_get_the_name() {
+fn file_that_replaces_the_part_does_not_become_the_target() {
     let (theirs, mine) = (vec![b'x'; 300_000], file(SIZE));
     for (transport, linked) in [("std", true), ("mio", true), ("std", false), ("mio", false)] {
         let server = serve(&mine, Behaviour::default());
@@ -216,7 +216,7 @@ fn what_takes_the_place_of_the_part_meanwhile_does_not_get_the_name() {
         assert_eq!(done.read(PART), theirs, "it is not ours to touch");
         assert!(!done.files().contains(&JOURNAL.to_owned()), "{:?}", done.files());
         if !linked {
-            // The next run does not take it for its own.
+            // The next run does not take that file for its part.
             let done = over(transport, "", &[&server]).in_dir(done.dir).run().expect_code(0);
             done.expect_content(NAME, &mine);
         }
@@ -224,7 +224,7 @@ fn what_takes_the_place_of_the_part_meanwhile_does_not_get_the_name() {
 }
 
 #[test]
-fn a_name_that_is_no_regular_file_is_not_replaced() {
+fn target_that_is_no_regular_file_is_not_replaced() {
     let link = |command: &Pftp| symlink("elsewhere", command.path("out")).expect("a link");
     let done = fails_early("-o out", link, "is a symbolic link");
     assert_eq!(done.files(), ["out"]);
@@ -232,7 +232,7 @@ fn a_name_that_is_no_regular_file_is_not_replaced() {
 }
 
 #[test]
-fn a_log_that_cannot_be() {
+fn log_that_cannot_be_written_fails() {
     fails_early("-l missing/log", |_| (), "cannot create missing/log: No such file or directory");
     fails_early("-l .", |_| (), "cannot create .: Is a directory");
     let beside = |command: &Pftp| fs::write(command.path(NAME), OLDER).expect("a file");
@@ -240,7 +240,7 @@ fn a_log_that_cannot_be() {
 }
 
 #[test]
-fn local_faults_print_escaped() {
+fn paths_in_messages_are_escaped() {
     let done = fails_early("-d a\u{1b}[2J\u{202e}", |_| (), "a\\u{1b}[2J\\u{202e}");
     assert!(done.stderr.trim_end().chars().all(|char| !char.is_control()), "{:?}", done.stderr);
 }

@@ -1,20 +1,21 @@
-//! Servers that do not stand several commands at once are served one at a time.
+//! Servers that mishandle pipelined commands are served in lock step.
 
 use std::thread;
 
 use crate::support::*;
 
 over_each_transport! {
-    a_server_that_keeps_one_line_of_each_burst
-    a_well_behaved_server_gets_one_burst
-    one_of_several_mirrors
-    over_one_connection
-    over_several_connections
+    server_that_keeps_one_command_of_each_burst_is_served
+    well_behaved_server_gets_one_burst
+    lock_step_of_one_of_several_mirrors
+    lock_step_over_one_connection
+    lock_step_over_several_connections
 }
 
 const KINDS: [Bursts; 3] = [Bursts::RestDropped, Bursts::SecondRefused, Bursts::Closed];
 
-/// A lost line is noticed by the clock, in so much time that nothing else takes as long; the rest is told.
+/// The time limit of the run. Only a lost command is noticed by a timeout, which must be longer than any
+/// other step.
 fn limit(bursts: Bursts) -> &'static str {
     if bursts == Bursts::RestDropped { "--timeout 3" } else { "" }
 }
@@ -23,7 +24,7 @@ fn server(file: &File, bursts: Bursts) -> Server {
     serve(file, Behaviour { bursts, ..Behaviour::default() })
 }
 
-/// Every line of the session up to its first RETR came after the answer to the one before.
+/// Panics unless every command of the session up to its first RETR came after the reply to the one before.
 #[track_caller]
 fn is_in_lock_step(stats: &Stats, session: usize) {
     let lines = stats.lines_of(session);
@@ -32,7 +33,7 @@ fn is_in_lock_step(stats: &Stats, session: usize) {
     assert!(stats.sessions[session].reads as usize >= lines.len() - 1, "{lines:?}");
 }
 
-fn over_one_connection(transport: &str) {
+fn lock_step_over_one_connection(transport: &str) {
     for bursts in KINDS {
         let file = file(300_000);
         let server = server(&file, bursts);
@@ -63,7 +64,7 @@ fn serves_several_connections(transport: &str, bursts: Bursts) {
 
 #[track_caller]
 fn serves_beside_a_well_behaved_one(transport: &str, bursts: Bursts) {
-    // The odd one gets its part, which by the clock takes a while.
+    // The server with the burst gets a range; with a timeout, that takes a while.
     let by_clock = bursts == Bursts::RestDropped;
     let file = file(if by_clock { 10 * MIB } else { 3 * MIB });
     let odd = serve(&file, Behaviour { bursts, ..throttled(1_500_000) });
@@ -78,17 +79,17 @@ fn serves_beside_a_well_behaved_one(transport: &str, bursts: Bursts) {
     is_in_lock_step(&odd, served);
 }
 
-fn over_several_connections(transport: &str) {
+fn lock_step_over_several_connections(transport: &str) {
     serves_several_connections(transport, Bursts::SecondRefused);
     serves_several_connections(transport, Bursts::Closed);
 }
 
-fn one_of_several_mirrors(transport: &str) {
+fn lock_step_of_one_of_several_mirrors(transport: &str) {
     serves_beside_a_well_behaved_one(transport, Bursts::SecondRefused);
     serves_beside_a_well_behaved_one(transport, Bursts::Closed);
 }
 
-fn a_server_that_keeps_one_line_of_each_burst(transport: &str) {
+fn server_that_keeps_one_command_of_each_burst_is_served(transport: &str) {
     thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| {
@@ -99,7 +100,7 @@ fn a_server_that_keeps_one_line_of_each_burst(transport: &str) {
     });
 }
 
-fn a_well_behaved_server_gets_one_burst(transport: &str) {
+fn well_behaved_server_gets_one_burst(transport: &str) {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
     over(transport, "-c 1", &[&server]).run().expect_code(0).expect_file(NAME, &file);

@@ -1,11 +1,11 @@
-//! The log: what was said, to whom, and nothing else.
+//! The log: every line exchanged, and nothing else.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::support::*;
 
-/// The log with the ports of data connections masked.
+/// Returns the log with the ports of data connections masked.
 fn masked(log: &[u8]) -> String {
     let log = String::from_utf8(log.to_vec()).expect("a log in UTF-8");
     let mask = |line: &str| match line.split_once("(|||") {
@@ -36,7 +36,7 @@ C->S: QUIT
 ";
 
 #[test]
-fn of_one_connection_in_a_file() {
+fn log_of_one_connection_goes_to_a_file() {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
     let done = pftp("-c 1 -l the.log", &[&server]).with_file("the.log", "old lines").run().expect_code(0);
@@ -46,7 +46,7 @@ fn of_one_connection_in_a_file() {
 }
 
 #[test]
-fn of_one_connection_on_standard_output() {
+fn log_of_one_connection_goes_to_standard_output() {
     let file = file(300_000);
     let server = serve(&file, Behaviour::default());
     let done = pftp("-c 1 -l -", &[&server]).run().expect_code(0).expect_silence().expect_file(NAME, &file);
@@ -54,7 +54,7 @@ fn of_one_connection_on_standard_output() {
 }
 
 #[test]
-fn of_one_connection_in_lock_step() {
+fn log_of_one_connection_in_lock_step() {
     let server = serve(&file(300_000), Behaviour { bursts: Bursts::Closed, ..Behaviour::default() });
     let done = pftp("-c 1 -l -", &[&server]).run().expect_code(0);
     let log = String::from_utf8_lossy(&done.stdout);
@@ -68,7 +68,7 @@ fn of_one_connection_in_lock_step() {
 }
 
 #[test]
-fn of_several_connections() {
+fn log_of_several_connections_numbers_them() {
     let server = serve(&file(3 * MIB), throttled(1_500_000));
     let command = pftp("-c 3 --min-segment 64K -l -", &[&server]);
     let done = run_at_work(command, &[(&server, 3)]).expect_code(0).expect_silence();
@@ -85,7 +85,7 @@ fn of_several_connections() {
 }
 
 #[test]
-fn a_connection_keeps_its_number() {
+fn connection_keeps_its_number_after_a_redial() {
     let odd = Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Close);
     let model = Model::new(tree(&file(MIB))).with_behaviour(throttled(700_000));
     let model = model.with_session(0, odd.clone()).with_session(1, odd);
@@ -102,7 +102,7 @@ fn a_connection_keeps_its_number() {
 }
 
 #[test]
-fn no_password_in_it() {
+fn password_is_masked_in_the_log() {
     let login = Login::only("bob", "hunter2");
     let server = serve(&file(1000), Behaviour { login, ..Behaviour::default() });
     for (args, code) in [("-n bob -P hunter2", 0), ("-n bob -P hunter3", 2)] {
@@ -116,7 +116,7 @@ fn no_password_in_it() {
 }
 
 #[test]
-fn of_a_run_that_fails() {
+fn log_of_a_failed_run_is_whole() {
     let server = serve(&file(1000), Behaviour::default());
     let done = Pftp::new(["-q", "-c", "1", "-l", "the.log", &server.url("missing")]).run().expect_code(3);
     let log = masked(&done.read("the.log"));
@@ -128,7 +128,7 @@ fn of_a_run_that_fails() {
 }
 
 #[test]
-fn lines_of_a_long_reply_one_by_one_and_without_control_characters() {
+fn long_reply_is_logged_line_by_line_and_escaped() {
     let banner = vec!["one".to_owned(), " two \x1b[2J".to_owned(), "three".to_owned()];
     let server = serve(&file(1000), Behaviour { banner, ..Behaviour::default() });
     let done = pftp("-c 1 -l -", &[&server]).run().expect_code(0);
@@ -136,9 +136,9 @@ fn lines_of_a_long_reply_one_by_one_and_without_control_characters() {
     assert!(log.starts_with("S->C: 220-one\nS->C: 220- two \\u{1b}[2J\nS->C: 220 three\nC->S: "), "{log}");
 }
 
-/// Before any of them is touched, and any server is called.
+/// The refusal comes before any file is touched and any server is dialled.
 #[test]
-fn is_not_written_over_the_file_nor_over_what_belongs_to_it() {
+fn log_does_not_replace_the_target_or_its_temporary_files() {
     const OLDER: &str = "an older file";
     const TARGET: &str = "is where the file goes; give the log another name";
     const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
@@ -172,9 +172,9 @@ fn is_not_written_over_the_file_nor_over_what_belongs_to_it() {
     assert!(server.stop().sessions.is_empty());
 }
 
-/// They were emptied: a list of mirrors, or a password, was lost.
+/// Regression: the log emptied a list of mirrors, or a password file.
 #[test]
-fn is_not_written_over_the_config_nor_over_the_password() {
+fn log_does_not_replace_the_config_or_the_password_file() {
     let server = serve(&file(1000), Behaviour::default());
     let config = server.url(NAME);
     for (args, name, text) in [

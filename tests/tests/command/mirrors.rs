@@ -1,18 +1,18 @@
-//! Several servers for one file, some of which are of no use.
+//! Several mirrors, some of which are of no use.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use crate::support::*;
 
-/// A port at which nobody listens, while the listener is kept.
+/// Returns a listener that keeps a port, and an address with that port at which no process listens.
 fn dead_port() -> (TcpListener, String) {
-    // Bound to another loopback address, so that the same port of 127.0.0.9 is free and stays so.
+    // The listener is bound to another loopback address, so this port of 127.0.0.9 stays free.
     let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 8), 0)).expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     (listener, format!("127.0.0.9:{port}"))
 }
 
-/// The one line on standard error is a warning that names the server and says this.
+/// Panics unless the only line on standard error is a warning that names the server and says this.
 #[track_caller]
 fn warns(done: &Done, server: &str, says: &str) {
     let lines: Vec<&str> = done.stderr.lines().collect();
@@ -20,9 +20,9 @@ fn warns(done: &Done, server: &str, says: &str) {
     assert!(line.starts_with(&format!("pftp: warning: {server}: ")) && line.contains(says), "{line}");
 }
 
-/// The file comes from a good mirror although this one, which is named first or last, is of no use.
+/// Panics unless a good mirror delivers the file although this one, named first or last, is of no use.
 #[track_caller]
-fn is_left_out(useless: Behaviour, args: &str, says: &str) {
+fn assert_left_out(useless: Behaviour, args: &str, says: &str) {
     let file = file(2 * MIB);
     for first in [true, false] {
         let (bad, good) = (serve(&file, useless.clone()), serve(&file, Behaviour::default()));
@@ -35,7 +35,7 @@ fn is_left_out(useless: Behaviour, args: &str, says: &str) {
 }
 
 #[test]
-fn one_that_nobody_listens_at() {
+fn mirror_that_refuses_connections_is_left_out() {
     let file = file(2 * MIB);
     let good = serve(&file, Behaviour::default());
     let (_port, dead) = dead_port();
@@ -52,7 +52,7 @@ fn one_that_nobody_listens_at() {
 }
 
 #[test]
-fn one_without_the_file() {
+fn mirror_without_the_file_is_left_out() {
     let file = file(2 * MIB);
     for first in [true, false] {
         let empty = start(Model::new(Tree::new().with("pub/data/other", File::bytes(""))));
@@ -65,18 +65,18 @@ fn one_without_the_file() {
 }
 
 #[test]
-fn one_with_another_password() {
+fn mirror_with_another_password_is_left_out() {
     let login = Login::only("bob", "secret");
-    is_left_out(Behaviour { login, ..Behaviour::default() }, "-c 4", "530 Login incorrect.");
+    assert_left_out(Behaviour { login, ..Behaviour::default() }, "-c 4", "530 Login incorrect.");
 }
 
 #[test]
-fn one_that_stalls_in_mid_file() {
+fn mirror_that_stalls_in_mid_file_is_left_out() {
     let stalls = Behaviour::default().cutting_every(Cut::silent(50_000, Interruption::Stall));
     let file = file(2 * MIB);
     for first in [true, false] {
-        // So slow that the time limit of the other runs out meanwhile. With more connections its sessions would help each other
-        // before that.
+        // The good mirror is so slow that the time limit of the other expires meanwhile. With more
+        // connections the sessions would help each other before that.
         let (bad, good) = (serve(&file, stalls.clone()), serve(&file, throttled(300_000)));
         let servers = if first { [&bad, &good] } else { [&good, &bad] };
         let done = pftp("-c 2 --timeout 2 --retries 0 --min-segment 64K", &servers).run().expect_code(0);
@@ -86,25 +86,25 @@ fn one_that_stalls_in_mid_file() {
 }
 
 #[test]
-fn one_that_ends_transfers_in_mid_file() {
+fn mirror_that_ends_transfers_in_mid_file_is_left_out() {
     let cuts = Behaviour::default().cutting_every(Cut::lying(50_000));
-    is_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
+    assert_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
 }
 
 #[test]
-fn one_that_never_begins() {
+fn mirror_that_never_sends_is_left_out() {
     let cuts = Behaviour::default().cutting_every(Cut::told(0));
-    is_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
+    assert_left_out(cuts, "-c 4 --retries 0 --min-segment 64K", "the server ended the transfer at byte");
 }
 
 #[test]
-fn one_that_hangs_up_at_every_retr() {
+fn mirror_that_hangs_up_at_every_retr_is_left_out() {
     let hangs_up = Behaviour::default().when(Trigger::every("RETR"), Reaction::Close);
-    is_left_out(hangs_up, "-c 4 --retries 0", "connection closed by the server");
+    assert_left_out(hangs_up, "-c 4 --retries 0", "connection closed by the server");
 }
 
 #[test]
-fn one_that_breaks_off_now_and_then_is_used_all_the_same() {
+fn mirror_that_breaks_off_now_and_then_is_used() {
     let file = file(2 * MIB);
     for cut in [Cut::told(50_000), Cut::lying(50_000), Cut::silent(50_000, Interruption::Reset)] {
         let bad = serve(&file, Behaviour::default().cutting_every(cut));
@@ -118,7 +118,7 @@ fn one_that_breaks_off_now_and_then_is_used_all_the_same() {
 }
 
 #[test]
-fn all_fail_and_the_most_telling_is_told() {
+fn failure_that_says_most_is_reported() {
     let file = file(1000);
     let (_port, dead) = dead_port();
     let login = Login::only("bob", "secret");
@@ -140,9 +140,9 @@ fn all_fail_and_the_most_telling_is_told() {
     run(&[&empty_url, &locked_url, &full_url], 3, &empty);
 }
 
-/// Both are heard before one of them has sent anything.
+/// Both mirrors tell their facts before either sends data.
 #[track_caller]
-fn nobody_knows(one: &File, other: &File, args: &str) {
+fn fails_as_mirrors_disagree(one: &File, other: &File, args: &str) {
     let (one, other) = (serve(one, throttled(2_000_000)), serve(other, throttled(2_000_000)));
     for servers in [[&one, &other], [&other, &one]] {
         let done = run_held(pftp(args, &servers), &servers, "it has ended", |_| false).expect_code(8);
@@ -155,19 +155,19 @@ fn nobody_knows(one: &File, other: &File, args: &str) {
 }
 
 #[test]
-fn two_of_different_size() {
+fn two_mirrors_with_different_sizes_fail() {
     for args in ["-c 2 --min-segment 64K", "-c 8 --min-segment 64K", "-c 2"] {
-        nobody_knows(&file(2 * MIB), &file(3 * MIB), args);
+        fails_as_mirrors_disagree(&file(2 * MIB), &file(3 * MIB), args);
     }
 }
 
 #[test]
-fn two_of_different_time() {
+fn two_mirrors_with_different_times_fail() {
     let new = file(2 * MIB).with_modified("20240301000000");
-    nobody_knows(&file(2 * MIB), &new, "-c 4 --min-segment 64K");
+    fails_as_mirrors_disagree(&file(2 * MIB), &new, "-c 4 --min-segment 64K");
 }
 
-/// Three mirrors, of which the one at `odd` has another file.
+/// Three mirrors, of which the one with index `odd` has another file.
 #[track_caller]
 fn two_of_three(odd: usize, other: &File, args: &str) {
     let file = file(2 * MIB);
@@ -179,7 +179,7 @@ fn two_of_three(odd: usize, other: &File, args: &str) {
 }
 
 #[test]
-fn one_of_three_of_different_size() {
+fn one_of_three_mirrors_with_another_size_is_outvoted() {
     for odd in 0..3 {
         two_of_three(odd, &file(2 * MIB + 100_000), "-c 6 --min-segment 64K");
         two_of_three(odd, &file(MIB), "-c 3 --min-segment 64K");
@@ -187,7 +187,7 @@ fn one_of_three_of_different_size() {
 }
 
 #[test]
-fn one_of_three_of_different_time_and_content() {
+fn one_of_three_mirrors_with_other_time_and_content_is_outvoted() {
     for odd in 0..3 {
         let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
         two_of_three(odd, &other, "-c 6 --min-segment 64K");
@@ -195,7 +195,7 @@ fn one_of_three_of_different_time_and_content() {
 }
 
 #[test]
-fn one_of_three_with_fewer_connections_than_mirrors() {
+fn one_of_three_mirrors_is_outvoted_over_fewer_connections() {
     for odd in 0..2 {
         let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
         two_of_three(odd, &other, "-c 2 --min-segment 64K");
@@ -203,7 +203,7 @@ fn one_of_three_with_fewer_connections_than_mirrors() {
 }
 
 #[test]
-fn a_mirror_that_says_nothing_of_the_file_decides_nothing() {
+fn mirror_that_tells_nothing_has_no_vote() {
     let slow = || throttled(500_000);
     let silent = slow().without("SIZE").without("MLST").without("MDTM");
     let file = file(2 * MIB);
@@ -215,7 +215,7 @@ fn a_mirror_that_says_nothing_of_the_file_decides_nothing() {
 }
 
 #[test]
-fn all_mirrors_work() {
+fn all_mirrors_deliver() {
     let file = file(4 * MIB + 1);
     let servers: Vec<Server> = (0..4).map(|_| serve(&file, throttled(700_000))).collect();
     let all: Vec<&Server> = servers.iter().collect();
@@ -230,7 +230,7 @@ fn all_mirrors_work() {
 }
 
 #[test]
-fn more_mirrors_than_connections() {
+fn more_mirrors_than_connections_deliver() {
     let file = file(MIB);
     let servers: Vec<Server> = (0..3).map(|_| serve(&file, throttled(2_000_000))).collect();
     let all: Vec<&Server> = servers.iter().collect();

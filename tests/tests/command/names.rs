@@ -1,15 +1,15 @@
-//! Names that mean something to pftp itself: a server that chooses one gets nothing by it.
+//! Names that mean something to `pftp` itself: a server that chooses such a name gains nothing.
 
 use pftp::journal::Record;
 
 use crate::support::*;
 
-/// What stands at the temporary names of a download decides what it goes on with, so nobody else puts it there.
+/// The files at the temporary names decide what a run resumes, so no server may put them there.
 #[test]
-fn files_called_like_a_part_and_its_journal_are_not_taken_for_them() {
+fn remote_names_of_temporary_files_are_refused() {
     let (good, forged) = (file(300_000), File::generated(8, 300_000));
     let server = serve(&good, Behaviour::default());
-    // A journal as pftp would write it, which says that all of the file is here.
+    // A journal as `pftp` would write it, which records the whole file.
     let kept = stopped_after("-c 1 --min-segment 64K", &[&server], 64 * 1024);
     let mut record = Record::decode(&kept.read(JOURNAL)).expect("a journal");
     record.done = vec![(0, 300_000)];
@@ -33,7 +33,7 @@ fn files_called_like_a_part_and_its_journal_are_not_taken_for_them() {
 }
 
 #[test]
-fn a_file_called_like_a_part_can_be_had_under_another_name() {
+fn file_named_like_a_part_comes_under_another_name() {
     let file = file(1000);
     let server = start(Model::new(Tree::new().with(format!("/{PART}"), file.clone())));
     let url = server.url(PART);

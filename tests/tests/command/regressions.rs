@@ -1,18 +1,18 @@
-//! What once went wrong.
+//! Bugs that were fixed.
 
 use crate::support::*;
 
 #[test]
-fn the_first_refused_connection_ended_a_mirror_that_others_were_about_to_reach() {
+fn refused_connection_does_not_end_a_mirror_that_others_reach() {
     let file = file(MIB);
     let server = serve(&file, Behaviour::default().with_cap(2, WhenFull::Refuse));
     pftp("-c 16 --retries 0", &[&server]).run().expect_code(0).expect_file(NAME, &file);
 }
 
 #[test]
-fn the_bytes_of_a_mirror_that_sent_too_many_were_kept() {
+fn bytes_of_a_mirror_that_sent_too_many_are_discarded() {
     let file = file(2 * MIB);
-    // The second gets the second half, sends the first again, and is found out at the end.
+    // The second mirror gets the second half, sends the first again, and is found out at the end.
     let good = serve(&file, throttled(1_000_000));
     let bad = serve(&file, Behaviour { ignores_rest: true, ..Behaviour::default() });
     let done = run_at_work(pftp("-c 2", &[&good, &bad]), &[(&good, 1), (&bad, 1)]).expect_code(0);
@@ -22,7 +22,7 @@ fn the_bytes_of_a_mirror_that_sent_too_many_were_kept() {
 }
 
 #[test]
-fn one_busy_moment_of_all_connections_was_as_many_failures() {
+fn busy_moment_of_all_connections_counts_as_one_failure() {
     let file = file(MIB);
     let busy = Trigger::nth("RETR", 1);
     for reply in ["450 Busy.", "451 Try again.", "425 No data connection."] {
@@ -34,7 +34,7 @@ fn one_busy_moment_of_all_connections_was_as_many_failures() {
 }
 
 #[test]
-fn one_byte_too_many_behind_all_others_was_taken_for_the_end() {
+fn byte_beyond_the_told_size_is_noticed() {
     for connections in [1, 2] {
         let server = serve(&file(MIB), Behaviour { size_error: -1, ..throttled(4_000_000) });
         let done = pftp(&format!("-c {connections}"), &[&server]).run().expect_code(8);
@@ -43,7 +43,7 @@ fn one_byte_too_many_behind_all_others_was_taken_for_the_end() {
 }
 
 #[test]
-fn a_size_of_nothing_was_believed() {
+fn wrong_size_of_zero_is_noticed() {
     let server = serve(&file(MIB), Behaviour { size_error: -(MIB as i64), ..Behaviour::default() });
     for args in ["-c 1", "-c 4", "-o -"] {
         let done = pftp(args, &[&server]).run().expect_code(8);
@@ -52,7 +52,7 @@ fn a_size_of_nothing_was_believed() {
 }
 
 #[test]
-fn data_of_a_mirror_with_another_file_counted_until_others_had_spoken() {
+fn bytes_of_a_mirror_with_another_file_are_discarded() {
     let file = file(2 * MIB);
     let other = File::generated(8, 2 * MIB).with_modified("20240301000000");
     let late = Behaviour::default().when(Trigger::every("SIZE"), Reaction::Delay(LATE));
@@ -65,11 +65,11 @@ fn data_of_a_mirror_with_another_file_counted_until_others_had_spoken() {
     }
 }
 
-/// Long enough for others to have sent much before.
+/// A delay long enough for the other mirrors to send much before.
 const LATE: std::time::Duration = std::time::Duration::from_millis(300);
 
 #[test]
-fn a_dispute_waited_for_a_mirror_that_had_no_connection() {
+fn dispute_does_not_wait_for_a_mirror_without_a_connection() {
     let file = file(MIB);
     let other = file.clone().with_modified("20240301000000");
     let odd = serve(&other, throttled(1_000_000));
@@ -80,7 +80,7 @@ fn a_dispute_waited_for_a_mirror_that_had_no_connection() {
 }
 
 #[test]
-fn a_transfer_that_always_began_anew_was_progress() {
+fn transfer_that_always_starts_over_is_no_progress() {
     let text = File::bytes("line\n".repeat(50_000));
     let server = serve(&text, Behaviour::default().cutting_every(Cut::told(100_000)));
     let done = pftp("-m ascii --retries 2", &[&server]).run().expect_code(7);

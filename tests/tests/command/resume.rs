@@ -1,4 +1,4 @@
-//! What was fetched stays fetched: the same command again goes on, and never mixes two files.
+//! The same command resumes after an interruption, and never mixes two files.
 
 use std::fs;
 
@@ -9,26 +9,26 @@ use crate::support::*;
 const SIZE: u64 = 8 * MIB;
 
 #[test]
-fn the_same_command_goes_on() {
+fn same_command_resumes() {
     for args in ["-c 1", "-c 4 --min-segment 64K"] {
         let file = file(SIZE);
         let server = serve(&file, throttled(800_000));
         let done = stopped_after(args, &[&server], MIB);
         server.set_behaviour(throttled(2_000_000));
-        server.set_tree(changed_where_noted(&file, &done));
+        server.set_tree(changed_where_recorded(&file, &done));
         let done = pftp(args, &[&server]).in_dir(done.dir).run().expect_code(0).expect_silence();
         done.expect_file(NAME, &file);
     }
 }
 
 #[test]
-fn with_other_means() {
+fn other_connections_and_mirrors_resume() {
     let file = file(SIZE);
     let [first, second] = [(); 2].map(|()| serve(&file, throttled(800_000)));
     let done = stopped_after("--transport std -c 3 --min-segment 64K", &[&first], 2 * MIB);
     drop(first);
     second.set_behaviour(throttled(2_000_000));
-    second.set_tree(changed_where_noted(&file, &done));
+    second.set_tree(changed_where_recorded(&file, &done));
     let mirrors = format!("# another mirror\n{0}\n{0}\n", second.url(PATH));
     let done = Pftp::new(["-q", "--transport", "mio", "-t", "mirrors"])
         .in_dir(done.dir)
@@ -41,7 +41,7 @@ fn with_other_means() {
 }
 
 #[test]
-fn fresh_forgets() {
+fn option_fresh_starts_over() {
     let server = serve(&file(SIZE), throttled(1_600_000));
     let done = stopped_after("-c 2", &[&server], MIB);
     let other = File::generated(8, SIZE);
@@ -51,10 +51,10 @@ fn fresh_forgets() {
 }
 
 #[test]
-fn a_note_says_what_is_here() {
+fn note_says_how_much_is_here() {
     let server = serve(&file(SIZE), throttled(1_600_000));
     let done = stopped_after("-c 2", &[&server], MIB);
-    let there = noted(&done.read(JOURNAL));
+    let there = recorded(&done.read(JOURNAL));
     let done = Pftp::new([server.url(PATH)]).in_dir(done.dir).run().expect_code(0);
     assert!(done.stderr.contains(&format!("going on: {there} bytes are here")), "{}", done.stderr);
     assert!(done.stderr.contains(" of them from an earlier run, in "), "{}", done.stderr);
@@ -62,7 +62,7 @@ fn a_note_says_what_is_here() {
 }
 
 #[test]
-fn a_journal_that_is_of_no_use() {
+fn unusable_journal_is_moved_aside() {
     let server = serve(&file(SIZE), throttled(1_600_000));
     for (spoil, says) in [
         ("my diary\n", "is not a journal of pftp"),
@@ -82,9 +82,9 @@ fn a_journal_that_is_of_no_use() {
     }
 }
 
-/// Whatever goes wrong before anything is fetched takes nothing away.
+/// A failure before the first byte removes nothing.
 #[test]
-fn what_is_there_outlives_a_failure() {
+fn part_outlives_a_failure() {
     let server = serve(&file(SIZE), Behaviour::default());
     let aside = format!("{JOURNAL}-unusable");
     let command = pftp("", &[&server]).with_file(PART, "what came").with_file(JOURNAL, "my diary\n");
@@ -97,7 +97,7 @@ fn what_is_there_outlives_a_failure() {
 }
 
 #[test]
-fn a_temporary_file_that_was_cut_short() {
+fn truncated_part_is_noticed() {
     let server = serve(&file(SIZE), throttled(1_600_000));
     let done = stopped_after("-c 2", &[&server], MIB);
     let part = fs::OpenOptions::new().write(true).open(done.dir.path().join(PART)).expect("the part");
@@ -108,7 +108,7 @@ fn a_temporary_file_that_was_cut_short() {
 }
 
 #[test]
-fn one_of_two_mirrors_has_changed() {
+fn mirror_that_has_changed_is_left_out() {
     let file = file(SIZE);
     for changed_first in [true, false] {
         let [one, other, third] = [(); 3].map(|()| serve(&file, throttled(1_000_000)));
@@ -123,7 +123,7 @@ fn one_of_two_mirrors_has_changed() {
 }
 
 #[test]
-fn a_finished_file_is_left_alone() {
+fn finished_file_is_fetched_again_only_if_it_differs() {
     let file = file(MIB);
     let server = serve(&file, Behaviour::default());
     let done = pftp("", &[&server]).run().expect_code(0).expect_file(NAME, &file);
@@ -134,11 +134,11 @@ fn a_finished_file_is_left_alone() {
     let done = done.expect_file(NAME, &file);
     let done = pftp("--overwrite", &[&server]).in_dir(done.dir).run().expect_code(0).expect_file(NAME, &file);
     assert!(server.with_stats(Stats::payload) > sent);
-    // Of another time it is another file.
+    // A file with another time is another file.
     let other = File::generated(8, MIB).with_modified("20250101000000");
     server.set_tree(tree(&other));
     let done = pftp("", &[&server]).in_dir(done.dir).run().expect_code(0).expect_file(NAME, &other);
-    // Who does not tell the time does not say that it is the same.
+    // A server without a time does not say that the file is the same.
     server.set_behaviour(Behaviour::default().without("MDTM").without("MLST"));
     let sent = server.with_stats(Stats::payload);
     pftp("", &[&server]).in_dir(done.dir).run().expect_code(0).expect_file(NAME, &other);
@@ -146,15 +146,15 @@ fn a_finished_file_is_left_alone() {
 }
 
 #[test]
-fn a_finished_file_needs_no_part() {
+fn finished_file_beside_a_part_is_not_fetched_again() {
     let file = file(SIZE);
     let server = serve(&file, throttled(8_000_000));
     let done = pftp("-c 2", &[&server]).run().expect_code(0);
-    // It does not come to its end, however long the disk takes.
+    // The download does not end, however long the disk takes.
     server.set_behaviour(Behaviour::default().cutting_every(Cut::silent(MIB, Interruption::Stall)));
     let running = pftp("-c 2 --overwrite", &[&server]).in_dir(done.dir).start();
     let journal = running.path(JOURNAL);
-    until("so much is noted", || noted(&fs::read(&journal).unwrap_or_default()) >= MIB);
+    until("so much is recorded", || recorded(&fs::read(&journal).unwrap_or_default()) >= MIB);
     running.signal(Signal::TERM);
     let done = running.wait().expect_code(143);
     assert_eq!(done.files(), [NAME, JOURNAL, PART]);
@@ -164,7 +164,7 @@ fn a_finished_file_needs_no_part() {
 }
 
 #[test]
-fn the_time_of_the_file_is_that_of_the_server() {
+fn file_gets_the_time_of_the_server() {
     use std::os::unix::fs::MetadataExt;
     for (told, seconds) in [("20240229123456", 1_709_210_096), ("19650101000000", -157_766_400)] {
         let server = serve(&file(1000).with_modified(told), Behaviour::default());
@@ -175,8 +175,8 @@ fn the_time_of_the_file_is_that_of_the_server() {
 }
 
 #[test]
-fn two_runs_at_once() {
-    // The first does not come to its end.
+fn second_run_of_the_same_file_is_refused() {
+    // The first run does not end.
     let stalls = Behaviour::default().cutting_every(Cut::silent(MIB, Interruption::Stall));
     let server = serve(&file(SIZE), stalls);
     let running = pftp("-c 2", &[&server]).start();
@@ -199,7 +199,7 @@ fn two_runs_at_once() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_written() {
+fn journal_that_cannot_be_written_is_a_warning() {
     let dir = tempfile::tempdir().expect("a directory");
     let in_the_way = format!("{JOURNAL}-new");
     fs::create_dir(dir.path().join(&in_the_way)).expect("a directory");

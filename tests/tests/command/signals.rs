@@ -1,4 +1,4 @@
-//! Stopped by a signal: soon, in order, and with what there is kept.
+//! A signal ends a run soon, in order, and keeps what was fetched.
 
 use rustix::process::Signal;
 
@@ -12,7 +12,7 @@ fn stalling(file: &File) -> Server {
 }
 
 #[test]
-fn in_mid_file() {
+fn signal_in_mid_file_keeps_the_part() {
     for (signal, code) in BOTH {
         let server = stalling(&file(8 * MIB));
         let old = "an older file";
@@ -31,7 +31,7 @@ fn in_mid_file() {
 }
 
 #[test]
-fn then_the_next_run_brings_the_file() {
+fn next_run_after_a_signal_delivers_the_file() {
     let server = stalling(&file(MIB));
     let running = pftp("-c 2 --min-segment 64K", &[&server]).start();
     let part = running.path(PART);
@@ -44,7 +44,7 @@ fn then_the_next_run_brings_the_file() {
 }
 
 #[test]
-fn before_a_byte_has_come() {
+fn signal_before_the_first_byte() {
     for (signal, code) in BOTH {
         let hangs = Behaviour::default().when(Trigger::every("USER"), Reaction::Hang);
         let server = serve(&file(1000), hangs);
@@ -58,12 +58,12 @@ fn before_a_byte_has_come() {
 }
 
 #[test]
-fn while_nobody_reads_standard_output() {
+fn signal_while_standard_output_is_not_read() {
     for (signal, code) in BOTH {
         let server = serve(&file(64 * MIB), Behaviour::default());
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let running = pftp("-o -", &[&server]).with_stdout(writer).start();
-        // The server has sent more than a pipe holds, so whoever writes to it waits.
+        // The server has sent more than a pipe holds, so the writer waits.
         until("the pipe is full", || server.with_stats(|stats| stats.payload() > MIB));
         running.signal(signal);
         running.wait().expect_code(code);
@@ -72,8 +72,8 @@ fn while_nobody_reads_standard_output() {
 }
 
 #[test]
-fn sessions_are_ended_in_order() {
-    // With a part of a file and its journal to close, and with nothing to do but to end.
+fn sessions_end_with_quit_after_a_signal() {
+    // Once with a part and a journal to close, and once with nothing to close.
     for (options, sessions) in [("-c 3 --min-segment 64K", 3), ("-c 1 -o -", 1)] {
         let server = stalling(&file(8 * MIB));
         let running = pftp(options, &[&server]).start();
@@ -86,18 +86,18 @@ fn sessions_are_ended_in_order() {
     }
 }
 
-/// The last word of a run that ends in order, or a second after its signal at the latest.
+/// The last line of a run that ends in order, or at the latest a second after its signal.
 const LAST_WORD: &str = "pftp: stopped";
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_ends_the_run_at_once() {
     let at_once = |(signal, code)| {
         let server = serve(&file(64 * MIB), Behaviour::default());
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let running = pftp("-o -", &[&server]).with_stdout(writer).start();
-        // As nobody takes what it writes, it cannot end in order.
+        // The run cannot end in order, since no process reads its output.
         until("the pipe is full", || server.with_stats(|stats| stats.payload() > MIB));
-        // Until it has ended: two signals that come too close together are one.
+        // The signal is sent until the run has ended, since two signals in quick succession count as one.
         until("it has ended", || {
             running.signal(signal);
             running.has_ended()
@@ -107,7 +107,7 @@ fn a_second_signal_ends_it_at_once() {
         !done.stderr.contains(LAST_WORD)
     };
     for both in BOTH {
-        // On a machine that is busy with other things the second signal may come late, and nothing is left to be ended.
+        // On a busy machine the second signal may come when nothing is left to end.
         assert!(
             (0..10).any(|_| at_once(both)),
             "{both:?}: each time it took the time that the first one gives"

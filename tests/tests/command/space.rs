@@ -1,4 +1,4 @@
-//! Room on the disk: looked for before it is needed, and nothing is lost where it is not enough.
+//! Space on the disk is checked before it is needed, and a full disk loses nothing.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use crate::support::*;
 use pftp_tests::binary;
 
 #[test]
-fn a_file_for_which_there_is_no_room() {
+fn file_larger_than_the_free_space_is_refused() {
     let claims = Behaviour { size_error: 1 << 60, ..throttled(100_000) };
     let server = serve(&file(MIB), claims);
     let done = pftp("-c 2", &[&server]).with_file(NAME, "older").run().expect_code(9);
@@ -18,7 +18,7 @@ fn a_file_for_which_there_is_no_room() {
 }
 
 #[test]
-fn a_size_that_is_a_lie_takes_no_room() {
+fn wrong_size_reserves_no_space() {
     use std::os::unix::fs::MetadataExt;
     let lies = Behaviour { size_error: 1 << 28, ..Behaviour::default() };
     let server = serve(&file(300_000), lies);
@@ -27,7 +27,8 @@ fn a_size_that_is_a_lie_takes_no_room() {
     assert!(facts.blocks() * 512 < 400_000, "{} blocks for {} bytes", facts.blocks(), facts.len());
 }
 
-/// Runs a script in a file system of 3 MiB, which is `$1`, with the command as `$2` and the URLs as the rest.
+/// Runs a script in a file system of 3 MiB, which is `$1`, with the command as `$2` and the URLs as the other
+/// arguments.
 #[track_caller]
 fn in_small_file_system(script: &str, urls: &[String]) -> Output {
     let dir = tempfile::tempdir().expect("a directory");
@@ -48,8 +49,8 @@ fn in_small_file_system(script: &str, urls: &[String]) -> Output {
 }
 
 #[test]
-fn a_disk_that_gets_full_on_the_way() {
-    // Who does not tell the size cannot be found to be too large.
+fn disk_that_fills_up_keeps_the_part() {
+    // A file whose size the server does not tell cannot be refused for its size.
     let silent = throttled(8_000_000).without("SIZE").without("MDTM").without("MLST");
     let file = file(8 * MIB);
     let server = serve(&file, silent);
@@ -68,7 +69,7 @@ fn a_disk_that_gets_full_on_the_way() {
 }
 
 #[test]
-fn a_disk_that_gets_full_while_several_mirrors_send() {
+fn disk_that_fills_up_with_several_mirrors_keeps_the_part() {
     let file = file(8 * MIB);
     let servers = [(); 2].map(|()| serve(&file, throttled(4_000_000)));
     let script = "code=0; \"$2\" -q \"$3\" \"$4\" || code=$?; test $code = 9; ls; \

@@ -1,11 +1,11 @@
-//! Standard output gets the file, or the log, and nothing else; and the end of line ends in ASCII mode.
+//! Standard output gets the file or the log, and nothing else; ASCII mode converts line ends.
 
 use std::io::Read;
 
 use crate::support::*;
 
 #[test]
-fn the_file_and_nothing_else() {
+fn standard_output_gets_the_file_and_nothing_else() {
     for size in [0, 1, 3 * MIB + 1] {
         let server = serve(&file(size), Behaviour::default());
         let done = pftp("-o -", &[&server]).run().expect_code(0).expect_silence();
@@ -16,7 +16,7 @@ fn the_file_and_nothing_else() {
 }
 
 #[test]
-fn one_connection_whatever_is_asked_for() {
+fn standard_output_takes_one_connection() {
     let server = serve(&file(MIB), Behaviour::default());
     let done = pftp("-o - -c 4", &[&server]).run().expect_code(0);
     assert!(done.stdout == file(MIB).read(0..MIB));
@@ -29,7 +29,7 @@ fn one_connection_whatever_is_asked_for() {
 }
 
 #[test]
-fn in_order_through_cuts_and_lost_sessions() {
+fn standard_output_is_in_order_through_cuts_and_lost_sessions() {
     let cuts = Behaviour::default().cutting_every(Cut::lying(100_000));
     let hangs_up = Behaviour::default().when(Trigger::Replies(8), Reaction::Close);
     for behaviour in [cuts, hangs_up] {
@@ -40,7 +40,7 @@ fn in_order_through_cuts_and_lost_sessions() {
 }
 
 #[test]
-fn from_another_mirror_where_the_first_breaks_off() {
+fn another_mirror_resumes_on_standard_output() {
     let file = file(MIB);
     let first = serve(&file, Behaviour::default().when(Trigger::Replies(8), Reaction::Close));
     let model = Model::new(tree(&file)).with_behaviour(throttled(2_000_000));
@@ -50,7 +50,7 @@ fn from_another_mirror_where_the_first_breaks_off() {
 }
 
 #[test]
-fn a_server_without_restart_cannot_go_on_in_order() {
+fn server_without_rest_cannot_resume_on_standard_output() {
     let cut = Reaction::Cut(Cut::told(100_000));
     let behaviour = Behaviour::default().without("REST").when(Trigger::every("RETR"), cut);
     let server = serve(&file(300_000), behaviour);
@@ -60,7 +60,7 @@ fn a_server_without_restart_cannot_go_on_in_order() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error_to_talk_about() {
+fn reader_that_leaves_ends_the_run_silently() {
     let server = serve(&file(8 * MIB), Behaviour::default());
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let running = pftp("-o -", &[&server]).with_stdout(writer).start();
@@ -72,7 +72,7 @@ fn a_reader_that_leaves_is_no_error_to_talk_about() {
 }
 
 #[test]
-fn a_reader_of_the_log_that_leaves_costs_the_log_only() {
+fn reader_of_the_log_that_leaves_costs_only_the_log() {
     let server = serve(&file(MIB), Behaviour::default());
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -81,7 +81,7 @@ fn a_reader_of_the_log_that_leaves_costs_the_log_only() {
 }
 
 #[test]
-fn two_things_at_once_are_refused() {
+fn file_and_log_on_standard_output_are_refused() {
     let server = serve(&file(10), Behaviour::default());
     let done = pftp("-o - -l -", &[&server]).run().expect_code(7);
     assert!(done.stdout.is_empty());
@@ -89,7 +89,7 @@ fn two_things_at_once_are_refused() {
 }
 
 #[test]
-fn the_log_in_a_file_and_the_data_on_standard_output() {
+fn log_in_a_file_beside_data_on_standard_output() {
     let server = serve(&file(1000), Behaviour::default());
     let done = pftp("-o - -l the.log", &[&server]).run().expect_code(0).expect_silence();
     assert!(done.stdout == file(1000).read(0..1000));
@@ -99,7 +99,7 @@ fn the_log_in_a_file_and_the_data_on_standard_output() {
 const TEXT: &str = "one\ntwo\n\nfour \r five\nno end";
 
 #[test]
-fn line_ends_are_converted() {
+fn ascii_mode_converts_line_ends() {
     let text = File::bytes(TEXT);
     let server = serve(&text, Behaviour::default());
     let done = pftp("-m ascii", &[&server]).run().expect_code(0).expect_silence().expect_file(NAME, &text);
@@ -114,7 +114,7 @@ fn line_ends_are_converted() {
 }
 
 #[test]
-fn many_lines_are_converted_through_a_cut() {
+fn ascii_mode_converts_many_lines_through_a_cut() {
     let lines: String = (0..40_000).map(|line| format!("line number {line}\n")).collect();
     let text = File::bytes(lines);
     let cut = Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Cut(Cut::told(100_001)));

@@ -1,4 +1,4 @@
-//! What the modules of these tests share.
+//! Helpers of these tests.
 
 use std::fs;
 use std::ops::Range;
@@ -12,16 +12,16 @@ pub(crate) use pftp_tests::model::{
     Tree, Trigger, WhenFull,
 };
 
-/// Where the file is on every server.
+/// The path of the file on every server.
 pub(crate) const PATH: &str = "pub/data/file.bin";
 
-/// Its name, which is that of the file here.
+/// The name of the file, there and here.
 pub(crate) const NAME: &str = "file.bin";
 
-/// Its name while it is being fetched.
+/// The name of the part.
 pub(crate) const PART: &str = "file.bin.pftp-part";
 
-/// The name of its journal.
+/// The name of the journal.
 pub(crate) const JOURNAL: &str = "file.bin.pftp-journal";
 
 /// Bytes in a mebibyte.
@@ -32,17 +32,17 @@ pub(crate) fn file(size: u64) -> File {
     File::generated(7, size)
 }
 
-/// The files of a server that has only this one.
+/// Returns a tree with this file only.
 pub(crate) fn tree(file: &File) -> Tree {
     Tree::new().with(PATH, file.clone())
 }
 
-/// A server of this file that behaves so.
+/// Starts a server with this file and behaviour.
 pub(crate) fn serve(file: &File, behaviour: Behaviour) -> Server {
     start(Model::new(tree(file)).with_behaviour(behaviour))
 }
 
-/// A server of this model.
+/// Starts a server of this model.
 pub(crate) fn start(model: Model) -> Server {
     Server::start(model).expect("a loopback port is free")
 }
@@ -58,7 +58,7 @@ pub(crate) fn over(transport: &str, args: &str, servers: &[&Server]) -> Pftp {
     pftp(&format!("--transport {transport} {args}"), servers)
 }
 
-/// Makes a test over each transport of each of these functions, which take its name.
+/// Makes a test of each function over each transport.
 macro_rules! over_each_transport {
     ($($case:ident)*) => {
         mod over_std {
@@ -82,20 +82,21 @@ macro_rules! over_each_transport {
 }
 pub(crate) use over_each_transport;
 
-/// There were no more sessions than these, and none logged in twice. There may be fewer: a file may be here
-/// before all connections are up.
+/// Panics if there were more sessions than this, or a session logged in twice. There may be fewer, since the
+/// file may be complete before all connections are up.
 #[track_caller]
 pub(crate) fn one_login_each(stats: &Stats, connections: usize) {
     assert!(stats.sessions.len() <= connections, "{} sessions", stats.sessions.len());
     assert!(stats.sessions.iter().all(|session| session.logins <= 1));
 }
 
-/// A behaviour that sends no faster than this, in each session.
+/// The behaviour of a server that throttles each session.
 pub(crate) fn throttled(bytes_per_second: u64) -> Behaviour {
     Behaviour { bytes_per_second: Some(bytes_per_second), ..Behaviour::default() }
 }
 
-/// Runs to its end. Before this is so, these servers send no data: however slow the machine is, it does not come too late.
+/// Runs a command to its end. The servers send no data until the condition holds, so no slow machine makes
+/// the condition come too late.
 #[track_caller]
 pub(crate) fn run_held(
     command: Pftp,
@@ -110,7 +111,7 @@ pub(crate) fn run_held(
     running.wait()
 }
 
-/// The same, before there are so many transfers at each of these servers.
+/// The same, until each server has so many transfers.
 #[track_caller]
 pub(crate) fn run_at_work(command: Pftp, servers: &[(&Server, usize)]) -> Done {
     let at_work =
@@ -119,14 +120,14 @@ pub(crate) fn run_at_work(command: Pftp, servers: &[(&Server, usize)]) -> Done {
     run_held(command, &held, "all are at work", |_| servers.iter().all(at_work))
 }
 
-/// The same, before this is said on standard error.
+/// The same, until these words are on standard error.
 #[track_caller]
 pub(crate) fn run_when_said(command: Pftp, servers: &[&Server], words: &str) -> Done {
     run_held(command, servers, words, |running| running.said().contains(words))
 }
 
-/// Runs until the journal says that so many bytes are there, and is then stopped. Little more comes: however long the disk
-/// takes, the download does not end before.
+/// Runs until the journal records so many bytes, and stops. Few bytes come after them, so the download does
+/// not end before, however long the disk takes.
 #[track_caller]
 pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done {
     let connections = args.split("-c ").nth(1).and_then(|rest| rest.split(' ').next());
@@ -139,7 +140,7 @@ pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done
     }
     let running = pftp(args, servers).start();
     let journal = running.path(JOURNAL);
-    until("so much is noted", || noted(&fs::read(&journal).unwrap_or_default()) >= bytes);
+    until("so much is recorded", || recorded(&fs::read(&journal).unwrap_or_default()) >= bytes);
     running.signal(Signal::TERM);
     let done = running.wait().expect_code(143);
     assert_eq!(done.files(), [JOURNAL, PART]);
@@ -149,8 +150,8 @@ pub(crate) fn stopped_after(args: &str, servers: &[&Server], bytes: u64) -> Done
     done
 }
 
-/// How many bytes a journal names.
-pub(crate) fn noted(journal: &[u8]) -> u64 {
+/// Returns how many bytes a journal records.
+pub(crate) fn recorded(journal: &[u8]) -> u64 {
     ranges(journal).iter().map(|range| range.end - range.start).sum()
 }
 
@@ -162,9 +163,10 @@ fn ranges(journal: &[u8]) -> Vec<Range<u64>> {
     ranges.iter().map(|range| bound(&range[0])..bound(&range[1])).collect()
 }
 
-/// The file with other bytes in the middle of what the journal of this run says is here. Who fetches it and has the bytes of
-/// the file in the end has not fetched that again, however much a server sends before it sees that a transfer is cut.
-pub(crate) fn changed_where_noted(file: &File, done: &Done) -> Tree {
+/// Returns the tree of a file with other bytes in the middle of what the journal of this run records. A run
+/// that resumes and still delivers the original bytes there has not fetched them again, however much a server
+/// sends before it sees a cut.
+pub(crate) fn changed_where_recorded(file: &File, done: &Done) -> Tree {
     let longest = ranges(&done.read(JOURNAL)).into_iter().max_by_key(|range| range.end - range.start);
     let longest = longest.expect("something is here");
     assert!(longest.end - longest.start > 128 * 1024, "{longest:?}: no part of it is compared");

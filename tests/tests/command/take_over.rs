@@ -1,33 +1,33 @@
-//! Work goes to where it is done soonest, at the price of data connections and of nothing else.
+//! Ranges move to the session that fetches them soonest; this costs data connections and nothing else.
 
 use crate::support::*;
 
 over_each_transport! {
-    from_a_server_in_lock_step
-    from_a_server_like_proftpd
-    from_a_server_like_pure_ftpd
-    from_a_server_like_pyftpdlib
-    from_a_server_like_vsftpd
-    from_a_server_that_answers_a_cut_twice
-    from_a_server_that_says_nothing_after_a_cut
-    from_a_slow_mirror_by_a_quick_one
-    from_a_well_behaved_server
-    many_connections_of_all_speeds
+    slow_session_is_helped_in_lock_step
+    slow_session_is_helped_on_a_server_like_proftpd
+    slow_session_is_helped_on_a_server_like_pure_ftpd
+    slow_session_is_helped_on_a_server_like_pyftpdlib
+    slow_session_is_helped_on_a_server_like_vsftpd
+    slow_session_is_helped_on_a_server_that_answers_a_cut_twice
+    slow_session_is_helped_on_a_server_silent_after_a_cut
+    fast_mirror_helps_a_slow_one
+    slow_session_is_helped_on_a_well_behaved_server
+    connections_of_all_speeds_deliver
 }
 
-/// A server whose first session sends slowly and whose others do not.
+/// A server whose first session is slow.
 fn with_one_slow_session(file: &File, behaviour: Behaviour) -> Server {
     let slow = Behaviour { bytes_per_second: Some(100_000), ..behaviour.clone() };
     let behaviour = Behaviour { bytes_per_second: behaviour.bytes_per_second.or(Some(600_000)), ..behaviour };
     start(Model::new(tree(file)).with_behaviour(behaviour).with_session(0, slow))
 }
 
-/// A file of 4 MiB over 4 connections, of which one would take 10 seconds for its quarter.
+/// A file of 4 MiB over 4 connections, one of which would need 10 seconds for its quarter.
 #[track_caller]
-fn the_slow_one_is_helped(transport: &str, behaviour: Behaviour) {
+fn slow_session_is_helped(transport: &str, behaviour: Behaviour) {
     let file = file(4 * MIB);
     let server = with_one_slow_session(&file, behaviour);
-    // Every session has its part before another has done it.
+    // Every session has its range before another has finished its own.
     let command = over(transport, "-c 4 --min-segment 64K", &[&server]);
     run_at_work(command, &[(&server, 4)]).expect_code(0).expect_silence().expect_file(NAME, &file);
     let stats = server.stop();
@@ -48,28 +48,28 @@ fn offsets(stats: &Stats, of: impl Fn(usize) -> bool) -> Vec<u64> {
     transfers.map(|transfer| transfer.offset).collect()
 }
 
-fn from_a_well_behaved_server(transport: &str) {
-    the_slow_one_is_helped(transport, Behaviour::default());
+fn slow_session_is_helped_on_a_well_behaved_server(transport: &str) {
+    slow_session_is_helped(transport, Behaviour::default());
 }
 
-fn from_a_server_like_vsftpd(transport: &str) {
-    the_slow_one_is_helped(transport, Behaviour::vsftpd());
+fn slow_session_is_helped_on_a_server_like_vsftpd(transport: &str) {
+    slow_session_is_helped(transport, Behaviour::vsftpd());
 }
 
-fn from_a_server_like_proftpd(transport: &str) {
-    the_slow_one_is_helped(transport, Behaviour::proftpd());
+fn slow_session_is_helped_on_a_server_like_proftpd(transport: &str) {
+    slow_session_is_helped(transport, Behaviour::proftpd());
 }
 
-fn from_a_server_like_pure_ftpd(transport: &str) {
-    the_slow_one_is_helped(transport, Behaviour::pure_ftpd());
+fn slow_session_is_helped_on_a_server_like_pure_ftpd(transport: &str) {
+    slow_session_is_helped(transport, Behaviour::pure_ftpd());
 }
 
-fn from_a_server_like_pyftpdlib(transport: &str) {
-    the_slow_one_is_helped(transport, Behaviour::pyftpdlib());
+fn slow_session_is_helped_on_a_server_like_pyftpdlib(transport: &str) {
+    slow_session_is_helped(transport, Behaviour::pyftpdlib());
 }
 
-fn from_a_server_that_says_nothing_after_a_cut(transport: &str) {
-    // Nobody can tell when it is ready for more, so this costs a login at times.
+fn slow_session_is_helped_on_a_server_silent_after_a_cut(transport: &str) {
+    // The client cannot tell when this server is ready for a command, so a cut costs a login at times.
     let file = file(2 * MIB);
     let server = with_one_slow_session(&file, Behaviour { abandoned: Vec::new(), ..Behaviour::default() });
     over(transport, "-c 4 --min-segment 64K --timeout 1", &[&server])
@@ -78,15 +78,15 @@ fn from_a_server_that_says_nothing_after_a_cut(transport: &str) {
         .expect_file(NAME, &file);
 }
 
-fn from_a_server_that_answers_a_cut_twice(transport: &str) {
+fn slow_session_is_helped_on_a_server_that_answers_a_cut_twice(transport: &str) {
     let abandoned = b"426 Broken off.\r\n226 Done.\r\n".to_vec();
-    the_slow_one_is_helped(transport, Behaviour { abandoned, ..Behaviour::default() });
+    slow_session_is_helped(transport, Behaviour { abandoned, ..Behaviour::default() });
 }
 
-fn from_a_server_in_lock_step(transport: &str) {
+fn slow_session_is_helped_in_lock_step(transport: &str) {
     let file = file(4 * MIB);
     let behaviour = Behaviour { bursts: Bursts::Closed, ..Behaviour::default() };
-    // The first four sessions end for their burst.
+    // The first four sessions end because of their burst.
     let slow = Behaviour { bytes_per_second: Some(200_000), ..behaviour.clone() };
     let server = start(Model::new(tree(&file)).with_behaviour(behaviour).with_session(4, slow));
     let command = over(transport, "-c 4 --min-segment 64K", &[&server]);
@@ -96,7 +96,7 @@ fn from_a_server_in_lock_step(transport: &str) {
     assert!(stats.transfers.len() >= 4);
 }
 
-fn from_a_slow_mirror_by_a_quick_one(transport: &str) {
+fn fast_mirror_helps_a_slow_one(transport: &str) {
     let file = file(4 * MIB);
     let slow = serve(&file, throttled(100_000));
     let quick = serve(&file, Behaviour::default());
@@ -107,7 +107,7 @@ fn from_a_slow_mirror_by_a_quick_one(transport: &str) {
     assert!(slow.payload() < 2 * MIB && quick.payload() > 2 * MIB);
 }
 
-fn many_connections_of_all_speeds(transport: &str) {
+fn connections_of_all_speeds_deliver(transport: &str) {
     let file = file(8 * MIB + 3);
     let mut model = Model::new(tree(&file));
     for session in 0..16 {

@@ -1,5 +1,5 @@
-//! Every kind of mirror that is of no use, alone, beside a good one and beside two, in a fresh download and in one that goes
-//! on: the right file or the right code.
+//! Every kind of useless mirror, alone, beside a good one and beside two, in a fresh download and in a
+//! resumed one: the right file or the right exit code.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
@@ -8,21 +8,21 @@ use crate::support::*;
 
 const SIZE: u64 = 2 * MIB;
 
-/// What has to come of it.
+/// The expected end of a run.
 #[derive(Clone)]
 enum End {
-    /// This file.
+    /// This file, and code 0.
     File(File),
     /// This code, and no file.
     Code(i32),
-    /// Nobody can tell which file is right: code 8, or the file of one of them, if nothing of the other was needed.
+    /// No evidence says which file is right: code 8, or the file of one mirror if the other's was not needed.
     Either(File),
 }
 
-/// A mirror that is of no use.
+/// A useless mirror.
 struct Useless {
     what: &'static str,
-    /// `None` for one at which nobody listens.
+    /// `None` for an address at which no process listens.
     server: Option<(File, Behaviour)>,
     alone: End,
     beside_one: End,
@@ -57,7 +57,7 @@ fn kinds() -> Vec<Useless> {
     ]
 }
 
-/// What a run has left that was stopped: the journal and the part.
+/// Returns the journal and the part that a stopped run leaves.
 fn left(transport: &str) -> [(&'static str, Vec<u8>); 2] {
     let server = serve(&file(SIZE), throttled(500_000));
     let done =
@@ -86,19 +86,19 @@ fn failed(done: Done, code: i32, what: &str) {
 }
 
 fn befalls(transport: &str, left: &[(&'static str, Vec<u8>)], useless: &Useless) {
-    // Bound to another loopback address, so that the same port of 127.0.0.9 is free and stays so.
+    // The listener is bound to another loopback address, so this port of 127.0.0.9 stays free.
     let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 8), 0)).expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let bad = useless.server.as_ref().map(|(file, behaviour)| serve(file, behaviour.clone()));
     let bad_url = bad.as_ref().map_or(format!("ftp://127.0.0.9:{port}/{PATH}"), |bad| bad.url(PATH));
-    // Slow enough that the failure of the other is noticed meanwhile.
+    // The good mirror is slow enough that the other's failure is noticed meanwhile.
     let good = [(); 2].map(|()| serve(&file(SIZE), throttled(700_000)));
     for (count, end) in [(0, &useless.alone), (1, &useless.beside_one), (2, &End::File(file(SIZE)))] {
         let mut urls = vec![bad_url.clone()];
         urls.extend(good.iter().take(count).map(|good| good.url(PATH)));
         for turn in 0..urls.len().min(2) {
             urls.rotate_left(turn);
-            // Where nothing else has to be waited for, no machine is too busy.
+            // Without anything else to wait for, no machine is too busy.
             let limit = if useless.what == "stalled" { " --timeout 2" } else { "" };
             let args = format!("-q --transport {transport} -c 3 --min-segment 64K --retries 0{limit}");
             let args = args.split(' ').map(str::to_owned).chain(urls.iter().cloned());
@@ -111,7 +111,7 @@ fn befalls(transport: &str, left: &[(&'static str, Vec<u8>)], useless: &Useless)
     }
 }
 
-fn in_a_fresh_download(transport: &str) {
+fn useless_mirrors_in_a_fresh_download(transport: &str) {
     let kinds = kinds();
     thread::scope(|scope| {
         for useless in &kinds {
@@ -120,7 +120,7 @@ fn in_a_fresh_download(transport: &str) {
     });
 }
 
-fn in_one_that_goes_on(transport: &str) {
+fn useless_mirrors_in_a_resumed_download(transport: &str) {
     let (kinds, left) = (kinds(), left(transport));
     thread::scope(|scope| {
         for useless in &kinds {
@@ -131,6 +131,6 @@ fn in_one_that_goes_on(transport: &str) {
 }
 
 over_each_transport! {
-    in_a_fresh_download
-    in_one_that_goes_on
+    useless_mirrors_in_a_fresh_download
+    useless_mirrors_in_a_resumed_download
 }

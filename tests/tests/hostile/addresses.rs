@@ -1,4 +1,4 @@
-//! Nobody but the server is called, whatever a server says.
+//! `pftp` dials the server and no other host, whatever a server says.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -8,8 +8,8 @@ use pftp_tests::raw::Raw;
 
 use crate::table::*;
 
-/// Runs the command with these arguments against a server that names another in its reply to PASV, and says how often
-/// the other was called. `name` makes the reply of its port. Whoever is called of the two sends the file.
+/// Runs the command with these arguments against a server that names another host in its reply to PASV.
+/// Returns how often that host was dialled. `name` makes the reply for its port. Both hosts send the file.
 fn calls(args: &str, epsv: &'static str, name: fn(u16) -> String) -> usize {
     let bytes = file().read(0..SIZE);
     let trusts = !args.is_empty();
@@ -28,7 +28,7 @@ fn calls(args: &str, epsv: &'static str, name: fn(u16) -> String) -> usize {
                 match command.split(' ').next() {
                     Some("EPSV") => peer.say(epsv)?,
                     Some("PASV") => peer.say(format!("{}\r\n", name(port)))?,
-                    // It came in one burst with EPSV.
+                    // PASV came in one burst with EPSV.
                     Some("RETR") if !asked => peer.say("425 Where to?\r\n")?,
                     Some("RETR") => {
                         peer.say("150 Here it comes.\r\n")?;
@@ -62,7 +62,7 @@ fn foreign(port: u16) -> String {
 }
 
 #[test]
-fn a_foreign_host_in_a_227_is_never_called() {
+fn foreign_host_in_a_227_is_never_dialled() {
     assert_eq!(calls("", KNOWS_NO_EPSV, foreign), 0);
     let twice = |port: u16| format!("227-{}\r\n{}", &foreign(port)[4..], foreign(port));
     assert_eq!(calls("", KNOWS_NO_EPSV, twice), 0);
@@ -71,6 +71,6 @@ fn a_foreign_host_in_a_227_is_never_called() {
 }
 
 #[test]
-fn a_foreign_host_in_a_227_is_called_if_that_is_asked_for() {
+fn foreign_host_in_a_227_is_dialled_on_request() {
     assert_eq!(calls("--trust-pasv-address", "229 (|||1|)\r\n", foreign), 2, "once over each transport");
 }

@@ -1,4 +1,4 @@
-//! What is told to those who ask for a checksum.
+//! Replies to a client that looks up a checksum.
 
 use std::io::{self, Write as _};
 
@@ -7,7 +7,7 @@ use crate::table::*;
 
 const AUTO: &str = "--checksum auto";
 
-/// A server with a sidecar that it says to be so long, which it sends so.
+/// A server with a sidecar, the size that the server tells, and the bytes that it sends.
 fn sidecar(size: &'static str, send: fn(&mut Peer) -> io::Result<()>) -> Hostile {
     asked(move |peer, command| match command.split_once(".bin.").map(|(start, _)| start) {
         Some(start) if command.ends_with(".sha256") => {
@@ -21,7 +21,7 @@ fn sidecar(size: &'static str, send: fn(&mut Peer) -> io::Result<()>) -> Hostile
     })
 }
 
-/// A server that answers so whatever it is asked for a checksum.
+/// A server that answers every command about a checksum like this.
 fn asked(answer: impl Fn(&mut Peer, &str) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
     odd(move |peer, command| {
         let asks = ["FEAT", "OPTS", "HASH", "XMD5"].iter().any(|verb| command.starts_with(verb));
@@ -34,7 +34,7 @@ fn asked(answer: impl Fn(&mut Peer, &str) -> io::Result<()> + Send + Sync + 'sta
     .with(AUTO)
 }
 
-/// A server that can compute a checksum, or says so, and answers so when it is to.
+/// A server that claims to compute checksums, and answers like this when it is asked for one.
 fn computes(answer: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
     asked(move |peer, command| match command.split(' ').next() {
         Some("FEAT") => peer.say("211-F\r\n HASH SHA-256*\r\n211 End\r\n"),
@@ -43,14 +43,14 @@ fn computes(answer: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static
     })
 }
 
-/// Sends this as a file.
+/// Sends these bytes as a file.
 fn send(peer: &mut Peer, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut data = peer.data()?;
     peer.say("150 Here it comes.\r\n")?;
     data.write_all(bytes.as_ref())
 }
 
-/// Sends this again and again, until the client has enough. It may have had that before.
+/// Sends these bytes again and again, until the client closes the connection, maybe at once.
 fn pour(peer: &mut Peer, bytes: &[u8]) -> io::Result<()> {
     let mut data = peer.data()?;
     peer.say("150 Here it comes.\r\n")?;

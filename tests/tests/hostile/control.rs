@@ -1,14 +1,14 @@
-//! The control connection ends, in either way, after every step.
+//! The control connection ends, in each of three ways, after every step.
 
 use crate::table::Outcome::{Either, Fails, Whole};
 use crate::table::*;
 
-/// A server's session that ends in this way after so many replies.
+/// The behaviour of a server whose session ends like this after so many replies.
 fn after(replies: u32, reaction: Reaction) -> Behaviour {
     Behaviour::default().when(Trigger::Replies(replies), reaction)
 }
 
-/// Says this, and hangs up.
+/// Says 421, and closes the connection.
 fn leaves() -> Reaction {
     Reaction::reply_and_close("421 Going down.")
 }

@@ -1,4 +1,4 @@
-//! The data connection ends, or stops, before the file does.
+//! The data connection ends, or stalls, before the file does.
 
 use crate::table::Outcome::{Either, Fails, Whole};
 use crate::table::*;
@@ -23,12 +23,12 @@ fn stalled(after: u64) -> Cut {
     Cut::silent(after, Interruption::Stall)
 }
 
-/// The first transfer of the first session is cut so.
+/// Cuts the first transfer of the first session.
 fn first(cut: Cut) -> Hostile {
     once(Behaviour::default().when(Trigger::nth("RETR", 1), Reaction::Cut(cut)))
 }
 
-/// Every transfer is.
+/// Cuts every transfer.
 fn each(cut: Cut) -> Hostile {
     always(Behaviour::default().cutting_every(cut))
 }

@@ -1,4 +1,4 @@
-//! The table as people read it.
+//! The table as a document.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,17 +12,21 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/HOSTILE.md");
 const HEAD: &str = "\
 # Hostile servers
 
-What servers may do to `pftp`, and what `pftp` does then. Every row is a test over both transports, once over one
-connection and once over three where that makes a difference: `tests/tests/hostile.rs`, which also sees that this file
-says what the tests do. A connection is tried again once without progress. Where silence is what is tested it has two
-seconds; or one, and is tried again five times, where the file comes all the same. In each test `pftp` takes less than
-64 MiB of memory, its messages and its log hold no control character, and no line of the log is forged.
+This table lists what a hostile or broken server may do to `pftp`, and how the download ends.
 
-Where the file is whole, the exit code is 0. Otherwise the code is the one named, there is no file of that name, and
-the last line on standard error holds the words in quotes.
+Each row is a test in `tests/tests/hostile.rs`. It runs over both transports, and over one connection and over three if
+that makes a difference. A further test compares this page with the table in the code.
 
-`pftp` asks FEAT only when it looks for a checksum; all rows on checksums are of `--checksum auto`. What the library does
-with too long an answer where it asks by itself is `tests/dialogs/features_without_end.ftp`.
+- *whole file*: the file is complete, and the exit code is 0.
+- *code N*: the exit code is N, no file has the final name, and the last line on standard error contains the words in
+  quotes.
+
+`pftp` retries a connection without progress once. A silent server has two seconds; if the file comes in spite of the
+silence, it has one second and `pftp` retries five times. In every test `pftp` uses less than 64 MiB of memory, messages
+and log contain no control characters, and no line of the log is forged.
+
+The rows on checksums run with `--checksum auto`, because `pftp` sends FEAT only to look up a checksum. For the library's
+answer to a FEAT reply without end, see `tests/dialogs/features_without_end.ftp`.
 ";
 
 fn rendered() -> String {
@@ -48,9 +52,10 @@ fn failure(code: i32, says: &str) -> String {
     }
 }
 
-/// With the environment variable `PFTP_TESTS_WRITE` it writes the file instead.
+/// Compares the document with the table. With the environment variable `PFTP_TESTS_WRITE` set, writes the
+/// document instead.
 #[test]
-fn the_document_shows_the_table() {
+fn document_shows_the_table() {
     if std::env::var_os("PFTP_TESTS_WRITE").is_some() {
         fs::write(DOCUMENT, rendered()).expect("a file that can be written");
     }
@@ -62,7 +67,7 @@ fn the_document_shows_the_table() {
 }
 
 #[test]
-fn no_two_rows_have_one_name() {
+fn row_names_are_unique() {
     let names: Vec<&str> = TABLE.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.name)).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     assert!(names.len() > 100, "{}", names.len());

@@ -1,4 +1,4 @@
-//! Sizes that are none, absurd or wrong.
+//! Sizes that are missing, absurd or wrong.
 
 use crate::table::Outcome::{Fails, Whole};
 use crate::table::*;

@@ -5,15 +5,15 @@ use std::time::Duration;
 use crate::table::Outcome::{Fails, Whole};
 use crate::table::*;
 
-/// A server that greets so, and is a usual one after that.
+/// A server with this greeting, and well-behaved after it.
 fn greets(greeting: impl AsRef<[u8]>) -> Hostile {
     let mut bytes = greeting.as_ref().to_vec();
     bytes.extend_from_slice(b"\r\n");
-    // In the place of the greeting: what follows is as usual.
+    // The greeting is replaced; everything after it is as usual.
     always(Behaviour::default().when(Trigger::Accepted, Reaction::Reply(bytes)))
 }
 
-/// A server with this in the lines of its greeting.
+/// A server with these lines in its greeting.
 fn welcomes(lines: impl IntoIterator<Item = String>) -> Hostile {
     always(Behaviour { banner: lines.into_iter().collect(), ..Behaviour::default() })
 }
@@ -22,7 +22,7 @@ fn dialogue(dialogue: Dialogue) -> Behaviour {
     Behaviour { login: Login { dialogue, ..Login::default() }, ..Behaviour::default() }
 }
 
-/// Answers every command as usual, but drips what it says.
+/// Answers every command as usual, one byte at a time.
 fn dripping(peer: &mut Peer, pause: Duration) -> std::io::Result<()> {
     peer.drip("220-Ready.\r\n in a moment\r\n220 Now.\r\n", pause)?;
     loop {

@@ -1,4 +1,4 @@
-//! Runs rows side by side: most of their time they wait for a server that says nothing, and not for a processor.
+//! Runs rows side by side: most of the time they wait for a silent server, and not for a processor.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,20 +9,20 @@ use std::thread;
 use crate::TABLE;
 use crate::table::Row;
 
-/// Rows at a time.
+/// Rows that run at the same time.
 const WORKERS: usize = 16;
 
-/// A row and the transport it is run over.
+/// A row and the transport that it runs over.
 type Job = (&'static str, &'static str);
 
 struct Pool {
     left: Mutex<VecDeque<(&'static Row, &'static str)>>,
-    /// What came of those that have been run: nothing, or what was wrong.
+    /// The rows that have run, each with its panic, if there was one.
     results: Mutex<BTreeMap<Job, Option<String>>>,
     news: Condvar,
 }
 
-/// Started by the first row that is asked for.
+/// The first row that is checked starts the pool.
 static POOL: LazyLock<Pool> = LazyLock::new(|| {
     for _ in 0..WORKERS {
         thread::spawn(|| POOL.work());
@@ -32,7 +32,7 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
     Pool { left: Mutex::new(jobs.collect()), results: Mutex::default(), news: Condvar::new() }
 });
 
-/// The row with this name, run over this transport, comes out as the table says.
+/// Panics unless this row, over this transport, ends as the table says.
 #[track_caller]
 pub(crate) fn check(name: &'static str, transport: &'static str) {
     if is_picky() {
@@ -44,7 +44,7 @@ pub(crate) fn check(name: &'static str, transport: &'static str) {
     }
 }
 
-/// Whether only some of the tests have been asked for: then no more than those are run.
+/// Whether only some tests were requested, so only their rows run.
 fn is_picky() -> bool {
     std::env::args()
         .skip(1)

@@ -1,9 +1,9 @@
-//! Replies that are none, too long, too many, or full of what terminals and logs do not stand.
+//! Replies that are malformed, too long, too many, or full of bytes that harm terminals and logs.
 
 use crate::table::Outcome::{Fails, Whole};
 use crate::table::*;
 
-/// A server that says this in every place where a server has words of its own, and sends the file.
+/// A server that has these words in every reply with words of its own, and sends the file.
 fn talks(words: &'static [u8]) -> Hostile {
     odd(move |peer, command| {
         let code = match command.split(' ').next() {
@@ -20,12 +20,12 @@ fn talks(words: &'static [u8]) -> Hostile {
     })
 }
 
-/// A server that refuses the file in these words.
+/// A server that refuses the file with these words.
 fn refuses(words: &[u8]) -> Hostile {
     always(answering("RETR", [b"550 ", words, b"\r\n"].concat()))
 }
 
-/// A server that answers this command with this, without end.
+/// A server that answers this command with these bytes, without end.
 fn floods(verb: &'static str, start: &'static str, bytes: &'static str) -> Hostile {
     odd(move |peer, command| {
         if !command.starts_with(verb) {
@@ -36,12 +36,12 @@ fn floods(verb: &'static str, start: &'static str, bytes: &'static str) -> Hosti
     })
 }
 
-/// Lines of a list.
+/// Returns a reply of many lines.
 fn lines(first: &str, line: &str, last: &str) -> String {
     format!("{first}\r\n{}{last}\r\n", format!("{line}\r\n").repeat(10_000))
 }
 
-/// A server without SIZE, which is asked for MLST so before the file, that answers it so.
+/// A server without SIZE, which answers MLST like this; the client sends MLST before the file.
 fn lists(reply: String) -> Hostile {
     always(Behaviour { bursts: Bursts::Closed, ..answering("MLST", reply).without("SIZE") })
 }
@@ -96,8 +96,8 @@ rows! {
         floods("RETR", "150-\r\n", "and so on and so on and so on and so on and so on and so on and so on\r\n");
     size_of_10_000_lines: "answers SIZE in 10,000 lines" => Fails(7, "a reply of more than "),
         always(answering("SIZE", lines("213-", " 300000", "213 300000")));
-    mlst_of_10_000_lines: "stands one command at a time, knows no SIZE, and answers MLST in 10,000 lines" => Fails(7, "a reply of more than "),
+    mlst_of_10_000_lines: "handles one command at a time, knows no SIZE, and answers MLST in 10,000 lines" => Fails(7, "a reply of more than "),
         lists(lines("250-", " Size=300000; x", "250 End"));
-    mlst_of_100_lines: "stands one command at a time, knows no SIZE, and answers MLST in 100 lines" => Fails(7, "MLST was answered with more than 64 lines"),
+    mlst_of_100_lines: "handles one command at a time, knows no SIZE, and answers MLST in 100 lines" => Fails(7, "MLST was answered with more than 64 lines"),
         lists(format!("250-\r\n{}250 End\r\n", " x=y; z\r\n".repeat(98)));
 }

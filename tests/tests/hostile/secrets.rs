@@ -1,4 +1,4 @@
-//! A server that repeats the password gets it into no log and onto no terminal.
+//! A server that repeats the password does not get it into a log or onto a terminal.
 
 use std::fs;
 
@@ -9,10 +9,10 @@ use crate::table::*;
 
 const SECRET: &str = "correct-horse";
 
-/// One that looks like the code of a reply.
+/// A password that looks like the code of a reply.
 const DIGITS: &str = "22612345";
 
-/// A server that repeats the password in everything that it says from then on, and refuses in the end what `refuses` says.
+/// A server that repeats the password in all it says from then on, and at last refuses the command `refuses`.
 fn parrot(refuses: &'static str) -> Raw {
     Raw::start(file().read(0..SIZE), move |_, peer| {
         let mut heard = String::new();
@@ -57,12 +57,12 @@ fn command(transport: &str, args: &str, url: &str) -> Pftp {
 }
 
 #[test]
-fn a_password_that_is_repeated_is_masked() {
+fn repeated_password_is_masked() {
     stays_secret(SECRET);
 }
 
 #[test]
-fn a_password_of_digits_that_is_repeated_is_masked() {
+fn repeated_password_of_digits_is_masked() {
     stays_secret(DIGITS);
 }
 
@@ -85,7 +85,7 @@ fn stays_secret(secret: &str) {
 }
 
 #[test]
-fn a_password_off_the_command_line_is_not_on_it() {
+fn password_from_a_file_is_not_on_the_command_line() {
     let server = Raw::start(Vec::new(), |_, peer| {
         peer.say("220 Ready.\r\n")?;
         peer.hang()
@@ -99,9 +99,9 @@ fn a_password_off_the_command_line_is_not_on_it() {
     assert!(!title.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
 }
 
-/// No command can be smuggled in, wherever the text comes from, and nobody is called.
+/// No source of text can smuggle a command in, and no server is dialled.
 #[test]
-fn line_ends_are_refused_wherever_they_come_from() {
+fn line_ends_are_refused_in_every_source() {
     let server = Raw::start(Vec::new(), |_, peer| peer.serve(|_, _| Ok(false))).expect("a free port");
     let host = server.addr().to_string();
     for end in ["\r\nDELE x", "\n", "\r"] {
@@ -137,9 +137,9 @@ fn refused(command: Pftp) {
     assert!(done.stderr.trim_end().chars().all(|c| !c.is_control()), "{:?}", done.stderr);
 }
 
-/// The name here is the last part of the name there, and nothing else of it.
+/// The name of the file here is the last part of its name there, and nothing else of it.
 #[test]
-fn names_lead_nowhere_else() {
+fn remote_names_stay_in_the_directory() {
     let server =
         Raw::start(file().read(0..SIZE), |_, peer| peer.serve(|_, _| Ok(false))).expect("a free port");
     for (path, name) in [
@@ -165,7 +165,7 @@ fn telnet_commands_cannot_be_sent() {
     let server = Raw::start(file().read(0..SIZE), |_, peer| {
         peer.serve(|peer, command| {
             let is_retr = command.starts_with("RETR");
-            // What is not UTF-8 comes as this: twice what the URL has once.
+            // Bytes that are not UTF-8 are passed like this: twice the bytes that the URL has once.
             if is_retr && command != "RETR a\u{fffd}\u{fffd}\u{fffd}b" {
                 peer.say("550 No such file.\r\n")?;
                 return Ok(true);

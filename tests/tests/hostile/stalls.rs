@@ -1,4 +1,4 @@
-//! The server says nothing any more, after every step; the connections stay.
+//! The server falls silent after every step; the connections stay open.
 
 use crate::table::Outcome::{Fails, Whole};
 use crate::table::*;

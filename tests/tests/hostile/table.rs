@@ -1,4 +1,4 @@
-//! What a row of the table is, and how it is run.
+//! The rows of the table, and how they are run.
 
 use std::io;
 use std::sync::Arc;
@@ -12,39 +12,39 @@ pub(crate) use pftp_tests::model::{
 };
 pub(crate) use pftp_tests::raw::{Peer, Raw};
 
-/// Where the file is on every server.
+/// The path of the file on every server.
 pub(crate) const PATH: &str = "pub/data/file.bin";
 
-/// Its name, which is that of the file here.
+/// The name of the file, there and here.
 pub(crate) const NAME: &str = "file.bin";
 
-/// Its size in bytes.
+/// The size of the file, in bytes.
 pub(crate) const SIZE: u64 = 300_000;
 
-/// KiB that a run may have resident: whatever a server does costs no more.
+/// The most memory that a run may have resident, in KiB, whatever a server does.
 const MOST_MEMORY: u64 = 64 * 1024;
 
 /// A row of the table.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// What the server does, after "The server".
+    /// The server's act, as words after "The server".
     pub(crate) does: &'static str,
     pub(crate) outcome: Outcome,
     pub(crate) server: fn() -> Hostile,
 }
 
-/// What comes of it.
+/// The expected end of a run.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
-    /// The whole file and exit code 0.
+    /// The whole file, and exit code 0.
     Whole,
-    /// One or the other, as the system has it: a reset takes with it what has not been read.
+    /// Either end, as the system decides: a reset discards bytes that were not read.
     Either(i32, &'static str),
-    /// This exit code, one line that holds this, and no file.
+    /// This exit code, one line that contains these words, and no file.
     Fails(i32, &'static str),
 }
 
-/// A server to be started, and what the command is told of it.
+/// A server to start, and the arguments of the command.
 pub(crate) struct Hostile {
     server: Kind,
     silent: bool,
@@ -52,14 +52,14 @@ pub(crate) struct Hostile {
     args: &'static str,
 }
 
-/// So long that no machine is too busy for it.
+/// A time limit that no busy machine exceeds.
 const PATIENT: &str = "--timeout 20 --retries 1";
 
-/// Where the time has to run out, and the last attempt has to fail by what is tested: no machine should be too busy for
-/// the login.
+/// A time limit that must expire, with a last attempt that must fail for the reason under test: no machine
+/// may be too busy for the login.
 const IMPATIENT: &str = "--timeout 2 --retries 1";
 
-/// Where the time has to run out, and the file comes all the same: other attempts may fail because a machine is busy.
+/// A time limit that must expire, although the file comes in the end: a busy machine may fail other attempts.
 const FORGIVING: &str = "--timeout 1 --retries 5";
 
 type Talk = dyn Fn(usize, &mut Peer) -> io::Result<()> + Send + Sync;
@@ -81,50 +81,50 @@ fn model() -> Model {
     Model::new(Tree::new().with(PATH, file()))
 }
 
-/// A server that behaves so in every session.
+/// A server with this behaviour in every session.
 pub(crate) fn always(behaviour: Behaviour) -> Hostile {
     hostile(Kind::Model(Box::new(model().with_behaviour(behaviour))))
 }
 
-/// A server that behaves so in its first session.
+/// A server with this behaviour in its first session.
 pub(crate) fn once(behaviour: Behaviour) -> Hostile {
     hostile(Kind::Model(Box::new(model().with_session(0, behaviour))))
 }
 
-/// A server that talks so in every session.
+/// A server with this dialog in every session.
 pub(crate) fn raw(talk: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
     hostile(Kind::Raw(Arc::new(move |_, peer| talk(peer))))
 }
 
-/// A server that answers as others do but for what this answers, and says so.
+/// A server whose replies are as usual unless `answer` sends one and returns true.
 pub(crate) fn odd(answer: impl Fn(&mut Peer, &str) -> io::Result<bool> + Send + Sync + 'static) -> Hostile {
     raw(move |peer| peer.serve(&answer))
 }
 
-/// A server that answers this to this command.
+/// A server with this reply to this command.
 pub(crate) fn answers(verb: &str, reply: &str) -> Hostile {
     always(answering(verb, reply))
 }
 
-/// The behaviour of a server that answers this to this command.
+/// The behaviour of a server with this reply to this command.
 pub(crate) fn answering(verb: &str, reply: impl AsRef<[u8]>) -> Behaviour {
     Behaviour::default().when(Trigger::every(verb), Reaction::Reply(reply.as_ref().to_vec()))
 }
 
 impl Hostile {
-    /// What it does or leaves undone is noticed by the clock.
+    /// The end is noticed by a timeout.
     pub(crate) fn in_silence(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// It is called over so many connections only.
+    /// The row runs over these numbers of connections only.
     pub(crate) fn over(mut self, connections: &'static [&'static str]) -> Self {
         self.connections = connections;
         self
     }
 
-    /// The command gets these arguments as well.
+    /// Adds arguments of the command.
     pub(crate) fn with(mut self, args: &'static str) -> Self {
         self.args = args;
         self
@@ -158,7 +158,7 @@ impl Standing {
 }
 
 impl Row {
-    /// Runs the row over one connection and over several, unless it says over how many.
+    /// Runs the row over one connection and over several, unless the row names the numbers.
     pub(crate) fn run(&self, transport: &str) {
         for connections in (self.server)().connections {
             let hostile = (self.server)();
@@ -198,16 +198,16 @@ impl Row {
     }
 }
 
-/// How often a process is looked at: it takes longer to send it as much as it must not hold.
+/// How often a process is looked at: sending it more than it may hold takes longer.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// Runs the command to its end, and sees that it takes no more memory than it may.
+/// Runs the command to its end, and panics if it takes more memory than it may.
 pub(crate) fn watched(command: Pftp) -> Done {
     let running = command.start();
     let pid = running.pid();
     let (done, peak) = thread::scope(|scope| {
         let look = scope.spawn(move || {
-            // The peak of a process grows only, so the last look counts.
+            // The peak of a process only grows, so the last look counts.
             let mut peak = None;
             while let Some(now) = peak_memory(pid) {
                 peak = Some(now);
@@ -217,13 +217,13 @@ pub(crate) fn watched(command: Pftp) -> Done {
         });
         (running.wait(), look.join().expect("a look"))
     });
-    // A process that is gone before it can be looked at has had no time to grow.
+    // A process that is gone before its first look had no time to grow.
     let peak = peak.unwrap_or_default();
     assert!(peak < MOST_MEMORY, "{peak} KiB; {}", done.stderr);
     done
 }
 
-/// Nothing has reached the terminal or the log that a server could have forged.
+/// Panics if a server could have forged anything on the terminal or in the log.
 pub(crate) fn assert_clean(done: &Done, which: &str) {
     let harmless = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control() && !is_bidirectional(c));
     assert!(harmless(&done.stderr), "{which}: {:?}", done.stderr);
@@ -241,7 +241,7 @@ pub(crate) fn assert_clean(done: &Done, which: &str) {
     }
 }
 
-/// What `pftp` sends at all.
+/// All commands that `pftp` sends.
 const COMMANDS: [&str; 22] = [
     "USER", "PASS", "ACCT", "TYPE", "SIZE", "MDTM", "MLST", "EPSV", "PASV", "REST", "RETR", "CWD", "QUIT",
     "FEAT", "NOOP", "OPTS", "HASH", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512",
@@ -251,7 +251,7 @@ fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Makes rows of the table, and of each row a test over each transport.
+/// Makes rows of the table, and a test of each row over each transport.
 macro_rules! rows {
     ($($name:ident: $does:literal => $outcome:expr, $server:expr;)*) => {
         /// This section of the table.

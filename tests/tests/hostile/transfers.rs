@@ -1,4 +1,4 @@
-//! Transfers whose replies come early, late, twice or not at all.
+//! Transfers whose replies come early, late, twice or never.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::table::Outcome::{Either, Fails, Whole};
 use crate::table::*;
 
-/// A server that answers RETR so.
+/// A server that answers RETR like this.
 fn retr(answer: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
     odd(move |peer, command| {
         let is_retr = command.starts_with("RETR");
@@ -17,7 +17,7 @@ fn retr(answer: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) ->
     })
 }
 
-/// Says these, the one before the data and the other behind them.
+/// A server with these replies before and after the data.
 fn around(before: &'static str, behind: &'static str) -> Hostile {
     retr(move |peer| {
         let mut data = peer.data()?;
@@ -28,7 +28,7 @@ fn around(before: &'static str, behind: &'static str) -> Hostile {
     })
 }
 
-/// How long "late" is: less than the time limit.
+/// A delay below the time limit.
 const LATE: Duration = Duration::from_millis(300);
 
 rows! {
@@ -84,7 +84,7 @@ rows! {
     restart_ignored_over_one_connection: "says 350 to REST, and sends from the start; one connection" => Whole,
         always(Behaviour { ignores_rest: true, ..Behaviour::default() }).over(&["1"]);
     restart_ignored_over_several_connections: "says 350 to REST, and sends from the start; several connections"
-        // The first transfer has the whole file if it is through before another has begun.
+        // The first transfer delivers the whole file if it ends before another begins.
         => Either(8, ""),
         always(Behaviour { ignores_rest: true, bytes_per_second: Some(1 << 20), ..Behaviour::default() }).over(&["3"]);
     restart_refused: "refuses REST" => Whole, always(Behaviour::default().without("REST"));

@@ -1,4 +1,4 @@
-//! Calls of the `pftp` command, with their log.
+//! Calls of the `pftp` command, with their logs.
 
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
@@ -7,14 +7,14 @@ use pftp_tests::command::{Done, Pftp};
 
 use crate::log::Log;
 
-/// The names that a call gives to files of its own.
+/// The names of the call's own files.
 const LOG: &str = "call.log";
 const CONFIG: &str = "call.conf";
 
 /// A quiet call that writes a log.
 pub(crate) struct Call(Pftp);
 
-/// What came of it.
+/// A call that has ended.
 pub(crate) struct Outcome {
     done: Done,
     pub(crate) log: Log,
@@ -25,7 +25,7 @@ impl Call {
         Self(Pftp::new(["--transport", transport, "--quiet", "--log", LOG]))
     }
 
-    /// One that says what is good to know.
+    /// A call that writes notes, too.
     pub(crate) fn talkative(transport: &str) -> Self {
         Self(Pftp::new(["--transport", transport, "--log", LOG]))
     }
@@ -46,7 +46,7 @@ impl Call {
         self.args(["--min-segment", size])
     }
 
-    /// With a config file of this text.
+    /// Uses a config file with this text.
     pub(crate) fn config(self, text: &str) -> Self {
         Self(self.0.with_file(CONFIG, text)).args(["--thread", CONFIG])
     }
@@ -59,7 +59,7 @@ impl Call {
 }
 
 impl Outcome {
-    /// It ended well and without a word, and left one file: `name`, with exactly these bytes.
+    /// Panics unless the call succeeded silently and left one file with exactly these bytes.
     #[track_caller]
     pub(crate) fn expect_file(&self, name: &str, bytes: &[u8]) -> &Self {
         self.expect_success([name].as_slice());
@@ -68,7 +68,8 @@ impl Outcome {
         self
     }
 
-    /// It ended well and without a word, left no file, and wrote exactly these bytes to standard output.
+    /// Panics unless the call succeeded silently, left no file, and wrote exactly these bytes to standard
+    /// output.
     #[track_caller]
     pub(crate) fn expect_stdout(&self, bytes: &[u8]) -> &Self {
         self.expect_success(&[]);
@@ -76,7 +77,8 @@ impl Outcome {
         self
     }
 
-    /// It ended well, left one file: `name`, with exactly these bytes, and said one line, which has these words in it.
+    /// Panics unless the call succeeded, left one file with exactly these bytes, and said one line that
+    /// contains these words.
     #[track_caller]
     pub(crate) fn expect_file_and_words(&self, name: &str, bytes: &[u8], words: &str) -> &Self {
         assert_eq!((self.done.code, self.files()), (Some(0), vec![name.to_owned()]), "{self}");
@@ -86,7 +88,7 @@ impl Outcome {
         self
     }
 
-    /// It ended with code 8 and these words, and left nothing but a part.
+    /// Panics unless the call ended with code 8 and these words, and left nothing but a part.
     #[track_caller]
     pub(crate) fn expect_mismatch(&self, words: &str) {
         assert_eq!(self.done.code, Some(8), "{self}");
@@ -112,7 +114,8 @@ impl Outcome {
         );
     }
 
-    /// It ended with this code, left no file, and said one line, in which these words are in this order.
+    /// Panics unless the call ended with this code, left no file, and said one line that contains these words
+    /// in this order.
     #[track_caller]
     pub(crate) fn expect_failure(&self, code: i32, words: &[&str]) {
         assert_eq!(self.done.code, Some(code), "{self}");
@@ -126,7 +129,7 @@ impl Outcome {
         assert!(self.done.stdout.is_empty(), "{self}");
     }
 
-    /// The files that it left, but for those of the call.
+    /// Returns the files that the call left, without its own.
     fn files(&self) -> Vec<String> {
         let mut files = self.done.files();
         files.retain(|name| name != LOG && name != CONFIG);
@@ -140,7 +143,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The path with every byte escaped that may not stand in a URL as it is.
+/// Returns the path with every byte escaped that a URL may not contain.
 pub(crate) fn percent_encoded(path: &str) -> String {
     path.bytes().fold(String::new(), |mut url, byte| {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {

@@ -1,4 +1,4 @@
-//! What servers have to verify a file with.
+//! Checksums that servers offer.
 
 use pftp_tests::servers::{Kind, Options};
 use sha2::{Digest as _, Sha256};
@@ -8,14 +8,14 @@ use crate::site::{MIB, Setup, Site, content};
 
 const NAME: &str = "file.bin";
 
-/// The name of a file that has to be quoted for some commands.
+/// The name of a file that some commands need in quotes.
 const SPACED: &str = "a file (1).bin";
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Fetches the file over so many connections.
+/// Fetches the file over so many connections, and verifies it.
 fn verified(setup: Setup, site: &Site, name: &str, connections: usize) -> Outcome {
     let call = Call::talkative(setup.transport).args(["--checksum", "auto"]).min_segment("64K");
     call.connections(connections).arg(site.url(name)).run()

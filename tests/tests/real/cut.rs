@@ -1,5 +1,5 @@
 //! Ranges that end before the file does: the data connection is closed while the server still sends, and the
-//! session goes on with the next range.
+//! session fetches the next range.
 
 use crate::site::{MIB, Setup, Site, content};
 use ftp_proto::{
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const NAME: &str = "file.bin";
 
-/// The server waits between two writes when its transfer is cut, as one on a slow path does.
+/// The server waits between two writes when its transfer is cut, as on a slow path.
 pub(crate) fn cut_while_the_server_waits(setup: Setup) {
     let bytes = content(40 * MIB);
     cut_again_and_again(setup, &setup.serve_slowly(2 * MIB, NAME, bytes), 10);
@@ -26,13 +26,13 @@ pub(crate) fn cut_while_the_server_writes(setup: Setup) {
     cut_again_and_again(setup, &setup.serve(NAME, bytes), 40);
 }
 
-/// Each range comes over a data connection that was there before it was asked for.
+/// Each range comes over a data connection that was opened before the range was requested.
 pub(crate) fn cut_with_data_connections_made_ahead(setup: Setup) {
     let bytes = content(40 * MIB);
     fetch_ranges(setup, &setup.serve(NAME, bytes), 10, true);
 }
 
-/// So many ranges over one session, one after the other, each of them cut.
+/// Fetches so many ranges over one session, one after the other, and cuts each of them.
 fn cut_again_and_again(setup: Setup, site: &Site, ranges: u64) {
     fetch_ranges(setup, site, ranges, false);
 }
@@ -52,7 +52,7 @@ fn fetch_ranges(setup: Setup, site: &Site, ranges: u64, ahead: bool) {
     }
 }
 
-/// A range that begins at an odd place and is a fraction of what the server would send.
+/// Returns a range that begins at an odd offset and is a fraction of what the server would send.
 fn bounds(range: u64) -> (u64, u64) {
     let start = range * 700_001;
     (start, start + 10_000 + range * 1000)
@@ -67,7 +67,7 @@ fn fetch<T: Transport<Sink = Memory>>(
 ) {
     let (id, path) = (SessionId(1), Arg::new(NAME).expect("an argument"));
     let mut config = Config::default();
-    // Waited out even once, it would end the session.
+    // A timeout, even one, would end the session.
     config.timeouts.cut = Duration::from_secs(60);
     config.trace = ahead;
     let address: SocketAddr = address.parse().expect("an address");
@@ -99,7 +99,8 @@ fn fetch<T: Transport<Sink = Memory>>(
     }
 }
 
-/// The data connection is made, and stays unused while the server answers something else. How many were asked for.
+/// Opens a data connection, and leaves it unused while the server answers something else. Returns how many
+/// were requested.
 fn fetch_ahead<T: Transport<Sink = Memory>>(
     transport: &mut T,
     sink: &Arc<Memory>,

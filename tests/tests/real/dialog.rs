@@ -4,7 +4,8 @@ use pftp_tests::servers::{Kind, PASSWORD, USER};
 
 use crate::site::{MIB, Setup, content};
 
-/// What is sent after the login, and what comes back: RETR is answered twice, QUIT is not waited for.
+/// The commands after the login, and their reply codes. RETR has two replies; the reply to QUIT is not waited
+/// for.
 const AFTER_LOGIN: [(&str, u16); 6] = [
     ("TYPE I", 200),
     ("SIZE deep/file.bin", 213),
@@ -27,7 +28,7 @@ fn log_of_a_download(setup: Setup, user: &str, password: &str) {
     let outcome = site.fetch("deep/file.bin").connections(1).args(["-n", user, "-P", password]).run();
     outcome.expect_file("file.bin", content(MIB + 17));
     let log = &outcome.log;
-    // Pure-FTPd takes an anonymous user in before the password.
+    // Pure-FTPd logs an anonymous user in before the password.
     let at_once = setup.kind == Kind::PureFtpd && user == "anonymous";
     let user = format!("USER {user}");
     let mut dialog = vec![(user.as_str(), if at_once { 230 } else { 331 }), ("PASS ***", 230)];

@@ -1,4 +1,4 @@
-//! Downloads that cannot be: the exit code, and the one line that is said.
+//! Downloads that must fail: the exit code and the one line on standard error.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -31,7 +31,7 @@ pub(crate) fn wrong_password(setup: Setup) {
     let said = match setup.kind {
         Kind::Vsftpd | Kind::ProFtpd => "530 Login incorrect.",
         Kind::PureFtpd => "530 Login authentication failed",
-        // It answers what was sent behind PASS before it answers PASS.
+        // This server answers the commands behind PASS before it answers PASS.
         Kind::Pyftpdlib => "530 ",
     };
     let outcome = site.fetch("file.bin").args(["-n", USER, "-P", "wr0ng"]).run();
@@ -40,7 +40,7 @@ pub(crate) fn wrong_password(setup: Setup) {
 }
 
 pub(crate) fn closed_port(transport: &str) {
-    // Bound, so that nobody else gets the port, and not listening.
+    // The socket keeps the port and does not listen.
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = SocketAddr::try_from(getsockname(&socket).expect("an address")).expect("an IP address");

@@ -1,4 +1,4 @@
-//! The log that `pftp` writes.
+//! The log of `pftp`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,12 +8,12 @@ pub(crate) struct Log {
     lines: Vec<Line>,
 }
 
-/// One line of it.
+/// A line of a log.
 #[derive(Clone)]
 struct Line {
     /// The number of the connection; `None` in the log of a download over one.
     thread: Option<usize>,
-    /// Whether it went to the server.
+    /// Whether the line went to the server.
     sent: bool,
     text: String,
 }
@@ -21,28 +21,28 @@ struct Line {
 impl Log {
     /// # Panics
     ///
-    /// If it is no such log.
+    /// If the text is no log.
     pub(crate) fn new(text: &str) -> Self {
         let line = |text: &str| Line::parse(text).unwrap_or_else(|| panic!("not a line of a log: {text:?}"));
         Self { lines: text.lines().map(line).collect() }
     }
 
-    /// What was sent, in order.
+    /// Returns the commands, in order.
     pub(crate) fn commands(&self) -> Vec<&str> {
         self.lines.iter().filter(|line| line.sent).map(|line| line.text.as_str()).collect()
     }
 
-    /// The codes of the replies, in order: one for each reply, however many lines it has.
+    /// Returns the reply codes, in order: one for each reply, however many lines it has.
     pub(crate) fn codes(&self) -> Vec<u16> {
         self.lines.iter().filter(|line| !line.sent).filter_map(Line::last_of_reply).collect()
     }
 
-    /// Whether a server said this.
+    /// Whether a server said these words.
     pub(crate) fn was_told(&self, words: &str) -> bool {
         self.lines.iter().any(|line| !line.sent && line.text.contains(words))
     }
 
-    /// The lines of each connection.
+    /// Returns the lines of each connection.
     pub(crate) fn threads(&self) -> BTreeMap<usize, Self> {
         let mut threads = BTreeMap::new();
         for line in &self.lines {
@@ -52,7 +52,7 @@ impl Log {
         threads
     }
 
-    /// How many commands of this verb were sent.
+    /// Returns how many commands with this verb were sent.
     pub(crate) fn count(&self, verb: &str) -> usize {
         let is_it = |command: &&str| command.split(' ').next() == Some(verb);
         self.commands().into_iter().filter(is_it).count()
@@ -75,7 +75,7 @@ impl Line {
         Some(Self { thread, sent, text: text.to_owned() })
     }
 
-    /// The code, if it is the last line of a reply.
+    /// Returns the code, if the line is the last of a reply.
     fn last_of_reply(&self) -> Option<u16> {
         let (code, rest) = self.text.split_at_checked(3)?;
         let digits = code.bytes().all(|byte| byte.is_ascii_digit());

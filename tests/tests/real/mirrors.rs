@@ -5,7 +5,7 @@ use pftp_tests::servers::{Kind, Options, RealServer, USER};
 use crate::call::Call;
 use crate::site::{MIB, Setup, content, tree};
 
-/// Every way to name a source; the server is named twice without a login.
+/// The config file names sources in every way; it names the server twice without a login.
 pub(crate) fn config_file(setup: Setup) {
     let bytes = content(MIB + 17);
     let site = setup.serve_slowly(MIB / 8, "file.bin", bytes);

@@ -1,4 +1,4 @@
-//! Names and paths, as they are written and as the server is asked for them.
+//! Names and paths, as users write them and as the server gets them.
 
 use crate::site::{MIB, Setup, content};
 

@@ -1,4 +1,4 @@
-//! A served directory, and what is in it.
+//! A served directory.
 
 use std::fs;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ pub(crate) const MIB: usize = 1 << 20;
 /// Bytes of the largest file.
 const LARGEST: usize = 64 * MIB;
 
-/// What a case is run with.
+/// The transport and the server of a case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) kind: Kind,
@@ -28,13 +28,13 @@ pub(crate) struct Site {
 }
 
 impl Setup {
-    /// A server with one file.
+    /// Starts a server with one file.
     pub(crate) fn serve(self, path: &str, bytes: &[u8]) -> Site {
         self.serve_with(&Options::default(), path, bytes)
     }
 
-    /// A server with one file, and so slow that a download of some MiB lasts until every connection has
-    /// had its turn: so many bytes a second for each.
+    /// Starts a server with one file and so few bytes per second for each transfer that every connection gets
+    /// a turn in a download of a few MiB.
     pub(crate) fn serve_slowly(self, rate: usize, path: &str, bytes: &[u8]) -> Site {
         let rate = Some(rate.try_into().expect("a rate of 32 bits"));
         self.serve_with(&Options { rate, ..Options::default() }, path, bytes)
@@ -48,7 +48,7 @@ impl Setup {
 }
 
 impl Site {
-    /// `host:port`, as messages name it.
+    /// Returns `host:port`, as messages name it.
     pub(crate) fn address(&self) -> String {
         self.server.addr().to_string()
     }
@@ -57,29 +57,29 @@ impl Site {
         self.server.addr().port()
     }
 
-    /// The same with one more file.
+    /// Adds a file.
     pub(crate) fn with(self, path: &str, text: &str) -> Self {
         fs::write(self.tree.path().join(path), text).expect("a file");
         self
     }
 
-    /// The URL of `path`, percent-encoded.
+    /// Returns the URL of `path`, percent-encoded.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("ftp://{}/{}", self.server.addr(), percent_encoded(path))
     }
 
-    /// A call that names no source yet.
+    /// Returns a call without a source.
     pub(crate) fn call(&self) -> Call {
         Call::new(self.setup.transport)
     }
 
-    /// A call for `path`, as a URL.
+    /// Returns a call for `path`, as a URL.
     pub(crate) fn fetch(&self, path: &str) -> Call {
         self.call().arg(self.url(path))
     }
 }
 
-/// A directory with one file, and the directories above that.
+/// Returns a directory with one file, and the directories above that.
 pub(crate) fn tree(path: &str, bytes: &[u8]) -> TempDir {
     let tree = tempfile::tempdir().expect("a directory");
     let path = tree.path().join(path);
@@ -88,13 +88,13 @@ pub(crate) fn tree(path: &str, bytes: &[u8]) -> TempDir {
     tree
 }
 
-/// The first `len` bytes of what all files begin with. No word of it is there twice.
+/// Returns the first `len` bytes of the content of all files. No word occurs twice in it.
 pub(crate) fn content(len: usize) -> &'static [u8] {
     static CONTENT: LazyLock<Vec<u8>> = LazyLock::new(|| (0..LARGEST as u64 / 8).flat_map(word).collect());
     CONTENT.get(..len).expect("no more than the largest")
 }
 
-/// splitmix64, a bijection.
+/// SplitMix64, a bijection.
 fn word(at: u64) -> [u8; 8] {
     let mut word = at.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! Downloads that come in order.
+//! Downloads in order.
 
 use crate::site::{MIB, Setup, content};
 
@@ -9,7 +9,7 @@ pub(crate) fn file_on_standard_output(setup: Setup) {
     assert_eq!(outcome.log.count("USER"), 1, "{outcome}");
 }
 
-/// vsftpd, as it is set up by default, agrees to ASCII type and sends lines as they are.
+/// vsftpd in its default configuration agrees to ASCII type and sends lines as they are.
 pub(crate) fn text_in_ascii_mode(setup: Setup) {
     let mut text = String::new();
     for line in 0..40_000 {
