@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fetches the real FTP servers that the tests run, into tests/.servers: vsftpd, ProFTPD, Pure-FTPd, pyftpdlib.
+# Fetches the real FTP servers for the tests into tests/.servers: vsftpd, ProFTPD, Pure-FTPd, pyftpdlib.
 #
-#   tests/setup.sh            do what is missing; when all is there it returns at once
-#   tests/setup.sh --force    start again from nothing
+#   tests/setup.sh            fetches what is missing; returns at once if nothing is
+#   tests/setup.sh --force    starts again from nothing
 #
-# Nothing is installed: Debian's packages of the three servers exclude each other, so they are unpacked side
-# by side, with the libraries that the system lacks, and pyftpdlib goes into a virtual environment.
-# Root is not needed. The tests call this script by themselves.
+# Installs nothing and does not need root. Debian's packages of the three servers exclude each other, so they
+# are unpacked side by side, with the libraries that the system lacks; pyftpdlib goes into a virtual
+# environment. The tests call this script.
 #
-# .servers/bin/{vsftpd,proftpd,pure-ftpd,python} are what the tests start, .servers/pam/pam_unix.so is there
-# when the system has none, .servers/stamp says that all of it is complete.
+# The tests start .servers/bin/{vsftpd,proftpd,pure-ftpd,python}. .servers/pam/pam_unix.so is there if the
+# system has none, and .servers/stamp if the setup is complete.
 set -euo pipefail
 umask 022
 
@@ -23,7 +23,7 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# The stamp holds the sum of this script: a changed script is a new setup.
+# The stamp is the sum of this script: a changed script sets up again.
 sum=$(cksum <"${BASH_SOURCE[0]}")
 complete() {
     [[ -f $base/stamp ]] || return 1
@@ -66,7 +66,7 @@ if [[ $(id -u) == 0 ]]; then
 fi
 private_lists=no
 
-# Package lists of our own, beside the system's: that needs no root and changes nothing there.
+# Private package lists, beside the system's, need no root and change nothing there.
 update_lists() {
     [[ $private_lists == no ]] || return 1
     private_lists=yes
@@ -79,7 +79,7 @@ update_lists() {
     apt-get "${apt[@]}" -qq update >"$base/logs/update.log" 2>&1 || return 1
 }
 
-# download PACKAGE...: fetches and unpacks; with fresh lists if those there are missing or outdated.
+# download PACKAGE...: fetches and unpacks; renews the lists if they are missing or outdated.
 download() {
     local dir=$base/debs log=$base/logs/download.log deb
     have apt-get && have dpkg-deb || return 1
@@ -95,12 +95,12 @@ download() {
     rm -f "$dir"/*.deb
 }
 
-# The libraries that PROGRAM does not find, in the system or in .servers/lib.
+# Prints the libraries that PROGRAM does not find, in the system or in .servers/lib.
 lacking() {
     LD_LIBRARY_PATH=$base/lib ldd "$1" 2>/dev/null | awk '/=> not found/ { print $1 }' | sort -u
 }
 
-# Copies what was unpacked and is called LIBRARY to .servers/lib; false when there is none.
+# Copies the unpacked LIBRARY to .servers/lib; fails if there is none.
 take_library() {
     local found
     found=$(find "$base/root" -name "$1" -print -quit)
@@ -114,7 +114,8 @@ depends_of() {
         awk '/Depends:/ && $2 ~ /^lib/ && $2 !~ /[<>]/ { print $2 }' | sort -u
 }
 
-# add_libraries PROGRAM PACKAGE: unpacks, level by level of its dependencies, what the program lacks.
+# add_libraries PROGRAM PACKAGE: unpacks the libraries that the program lacks, level by level of its
+# dependencies.
 add_libraries() {
     local program=$1 level=("$2") lack library wanted depth package
     for depth in 1 2 3 4; do
@@ -123,13 +124,13 @@ add_libraries() {
         mapfile -t level < <(depends_of "${level[@]}")
         wanted=()
         for package in "${level[@]}"; do
-            # A library that is installed is found already; one that is unpacked already costs little.
+            # Installed libraries are found already; unpacking a library again costs little.
             [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || wanted+=("$package")
         done
         if ((${#wanted[@]})); then
             download "${wanted[@]}" || return 1
         fi
-        # What was unpacked may itself lack libraries that came with it.
+        # An unpacked library may itself lack libraries that came with it.
         while lack=$(lacking "$program") && [[ -n $lack ]]; do
             local took=no
             while read -r library; do
@@ -143,7 +144,8 @@ add_libraries() {
 
 declare -A path_of
 
-# add_server PROGRAM PACKAGE: .servers/bin/PROGRAM starts it, unpacked or, where that fails, the installed one.
+# add_server PROGRAM PACKAGE: makes .servers/bin/PROGRAM start the unpacked server or, if that fails, the
+# installed one.
 add_server() {
     local program=$1 package=$2 path='' installed lack
     if download "$package" && [[ -x $base/root/usr/sbin/$program ]]; then
@@ -185,7 +187,7 @@ add_server vsftpd vsftpd
 add_server proftpd proftpd-core
 add_server pure-ftpd pure-ftpd
 
-# vsftpd asks PAM for passwords. Every Debian has its modules, unless somebody made it very small.
+# vsftpd asks PAM for passwords. Every Debian has the modules of PAM, unless it was made very small.
 if ! compgen -G '/lib*/security/pam_unix.so' >/dev/null &&
     ! compgen -G '/lib/*/security/pam_unix.so' >/dev/null &&
     ! compgen -G '/usr/lib*/security/pam_unix.so' >/dev/null &&
@@ -224,7 +226,8 @@ fi
 
 # ---- does each start? ----------------------------------------------------------------------------------
 
-# verify NAME PATTERN COMMAND...: the command must print what the pattern (of sed) makes a version of.
+# verify NAME PATTERN COMMAND...: fails unless the pattern (of sed) finds a version in the output of the
+# command.
 verify() {
     local name=$1 pattern=$2 output version
     shift 2
@@ -237,10 +240,10 @@ verify() {
     echo "$name $version ready" >>"$base/stamp.new"
 }
 
-# It writes to its standard input, which is the connection when inetd starts it.
+# This server writes to its standard input, which is the connection if inetd starts it.
 vsftpd_version() { "$base/bin/vsftpd" -v 0>&1; }
 
-# Its help tells its version to root only; that it prints any shows that it starts.
+# Only root gets the version from its help; any help shows that the server starts.
 pure_ftpd_version() {
     if "$base/bin/pure-ftpd" --help; then grep -ao 'pure-ftpd v[0-9][0-9.]*' "${path_of[pure-ftpd]}"; fi
 }

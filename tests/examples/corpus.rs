@@ -1,7 +1,8 @@
-//! Makes the seeds of the fuzz targets in `fuzz/corpus` again, of the dialogs and of the transcripts of real servers.
+//! Generates the seeds of the fuzz targets in `fuzz/corpus` from the dialogs and the transcripts of real
+//! servers.
 //!
-//! `corpus record` first makes the transcripts in `fuzz/transcripts` again: it starts the servers, downloads from them
-//! and asks them what a download does not.
+//! `corpus record` first records the transcripts in `fuzz/transcripts`: it starts the servers, downloads from
+//! them and sends them further commands.
 
 use anyhow::{Context as _, Result};
 use ftp_proto::{Reply, ReplyParser};
@@ -37,7 +38,7 @@ const SERVERS: [(&str, Kind); 4] = [
     ("pyftpdlib", Kind::Pyftpdlib),
 ];
 
-/// What is asked beside a download.
+/// The commands beside those of a download.
 const QUESTIONS: [&str; 18] = [
     "USER anonymous",
     "PASS x@example.org",
@@ -64,7 +65,7 @@ fn record(directory: &Path) -> Result<()> {
     for (name, kind) in SERVERS {
         let tree = tempfile::tempdir()?;
         fs::write(tree.path().join("file"), vec![b'x'; 3 << 20])?;
-        // Slow, so that a connection that is done takes over what another is at.
+        // A slow server, so a connection that has finished takes over a range of another.
         let rate = Some(1_500_000.try_into()?);
         let server = RealServer::with(kind, tree.path(), &Options { rate, ..Options::default() });
         let root = tree.path().to_string_lossy().into_owned();
@@ -78,7 +79,7 @@ fn record(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The log of a download, by connection.
+/// Returns the log of a download, by connection.
 fn download(server: SocketAddr) -> Result<Vec<(usize, String)>> {
     let url = format!("ftp://{server}/file");
     let options = ["--quiet", "--log", "log", "--connections", "3", "--min-segment", "64K"];
@@ -92,7 +93,7 @@ fn download(server: SocketAddr) -> Result<Vec<(usize, String)>> {
     Ok((1..=3).map(of).collect())
 }
 
-/// The answers to [`QUESTIONS`], as a log has them.
+/// Returns the answers to [`QUESTIONS`] in the form of a log.
 fn ask(server: SocketAddr) -> Result<String> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;

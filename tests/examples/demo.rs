@@ -1,8 +1,8 @@
-//! Shows what several connections are good for: `cargo run --release -p pftp-tests --example demo`
+//! Shows the use of several connections: `cargo run --release -p pftp-tests --example demo`
 //!
-//! Three FTP servers on the loopback interface send no more than 4 MiB/s over one connection, as many public
-//! servers do. The `pftp` command fetches one file from them three times, over fewer and fewer connections.
-//! Nothing leaves this machine, and nothing stays on it.
+//! Three FTP servers on the loopback interface throttle each connection to 4 MiB/s, as many public servers
+//! do. The `pftp` command fetches one file from them three times, over fewer and fewer connections. Nothing
+//! leaves this machine, and no file stays on it.
 
 use std::fs;
 use std::io;
@@ -27,20 +27,20 @@ const MIB: u64 = 1024 * 1024;
 /// Connections and mirrors of each download.
 const DOWNLOADS: [(u32, usize); 3] = [(9, 3), (3, 3), (1, 1)];
 
-/// What a download came to.
+/// A download that has ended.
 struct Outcome {
     connections: u32,
     mirrors: usize,
     time: Duration,
     logins: u32,
-    /// Whether the file is what the servers have.
+    /// Whether the file is exact.
     exact: bool,
-    /// What is wrong with the download.
+    /// The message of a failed download.
     faults: Vec<String>,
 }
 
 fn main() -> Result<ExitCode> {
-    // Ctrl-C ends the pftp that runs; this program lives on to clean up.
+    // Ctrl-C ends the running `pftp`; this program lives on to clean up.
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, interrupted.clone())?;
 
@@ -72,7 +72,7 @@ fn main() -> Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Fetches the file with the command that it prints.
+/// Prints the command that fetches the file, and runs it.
 fn download(
     pftp: &Path,
     connections: u32,

@@ -1,5 +1,5 @@
-//! Replays inputs of a fuzz target without the fuzzer: `replay TARGET FILE...`. With `PFTP_FUZZ_TRACE=1` in the
-//! environment it shows what happens.
+//! Replays inputs of a fuzz target without the fuzzer: `replay TARGET FILE...`. Set `PFTP_FUZZ_TRACE=1` in
+//! the environment to print what happens.
 
 use anyhow::{Context as _, Result};
 use pftp_tests::fuzzing::TARGETS;

@@ -1,11 +1,11 @@
-//! What sessions cost in one event loop: `cargo run --release -p pftp-tests --example sessions`
+//! The cost of sessions in one event loop: `cargo run --release -p pftp-tests --example sessions`
 //!
-//! For more and more sessions at once it prints the time and the CPU time in which all of them log in to a model
-//! server and fetch a file each, and the memory that each has while it is idle. The server, and every line of
-//! the table, is a process of its own.
+//! Prints, for more and more sessions at once, the time and the CPU time in which all of them log in to a
+//! model server and fetch a file each, and the memory of an idle session. The server and every line of the
+//! table run in a process of their own.
 //!
-//! `sessions --idle SECONDS [SESSIONS]` logs in that many, 1,000 unless told otherwise, and then waits: the time
-//! to look at the process with `strace -f -p`. It prints how often the process slept meanwhile.
+//! `sessions --idle SECONDS [SESSIONS]` logs in that many sessions, 1,000 by default, and waits, so that
+//! `strace -f -p` can watch the process. It prints how often the process slept meanwhile.
 
 use std::convert::Infallible;
 use std::env;
@@ -25,11 +25,11 @@ use pftp_tests::loopback::Server;
 use pftp_tests::model::{File, Model, Tree};
 use rustix::time::{ClockId, clock_gettime};
 
-/// How many sessions, line by line.
+/// The number of sessions of each line.
 const TABLE: [usize; 6] = [100, 250, 500, 1000, 1500, 2000];
 
-/// How many are on their way to be logged in at a time: a server's queue of connections it has not accepted yet
-/// is short, and what is too much for it is lost.
+/// Sessions that log in at the same time: a server's queue of connections is short, and connections that do
+/// not fit are lost.
 const DIALLING: usize = 100;
 
 /// Bytes of each file.
@@ -60,14 +60,14 @@ fn table() -> Result<()> {
     Ok(())
 }
 
-/// This program, to be run in another process.
+/// Returns the command that runs this program in another process.
 fn itself(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args(args);
     Ok(command)
 }
 
-/// A model server in a process of its own, so that what it takes is not counted.
+/// A model server in a process of its own, so its memory and time are not counted.
 struct ServerProcess {
     address: SocketAddr,
     child: Child,
@@ -85,7 +85,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Its standard input ends, and it with that.
+        // The server ends when its standard input ends.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -123,7 +123,7 @@ impl Sink for Memory {
     }
 }
 
-/// Sessions in one loop, each with a file of its own.
+/// Sessions in one loop, each with a file.
 struct Sessions {
     transport: MioTransport<Memory>,
     files: Vec<Arc<Memory>>,
@@ -132,15 +132,15 @@ struct Sessions {
 
 impl Sessions {
     fn new(sessions: usize) -> Result<Self> {
-        // As starting a server does: for thousands of sockets.
+        // A server of thousands of sockets raises the same limit when it starts.
         drop(Server::start(Model::default())?);
-        // The memory for the files is there beforehand, so that it is not taken for that of sessions.
+        // The buffers are allocated first, so their memory does not count as memory of sessions.
         let room = || Arc::new(Memory(Mutex::new(vec![1; SIZE as usize])));
         let files = (0..sessions).map(|_| room()).collect();
         Ok(Self { transport: MioTransport::new()?, files, opened: 0 })
     }
 
-    /// Logs in until there are so many of them.
+    /// Logs in until there are so many sessions.
     fn log_in(&mut self, server: SocketAddr, sessions: usize) -> Result<()> {
         let config = Arc::new(Config::default());
         for ready in self.opened..sessions {
@@ -153,7 +153,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Lets each of them fetch its file.
+    /// Lets each session fetch its file.
     fn fetch(&mut self) -> Result<()> {
         for (number, file) in self.files.iter().enumerate() {
             let whole = Retrieve::new(Arg::new(number.to_string())?, 0, Until::Eof);
@@ -166,7 +166,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Waits for such an event of any of them.
+    /// Waits for such an event of any session.
     fn next(&mut self, awaited: impl Fn(&Event) -> bool) -> Result<()> {
         loop {
             match self.transport.wait(None) {
@@ -177,14 +177,14 @@ impl Sessions {
         }
     }
 
-    /// Waits, and nothing is to happen.
+    /// Waits for a time in which no event may come.
     fn rest(&mut self, seconds: u64) -> Result<()> {
         let until = self.transport.now() + Duration::from_secs(seconds);
         ensure!(self.transport.wait(Some(until)).is_none(), "something happened");
         Ok(())
     }
 
-    /// How many files are what the server has.
+    /// Returns how many files are exact.
     fn exact(&self) -> usize {
         let is_exact = |(number, file): (usize, &Arc<Memory>)| {
             let found = file.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +197,7 @@ impl Sessions {
 fn measure(server: SocketAddr, sessions: usize) -> Result<()> {
     let mut all = Sessions::new(sessions)?;
     let (started, cpu) = (Instant::now(), cpu_time());
-    // What the loop has once, whatever the number of sessions.
+    // The memory of the loop, whatever the number of sessions.
     all.log_in(server, 1)?;
     let before = status("VmRSS:")?;
     all.log_in(server, sessions)?;
@@ -218,7 +218,7 @@ fn idle(seconds: u64, sessions: usize) -> Result<()> {
     let server = ServerProcess::start(sessions)?;
     let mut all = Sessions::new(sessions)?;
     all.log_in(server.address, sessions)?;
-    // What came last is still being dealt with.
+    // The last events are still being handled.
     all.rest(1)?;
     let id = std::process::id();
     println!("{sessions} sessions are logged in; for {seconds} s: strace -f -p {id}");
@@ -230,13 +230,13 @@ fn idle(seconds: u64, sessions: usize) -> Result<()> {
     Ok(())
 }
 
-/// User and system time of this process so far.
+/// Returns the user and system time of this process so far.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// A number that the system has about this process.
+/// Returns a number from the status of this process.
 fn status(name: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let value = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;

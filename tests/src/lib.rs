@@ -1,5 +1,5 @@
-//! What the tests of pftp share: a model FTP server with its driver on loopback sockets, real FTP servers, and the checks
-//! of the fuzz targets.
+//! Shared parts of pftp's tests: a model FTP server with a driver on loopback sockets, real FTP servers, the
+//! simulation, and the checks of the fuzz targets.
 
 pub mod binary;
 pub mod command;

@@ -1,4 +1,4 @@
-//! The examples of the libraries do what they say.
+//! The examples of the libraries run and do what their documentation says.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 const KINDS: [Kind; 4] = [Kind::Vsftpd, Kind::ProFtpd, Kind::PureFtpd, Kind::Pyftpdlib];
 
-/// The content of a file, for which its number stands.
+/// Returns the content of a file, chosen by a number.
 fn content(number: u64) -> Vec<u8> {
     File::generated(number, 300_000 + number).read(0..u64::MAX)
 }
 
-/// A directory with two files, of other content for each number of a server.
+/// Returns a directory with two files, whose content depends on the number of the server.
 fn directory(server: u64) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     fs::create_dir(directory.path().join("pub")).expect("a directory");

@@ -15,7 +15,7 @@ fn mirror(file: &File, bytes_per_second: u64) -> SimServer {
     SimServer::new().round_trip_ms(20).serving(file.clone()).session_rate(bytes_per_second)
 }
 
-/// One run of a download of `file`. Returns the disk that it leaves, if the keeper ended it.
+/// Runs a download of `file` once. Returns the disk that it leaves, if the keeper ended it.
 fn run(file: &File, mirrors: Vec<SimServer>, connections: usize, keeper: Keeper) -> (Download, Option<Disk>) {
     let scenario = Scenario::new(file.clone()).servers(mirrors).connections(connections);
     scenario.min_segment(32 * 1024).run_with_journal(keeper)

@@ -256,7 +256,7 @@ impl RealServer {
         let _ = child.wait();
     }
 
-    /// Whether a session still counts against the limits. Such a session is a child and copy of the server's
+    /// Whether a session still counts against the limits. Each session is a child and copy of the server's
     /// process, even as a zombie, since most servers count sessions until they have noticed their end.
     fn has_session(&self) -> bool {
         let mut processes = self.processes();

@@ -39,7 +39,7 @@ pub(super) struct Oracle<'w> {
     earlier: Vec<Mirror>,
 }
 
-/// What a mirror tells of its file: size and time, as far as it tells them.
+/// The claim of a mirror about its file: size and time, if the server tells them.
 type Claim = (Option<u64>, Option<String>);
 
 impl<'w> Oracle<'w> {

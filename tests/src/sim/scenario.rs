@@ -240,7 +240,7 @@ pub struct Scenario {
     traced: bool,
 }
 
-/// What an earlier run has left.
+/// The bytes and the journal that an earlier run has left.
 #[derive(Clone, Debug)]
 struct EarlierRun {
     size: u64,
@@ -436,7 +436,7 @@ impl EarlierRun {
 pub struct Download {
     file: File,
     result: Result<u64, Failure>,
-    /// What the user was told on the way.
+    /// The warnings for the user.
     pub warnings: Vec<String>,
     addresses: Vec<SocketAddr>,
     transport: SimTransport,

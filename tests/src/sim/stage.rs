@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What a simulated download needs beside its sessions.
+/// The surroundings of a simulated download.
 #[derive(Debug)]
 pub(super) struct Stage {
     addresses: Vec<Vec<SocketAddr>>,

@@ -72,7 +72,7 @@ const REORDERING: u64 = 3;
 /// The least difference of a retransmission timeout and a round trip.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// One data connection, both ends.
+/// A data connection, both ends.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) session: SessionId,

@@ -110,7 +110,7 @@ fn judge_journal(world: &World, left: &Disk) -> Option<String> {
     Some(format!("the journal names {wrong:?}, which is not on disk"))
 }
 
-/// One run of a download.
+/// A run of a download.
 struct Attempt<'w> {
     world: &'w World,
     oracle: Oracle<'w>,

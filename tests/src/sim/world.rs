@@ -56,7 +56,7 @@ pub struct Mirror {
 /// A fault with its particulars, whose meaning depends on the fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
     /// How many sessions it concerns, from the first on; for a session limit, how many are served.
     pub sessions: usize,

@@ -63,7 +63,7 @@ fn changes_before(transport: &str, args: &str, behaviour: &Behaviour, (what, oth
     done.expect_file(NAME, other);
 }
 
-/// What happens to the sessions at the change: nothing, so running transfers deliver the old file; or they
+/// The fate of the sessions at the change: they stay, so running transfers deliver the old file; or they
 /// are lost, and new sessions see the new file.
 const ENDINGS: [Option<Ending>; 3] = [None, Some(Ending::Fin), Some(Ending::Reset)];
 

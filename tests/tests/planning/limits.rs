@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The ways in which a full server turns a session away at once.
 const TURNED_AWAY: [WhenFull; 3] = [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse];
 
-/// All ways in which a full server does.
+/// All ways in which a full server turns a session away.
 const FULL: [WhenFull; 4] = [WhenFull::Greeting, WhenFull::Password, WhenFull::Refuse, WhenFull::Hang];
 
 #[test]

@@ -45,7 +45,7 @@ fn transfer_with_a_slow_overlap_keeps_its_range() {
 fn two_slow_mirrors_share_a_small_file() {
     let mirrors = [throttled(3500), throttled(3500)];
     let download = Scenario::new(File::generated(3, 28 * KIB)).servers(mirrors).connections(2).fetch();
-    // One mirror alone needs 8.2 s; two need 4.1 s and the overlap of 4 KiB.
+    // A mirror alone needs 8.2 s; two need 4.1 s and the overlap of 4 KiB.
     assert!(download.took() < Duration::from_secs(6), "{:?}", download.took());
 }
 

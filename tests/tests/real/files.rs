@@ -41,7 +41,7 @@ pub(crate) fn sixteen_connections(setup: Setup) {
 
 fn several_connections(setup: Setup, connections: usize) {
     let bytes = content(24 * MIB);
-    // One connection alone takes 8 seconds at least, so the other connections have time to begin.
+    // A single connection takes 8 seconds at least, so the other connections have time to begin.
     let site = setup.serve_slowly(6 * MIB / connections, NAME, bytes);
     let outcome = site.fetch(NAME).connections(connections).min_segment("256K").run();
     outcome.expect_file(NAME, bytes);

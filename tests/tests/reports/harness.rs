@@ -233,7 +233,7 @@ fn reply(line: &str) -> Reply {
     parser.next().expect("a reply").expect("a whole reply")
 }
 
-/// What the engine wants done.
+/// Directives of the engine, as a test asks about them.
 #[derive(Debug)]
 pub(super) struct Directives(Vec<Directive>);
 

@@ -475,7 +475,7 @@ impl World {
         let most = if self.single { 1 } else { 2 };
         let transfers: Vec<_> = self.transfers().collect();
         for (_, thread, one) in &transfers {
-            // Of the transfers that share a byte, one begins with such a byte.
+            // If transfers share a byte, one of them begins with a shared byte.
             let first = one.at..one.at.saturating_add(1).min(one.range.end);
             let rival = |other: &usize, two: &Transfer| other == thread && two.unsized_ && one.unsized_;
             let meets = |(_, other, two): &&(SessionId, usize, &Transfer)| {

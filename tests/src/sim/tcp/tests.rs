@@ -1,4 +1,4 @@
-//! One connection whose packets are sent by hand.
+//! Tests with a connection whose packets are sent by hand.
 
 use super::*;
 
