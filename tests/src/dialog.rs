@@ -1,6 +1,6 @@
 //! The text of a dialog: a configuration, then inputs and expected outputs in order.
 //!
-//! One item a line; blank lines and lines that begin with `#` are skipped. In text from `S:` on, in paths and
+//! Each line is an item; blank lines and lines that begin with `#` are skipped. In text from `S:` on, in paths and
 //! in arguments, `\xNN` is a byte and `\\` a backslash. Requests are numbered 1, 2, 3 as they are made.
 //!
 //! | head | |
@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `> facts PATH` | a request |
 //! | `> retrieve PATH OFFSET eof`, `.. size N`, `.. until N` | a request |
+//! | `> retrieve PATH OFFSET eof overlap N` | a request with an overlap |
 //! | `> content PATH MOST` | a request |
 //! | `> prepare` | a request |
 //! | `> command VERB ARGUMENT` | a request |
@@ -27,7 +28,7 @@
 //! | `S: 220 hi` | a line from the server; CRLF is added |
 //! | `S~ 220 hi\x0d\x0a` | bytes from the server; nothing is added |
 //! | `D: connected`, `D: fin`, `D: reset`, `D: refused` | the data connection |
-//! | `D: 100` | so many bytes on it; there has to be a window, or the connection is there ahead of its transfer |
+//! | `D: 100` | this many bytes on it; the session has to read the data connection |
 //! | `control fin`, `control reset`, `control refused` | the control connection |
 //! | `+30s`, `+10ms` | time passes |
 //!
@@ -55,7 +56,7 @@ use ftp_proto::{
 /// A dialog as it was read.
 #[derive(Debug)]
 pub struct Script {
-    /// What the session is told.
+    /// The configuration of the session.
     pub config: Config,
     /// The server's address.
     pub peer: SocketAddr,
@@ -76,7 +77,7 @@ pub enum Item {
     Server(Vec<u8>),
     /// A change of a connection.
     Change(Channel, Change),
-    /// So many bytes on the data connection.
+    /// This many bytes on the data connection.
     Data(u64),
     /// Time that passes.
     Pass(Duration),
@@ -205,7 +206,12 @@ fn call(text: &str) -> Result<Item, String> {
         ["quit"] => Item::Quit,
         ["facts", path] => Item::Request(Request::Facts(argument(path)?)),
         ["retrieve", path, offset, ref end @ ..] => {
-            let part = Retrieve::new(argument(path)?, number(offset)?, until(end)?);
+            let (end, overlap) = match end {
+                [end @ .., "overlap", overlap] => (end, number(overlap)?),
+                _ => (end, 0),
+            };
+            let mut part = Retrieve::new(argument(path)?, number(offset)?, until(end)?);
+            part.overlap = overlap;
             Item::Request(Request::Retrieve(part))
         }
         ["content", path, most] => Item::Request(Request::content(argument(path)?, number(most)?)),

@@ -1,6 +1,6 @@
 //! A server of bytes: for what the model cannot say, whether or not it makes sense.
 //!
-//! Each connection has a thread, in which a function of the test's own talks. What it leaves to
+//! Each connection has a thread, in which a function of the test's own talks. A command that the script leaves to
 //! [`Peer::usual`] is answered as a well-behaved server does.
 //!
 //! ```
@@ -26,7 +26,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// A server that talks as it is told. It takes no connection any more when it is dropped; threads that talk go on until
+/// A server that talks as it is told. It takes no connection any more when it is dropped; threads that talk go on
+/// until
 /// their client leaves.
 #[derive(Debug)]
 pub struct Raw {
@@ -38,8 +39,9 @@ pub struct Raw {
 const ENDED: usize = usize::MAX / 2;
 
 impl Raw {
-    /// Starts a server on a free port of 127.0.0.1. `talk` gets the number of the connection, from 0, and its other end; the
-    /// connection is closed when it returns. What goes wrong ends the connection and nothing else.
+    /// Starts a server on a free port of 127.0.0.1. `talk` gets the number of the connection, from 0, and its other
+    /// end; the
+    /// connection is closed when it returns. An error ends the connection and nothing else.
     pub fn start(
         file: impl Into<Vec<u8>>,
         talk: impl Fn(usize, &mut Peer) -> io::Result<()> + Send + Sync + 'static,
@@ -132,7 +134,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Sends these bytes again and again. It ends when the client has left.
+    /// Sends these bytes again and again. The dialogue ends when the client has left.
     pub fn flood(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let many = bytes.as_ref().repeat(4096_usize.div_ceil(bytes.as_ref().len().max(1)));
         loop {
@@ -175,7 +177,7 @@ impl Peer {
         Ok(listener.accept()?.0)
     }
 
-    /// What the client asks for with RETR: the file from where REST said.
+    /// The data of RETR: the file from the offset of REST on.
     pub fn wanted(&mut self) -> Vec<u8> {
         let offset = std::mem::take(&mut self.offset);
         self.file.get(offset..).unwrap_or_default().to_vec()

@@ -149,6 +149,7 @@ dialogs! {
     mark_twice
     marks_without_end
     no_mark
+    overlap
     overrun
     overrun_allowed
     overrun_by_one

@@ -1,5 +1,4 @@
-//! What holds for a session whatever the server, the network and the caller do, and what it achieves with
-//! a server that keeps to the rules.
+//! Properties of a session: with any server, network and caller, and with a server that keeps to the rules.
 
 #[path = "session_properties/chaos.rs"]
 mod chaos;

@@ -104,7 +104,7 @@ const READ: u64 = 10_000;
 /// How long a write may stay unreported.
 const WITHIN: Duration = Duration::from_millis(50);
 
-/// What the server has at `offset`.
+/// Returns the byte that the server has at `offset`.
 fn content(offset: u64) -> u8 {
     offset.wrapping_mul(167).to_le_bytes()[0] ^ offset.to_le_bytes()[1]
 }

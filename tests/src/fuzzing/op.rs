@@ -1,6 +1,7 @@
-//! What can happen to a session, and how a fuzzer's bytes tell of it.
+//! Operations on a session, and their encoding in the bytes of a fuzzer.
 //!
-//! Every byte string is a [`Case`], and each case has one that [`Case::encode`] makes: so corpora can be made of dialogs.
+//! Every byte string is a [`Case`], and each case has one that [`Case::encode`] makes: so corpora can be made of
+//! dialogs.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ftp_proto::{
@@ -16,7 +17,7 @@ use std::time::Duration;
 pub struct Case {
     /// How it starts.
     pub setup: Setup,
-    /// What happens, in order.
+    /// The operations, in order.
     pub ops: Vec<Op>,
 }
 
@@ -43,14 +44,14 @@ impl Setup {
     pub const FEATURES: u8 = 2;
     /// Lines are reported.
     pub const TRACE: u8 = 4;
-    /// There is an account.
+    /// An account is configured.
     pub const ACCOUNT: u8 = 8;
     /// ASCII.
     pub const ASCII: u8 = 16;
     /// Limits are low.
     pub const LIMITS: u8 = 32;
 
-    /// What the session is told.
+    /// The configuration of the session.
     ///
     /// # Panics
     /// Never: the password is one.
@@ -76,7 +77,7 @@ impl Setup {
     }
 }
 
-/// What no line may show; it begins like a reply.
+/// The password, which no line may show; it begins like a reply.
 pub const PASSWORD: &[u8] = b"22612345";
 /// Likewise.
 pub const ACCOUNT: &[u8] = b"blue-or-green";
@@ -94,7 +95,7 @@ pub enum Op {
     Server(Said),
     /// A change of a connection.
     Change(Channel, Change),
-    /// So many bytes come on the data connection.
+    /// This many bytes come on the data connection.
     Received(u64),
     /// A request.
     Request(Request),
@@ -102,9 +103,9 @@ pub enum Op {
     SetEnd(u64, Until),
     /// The time passes up to the deadline, less this many milliseconds.
     Wait(u64),
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u64),
-    /// Of what is to be sent, no more than this is sent.
+    /// The driver sends at most this many bytes.
     Send(usize),
     /// The session is to end.
     Quit,
@@ -166,7 +167,7 @@ pub const REPLIES: &[&str] = &[
     "226",
 ];
 
-/// What a command may get instead of what it hopes for.
+/// Replies to a command other than the one it hopes for.
 pub const REFUSALS: &[&str] = &[
     "125 it comes",
     "150 it comes",

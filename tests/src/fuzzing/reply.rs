@@ -1,6 +1,7 @@
 //! Framing: the same bytes give the same replies, however they are divided, and memory is bounded.
 //!
-//! The input is the limit of a reply in two bytes (little endian, 0 for the defaults; its lines are limited too), how many portions there are to be
+//! The input is the limit of a reply in two bytes (little endian, 0 for the defaults; its lines are limited too), how
+//! many portions there are to be
 //! in turn, the length of each of them, and then the bytes of the server.
 
 use ftp_proto::{Config, Reply, ReplyError, ReplyParser};
@@ -29,7 +30,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// What one reply may have.
+/// The limits of a reply.
 #[derive(Clone, Copy)]
 struct Limit {
     bytes: usize,
@@ -91,7 +92,7 @@ pub(super) fn print(text: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|byte| std::iter::repeat_n(*byte, if *byte == 255 { 2 } else { 1 })).collect()
 }
 
-/// What reaches a terminal or a log is one line and speaks to nobody.
+/// Asserts that text for a terminal or a log is one line without control characters.
 pub(super) fn check_shown(text: &str) {
     let speaks = |c: &char| {
         c.is_control()

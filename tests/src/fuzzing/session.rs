@@ -47,19 +47,19 @@ pub struct Watched<M> {
     /// RETR is the last command sent, and nothing that would allow another has happened.
     silent: bool,
     ranges: BTreeMap<RequestId, Retrieve>,
-    /// Those whose bytes go to the caller, and whose end stays.
+    /// The requests whose bytes go to the caller, and whose end stays.
     contents: BTreeSet<RequestId>,
     /// Data connections asked for ahead of which nothing has been heard.
     prepares: Vec<RequestId>,
     /// Requests taken and not ended, in order.
     open: Vec<RequestId>,
     started: Vec<RequestId>,
-    /// Where the next byte of the running transfer belongs, once one has come.
+    /// The place of the next byte of the running transfer, once a byte has come.
     at: Option<(RequestId, u64)>,
     requests: u64,
     count: Count,
     connected: bool,
-    /// What is to be shown nowhere.
+    /// Secrets that no output may show.
     secrets: Vec<&'static [u8]>,
     /// A secret was sent: from then on the server may repeat it.
     told: bool,
@@ -68,7 +68,7 @@ pub struct Watched<M> {
     data: bool,
 }
 
-/// What came out, to be bounded by what went in.
+/// Counts of outputs, which the inputs bound.
 #[derive(Debug, Default)]
 struct Count {
     commands: u64,
@@ -82,7 +82,7 @@ struct Count {
 impl<M: Machine> Watched<M> {
     /// A session at its start.
     pub fn new(machine: M, setup: &Setup) -> Self {
-        // Of an account that it was not told the session knows nothing.
+        // The session knows no account that its configuration does not have.
         let account = setup.config().account.map(|_| ACCOUNT);
         Self {
             machine,
@@ -124,7 +124,7 @@ impl<M: Machine> Watched<M> {
         self.machine
     }
 
-    /// One thing happens.
+    /// Does one operation.
     ///
     /// # Panics
     /// If something does not hold.
@@ -416,7 +416,7 @@ impl<M: Machine> Watched<M> {
         }
     }
 
-    /// What comes out is bounded by what the caller asked for and the lines that the server sent.
+    /// Asserts that the requests of the caller and the lines of the server bound the outputs.
     fn check_bounds(&self) {
         let Count { commands, connects, closes, lines, heard } = self.count;
         // A transfer is asked for with EPSV, with PASV, and once more where REST was out of step.

@@ -12,7 +12,7 @@ use super::lock;
 use super::reactor::Context;
 use crate::model::{Action, DataChange, Ending, Output, ServerSession};
 
-/// What one visit sends at most, so that no connection keeps the others waiting.
+/// Bytes that one visit sends at most, so that no connection keeps the others waiting.
 const SHARE: usize = 1024 * 1024;
 
 /// Which socket of a session.
@@ -39,7 +39,7 @@ impl Socket {
     }
 }
 
-/// What is to be done with a connection after a visit.
+/// The state of a connection after a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Waiting,
@@ -59,7 +59,7 @@ pub(super) struct Connection {
     data_is_full: bool,
     /// The timer that is set for it.
     pub(super) armed: Option<Duration>,
-    /// It is among those that have more to do.
+    /// Whether the connection is queued because it has more to do.
     pub(super) queued: bool,
 }
 

@@ -28,7 +28,7 @@ use crate::model::{Behaviour, Ending, Host, Model, Stats, Tree};
 
 /// A running model server. It ends, and closes all of its connections, when it is dropped.
 ///
-/// One thread serves all sessions. As 2,000 of them take more descriptors than the usual soft limit allows,
+/// A single thread serves all sessions. As 2,000 of them take more descriptors than the usual soft limit allows,
 /// starting a server raises the soft limit of the process to the hard one.
 #[derive(Debug)]
 pub struct Server {
@@ -41,7 +41,7 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread is asked to do.
+/// An order to the thread.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     Stop,
@@ -122,7 +122,8 @@ impl Server {
         lock(&self.host).set_behaviour(behaviour);
     }
 
-    /// Commands are answered, and data connections accepted, but no data are sent until [`let_go`](Self::let_go): whatever
+    /// Commands are answered, and data connections accepted, but no data are sent until [`let_go`](Self::let_go):
+    /// whatever
     /// else is to come before them does so, however slow the machine is.
     pub fn hold(&self) {
         self.held.store(true, Ordering::SeqCst);

@@ -23,7 +23,7 @@ const WAKER: Token = Token(usize::MAX - 2);
 /// How often timers are looked at while data are held back.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What one visit to a connection may use.
+/// The means of a visit to a connection.
 pub(super) struct Context<'a> {
     pub(super) registry: &'a Registry,
     pub(super) host: &'a Mutex<Host>,

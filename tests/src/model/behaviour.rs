@@ -3,14 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// What one session, or all of them, does. The default is a well-behaved server in vsftpd's manner that lets
+/// The behaviour of a server. The default is a well-behaved server in vsftpd's manner that lets
 /// `anonymous` in with any password.
 ///
 /// The fields are what a kind of server does all the time; single events (the second RETR is cut, PASS is never
 /// answered) are rules in [`Behaviour::on`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behaviour {
-    /// Who is let in, and with which dialogue.
+    /// The users that are let in, and the dialogue of the login.
     pub login: Login,
     /// The lines of the 220 greeting; several make a multi-line reply.
     pub banner: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Behaviour {
     pub bytes_per_second: Option<u64>,
     /// How long after the mark the first payload byte is sent.
     pub start_delay: Duration,
-    /// What happens to several commands in one read.
+    /// The treatment of several commands in one read.
     pub bursts: Bursts,
     /// The address a 227 names instead of the server's own.
     pub passive_host: Option<Ipv4Addr>,
@@ -43,7 +43,7 @@ pub struct Behaviour {
     pub completion: Completion,
     /// The bytes sent when the client closes the data connection in mid-file.
     pub abandoned: Vec<u8>,
-    /// What happens to commands that arrive while a transfer runs.
+    /// The treatment of commands that arrive during a transfer.
     pub during_transfer: DuringTransfer,
     /// A session silent for so long, and without a transfer, is ended by a 421.
     pub idle_timeout: Option<Duration>,
@@ -138,14 +138,14 @@ impl Behaviour {
     }
 }
 
-/// Who is let in, and with which dialogue.
+/// The users that are let in, and the dialogue of the login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// Whether `anonymous` and `ftp` are let in, with any password.
     pub anonymous: bool,
     /// Names and passwords of those with an account here.
     pub users: Vec<(String, String)>,
-    /// What is asked for.
+    /// The dialogue.
     pub dialogue: Dialogue,
 }
 
@@ -163,7 +163,7 @@ impl Login {
     }
 }
 
-/// What a login asks for.
+/// The dialogue of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialogue {
     /// USER is answered 331, PASS 230.
@@ -205,7 +205,7 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// What happens to several commands in one read.
+/// The treatment of several commands in one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bursts {
     /// All are answered, in order.
@@ -232,9 +232,9 @@ pub enum Mark {
 /// Which size the text of the 150 names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkSize {
-    /// That of the whole file, as vsftpd.
+    /// The size of the whole file, as vsftpd names it.
     Whole,
-    /// That of the rest behind the restart offset, as ProFTPD.
+    /// The size of the rest behind the restart offset, as ProFTPD names it.
     Rest,
     /// Kilobytes in words of its own, as Pure-FTPd.
     Kilobytes,
@@ -251,22 +251,22 @@ pub enum Completion {
     BeforeData,
     /// When the client has closed its side of the data connection, as ProFTPD.
     AfterPeerClosed,
-    /// So long after the data connection is closed.
+    /// This long after the data connection is closed.
     Late(Duration),
     /// Never.
     Never,
 }
 
-/// What happens to commands that arrive while a transfer runs.
+/// The treatment of commands that arrive during a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DuringTransfer {
-    /// They wait for its end, as with vsftpd and ProFTPD.
+    /// Commands wait for the end of the transfer, as with vsftpd and ProFTPD.
     Deferred,
-    /// They are answered, and EPSV or PASV breaks the transfer off, as with pyftpdlib.
+    /// Commands are answered, and EPSV or PASV breaks the transfer off, as with pyftpdlib.
     Answered,
 }
 
-/// What a rule waits for.
+/// The trigger of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// The control connection is there; the reaction takes the place of the greeting.
@@ -275,8 +275,8 @@ pub enum Trigger {
     Verb(String, Nth),
     /// A command line that starts with these bytes, every time.
     Line(Vec<u8>),
-    /// So many replies were sent, the greeting included. Of the reactions, only those that need no command have
-    /// an effect: `Insert`, `ReplyAndClose`, `Hang`, `Close`, `Reset`.
+    /// This many replies were sent, the greeting included. Only reactions that need no command have an effect:
+    /// `Insert`, `ReplyAndClose`, `Hang`, `Close`, `Reset`.
     Replies(u32),
 }
 
@@ -285,9 +285,9 @@ pub enum Trigger {
 pub enum Nth {
     /// All of them.
     Every,
-    /// This one, counted from 1.
+    /// The occurrence of this number, counted from 1.
     Only(u32),
-    /// This one and all after it, counted from 1.
+    /// The occurrence of this number and all later ones, counted from 1.
     From(u32),
 }
 
@@ -308,14 +308,14 @@ impl Trigger {
     }
 }
 
-/// What a rule does.
+/// The reaction of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
     /// The command has no effect and these bytes are its reply.
     Reply(Vec<u8>),
     /// The same, and then both connections are closed.
     ReplyAndClose(Vec<u8>),
-    /// These bytes are sent before whatever else happens.
+    /// Sends these bytes before any other reaction.
     Insert(Vec<u8>),
     /// All else happens so much later.
     Delay(Duration),
@@ -346,11 +346,11 @@ impl Reaction {
 /// The interruption of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// So many bytes of this transfer are sent first. A transfer that has fewer ends as usual.
+    /// Bytes of the transfer that are sent first. A transfer that has fewer ends as usual.
     pub after: u64,
-    /// What happens then.
+    /// The interruption that follows.
     pub how: Interruption,
-    /// What is said then, if anything; the place of the completion reply.
+    /// The reply in place of the completion reply, if there is one.
     pub reply: Vec<u8>,
 }
 

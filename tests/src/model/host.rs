@@ -1,4 +1,4 @@
-//! What the sessions of one server have in common.
+//! The state that the sessions of a server share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Host {
         self.stats.closed(session);
     }
 
-    /// What happened so far.
+    /// The statistics so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }

@@ -1,11 +1,11 @@
-//! What happened at a server, for tests to look at.
+//! Statistics of a server, for tests to look at.
 
 use std::collections::BTreeSet;
 
 use super::behaviour::Quirk;
 use super::session::Event;
 
-/// What happened at a server, over all sessions.
+/// Statistics of a server, over all sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Sessions in the order they were accepted; connections refused are not among them.
@@ -22,10 +22,10 @@ pub struct Stats {
     pub showed: BTreeSet<Quirk>,
 }
 
-/// What happened in one session.
+/// Statistics of a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionStats {
-    /// It was turned away because the server was full.
+    /// Whether the session was turned away at the session limit.
     pub full: bool,
     /// Logins done.
     pub logins: u32,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-/// How many bytes may be sent when. It starts empty and holds what 50 ms bring, so that a transfer takes the
+/// How many bytes may be sent when. The bucket starts empty and holds the bytes of 50 ms, so that a transfer takes
+/// the
 /// time its rate says, bursts included.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     rate: u64,
     capacity: u64,
-    /// What is worth waking up for: single bytes would cost more than they are.
+    /// Bytes that are worth a wake-up: single bytes would cost too many of them.
     quantum: u64,
     /// When it was empty last, as far as its content tells.
     empty_at: Duration,

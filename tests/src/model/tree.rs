@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 const PAGE: usize = 4096;
 const NOISE: usize = 64 * 1024;
 
-/// One file: a size, a modification time, and bytes that are either held or computed from their position.
+/// A file: a size, a modification time, and bytes that are either held or computed from their position.
 #[derive(Clone)]
 pub struct File {
     size: u64,
@@ -54,8 +54,8 @@ impl File {
         self
     }
 
-    /// The same file with other bytes from `offset` on: a mirror that disagrees in one place. What lies behind
-    /// the end is not used.
+    /// The same file with other bytes from `offset` on: a mirror that disagrees in one place. The rest of the buffer
+    /// is not used.
     pub fn with_patch(mut self, offset: u64, bytes: impl Into<Vec<u8>>) -> Self {
         self.patches.push((offset, bytes.into()));
         self

@@ -24,7 +24,7 @@ pub(crate) enum Portions {
     Glued,
 }
 
-/// What went wrong at a line of the dialog.
+/// A line of the dialog that did not hold.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) line: usize,
@@ -69,7 +69,7 @@ struct Runner {
     data: bool,
     /// Sent, and not yet a line.
     begun: Vec<u8>,
-    /// What came out and has not been compared: lines sent, and the rest.
+    /// Outputs that have not been compared: lines sent, and the rest.
     commands: VecDeque<String>,
     outputs: VecDeque<String>,
     seen: Transcript,

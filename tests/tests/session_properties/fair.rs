@@ -18,7 +18,7 @@ const SIZE: u64 = 60;
 const PIPE: u64 = 16;
 const NOW: Instant = Instant::ZERO;
 
-/// What a server says to a cut.
+/// The replies of a server to a cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum AfterCut {
     Broken,
@@ -85,7 +85,7 @@ struct Data {
     connected: bool,
     closed_by_client: bool,
     closed_by_server: bool,
-    /// Where in the file its first byte is from.
+    /// The offset of its first byte in the file.
     from: u64,
     sent: u64,
     read: u64,

@@ -1,4 +1,4 @@
-//! What does not come in time ends a session, and only that.
+//! Deadlines: an event that does not come in time ends its session, and no other one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::support::*;
 
 const SHORT: Duration = Duration::from_millis(50);
 
-/// One session is lost on a connect that nobody answers, and another fetches a file meanwhile.
+/// A session waits for a connect that no server answers, and another session fetches a file meanwhile.
 pub(crate) fn a_connect_that_hangs<T: Subject>() {
     let (port, server) = (FullPort::new(), serve(Behaviour::default()));
     let memory = Arc::new(Memory::default());

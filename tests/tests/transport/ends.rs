@@ -77,7 +77,7 @@ impl Sink for Stuck {
     }
 }
 
-/// Of a transport with one thread, that thread is in the sink, and nobody is left to abandon it.
+/// Std only: the single thread of the other transport would itself be in the sink.
 #[test]
 fn what_is_abandoned_does_not_wait_for_a_sink_in_another_thread() {
     let server = serve(Behaviour::default());
@@ -85,7 +85,7 @@ fn what_is_abandoned_does_not_wait_for_a_sink_in_another_thread() {
     let (let_go, go) = channel();
     let stuck = Arc::new(Stuck { asked, go: Mutex::new(go) });
     let mut transport = StdTransport::new();
-    // Of two that go when this fails the later goes first, and the transport waits for the sink.
+    // If the test fails, `let_go` is dropped before the transport, which waits for the sink.
     let let_go = let_go;
     transport.open(SessionId(1), server.addr().into(), patient());
     transport.retrieve(SessionId(1), RequestId(1), part(0, SIZE), stuck);

@@ -1,4 +1,4 @@
-//! Whatever becomes of one session, the others get on. That they do is told by their bytes, not by a clock.
+//! Whatever happens to one session, the others fetch their files. Their bytes show it, not a clock.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -70,7 +70,7 @@ pub(crate) fn one_hangs_in_a_dialogue<T: Subject>() {
 }
 
 pub(crate) fn one_is_reset<T: Subject>() {
-    // It has not sent all by then, however long that takes.
+    // At this rate the server is still sending then, however slow the machine is.
     let server = serve(Behaviour { bytes_per_second: Some(5000), ..Behaviour::default() });
     let mut transport = T::start();
     begin(&mut transport, &server);
@@ -95,7 +95,7 @@ fn flood(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
     (address, flooding)
 }
 
-/// What is negotiated by Telnet is no part of any reply, so this one never ends of itself.
+/// Telnet negotiation is no part of any reply, so this session never ends of itself.
 pub(crate) fn one_floods_with_negotiation<T: Subject>() {
     let (address, flooding) = flood(b"\xff\xfb\x01");
     let mut transport = T::start();
@@ -132,8 +132,7 @@ impl Sink for Busy {
     }
 }
 
-/// Of this connection there is always more to read. It would come to its end before the others, if it had its
-/// way until nothing is left.
+/// This connection always has more to read. It would end before the others if it were read until nothing is left.
 pub(crate) fn one_is_quicker_than_its_sink<T: Subject>() {
     let size = 1 << 30;
     let model = Model::new(Tree::new().with("file", File::generated(1, size)));

@@ -95,7 +95,7 @@ pub(crate) fn a_waker_wakes_from_another_thread<T: Subject>() {
 }
 
 pub(crate) fn a_waker_wakes_a_busy_transport<T: Subject>() {
-    // It does not send all meanwhile, however long that takes.
+    // At this rate the server is still sending then, however slow the machine is.
     let server = serve(Behaviour { bytes_per_second: Some(5000), ..Behaviour::default() });
     let mut transport = T::start();
     transport.open(SessionId(1), server.addr().into(), patient());

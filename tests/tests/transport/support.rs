@@ -1,4 +1,4 @@
-//! What the modules of these tests share.
+//! Helpers of these tests.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -196,7 +196,7 @@ impl ServerSession {
         let size = file.size().saturating_add_signed(self.behaviour.size_error);
         let modified = file.modified();
         match verb {
-            // What an ASCII transfer brings is not known without reading the file; ProFTPD and pyftpdlib
+            // The size of an ASCII transfer is not known without reading the file; ProFTPD and pyftpdlib
             // refuse too.
             "SIZE" if self.ascii => self.reply("550 SIZE not allowed in ASCII mode."),
             "SIZE" => self.reply(&format!("213 {size}")),

@@ -1,4 +1,4 @@
-//! One control connection with its data connection, seen from the server.
+//! A control connection with its data connection, seen from the server.
 
 mod commands;
 mod reader;
@@ -16,7 +16,7 @@ use super::behaviour::{
 };
 use super::tree::Tree;
 
-/// What a driver has to do or to record.
+/// An output for the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// To be done.
@@ -25,7 +25,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// What a driver has to do.
+/// An action for the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Listen for one data connection, and report [`DataChange::Listening`] or [`DataChange::ListenFailed`].
@@ -47,7 +47,7 @@ pub enum Ending {
     Reset,
 }
 
-/// What happened, for the statistics.
+/// An event for the statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Control input came; `turn` says whether the server had sent something since the last.
@@ -68,7 +68,7 @@ pub enum Event {
     },
     /// A data connection was accepted.
     DataAccepted,
-    /// So many payload bytes were sent.
+    /// This many payload bytes were sent.
     Sent(u64),
     /// The rule with this place in [`Behaviour::on`] had an effect. A cut has one when it comes, if it does.
     Reacted(usize),
@@ -76,7 +76,7 @@ pub enum Event {
     Showed(Quirk),
 }
 
-/// What happened to the data connection.
+/// A change of the data connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataChange {
     /// The driver listens there.
@@ -130,7 +130,7 @@ struct Input {
     queue: VecDeque<Item>,
 }
 
-/// What is answered in turn.
+/// Inputs that are answered in turn.
 #[derive(Clone, Debug)]
 enum Item {
     Greeting,
@@ -253,7 +253,8 @@ impl ServerSession {
         self.advance();
     }
 
-    /// The time of the next [`ServerSession::handle_timeout`]. It also says when the data window opens again.
+    /// The time of the next [`ServerSession::handle_timeout`]. The deadline includes the time when the rate limit
+    /// allows data again.
     pub fn poll_timeout(&self) -> Option<Duration> {
         if self.phase == Phase::Closed {
             return None;
@@ -273,7 +274,7 @@ impl ServerSession {
         &self.out
     }
 
-    /// So many bytes of [`ServerSession::transmit`] were sent.
+    /// Takes this many bytes of [`ServerSession::transmit`] as sent.
     pub fn transmitted(&mut self, count: usize, now: Duration) {
         self.now = now;
         self.out.drain(..count);

@@ -224,7 +224,7 @@ fn passive_mode_names_an_address() {
     assert_eq!(dialog.actions, [Action::CloseData(Ending::Fin)], "the data connection before is ended");
 }
 
-/// What is said after the client closed the data connection of a transfer that had begun.
+/// Returns the replies after the client closed the data connection of a transfer that had begun.
 fn cut_by_client(behaviour: Behaviour) -> String {
     let mut dialog = Dialog::logged_in(behaviour);
     dialog.say("EPSV\r\nRETR /big\r\n");

@@ -80,7 +80,7 @@ impl ServerSession {
         self.transfer.as_ref().map_or(0, |transfer| transfer.reader.fill(buffer))
     }
 
-    /// So many payload bytes were sent.
+    /// Takes this many payload bytes as sent.
     pub fn data_sent(&mut self, count: usize, now: Duration) {
         self.now = now;
         let Some(transfer) = self.transfer.as_mut().filter(|_| count > 0) else { return };
