@@ -105,17 +105,7 @@ vsftpd_log_file=/etc/log/vsftpd
 
 fn proftpd(addr: SocketAddr, options: &Options) -> String {
     let (ip, port) = (addr.ip(), addr.port());
-    // These directives hold for the server and, once more, for its anonymous part.
-    let mut limits = String::new();
-    if let Some(clients) = options.max_clients {
-        let _ = writeln!(limits, "MaxClients {clients}");
-    }
-    if let Some(clients) = options.max_per_ip {
-        let _ = writeln!(limits, "MaxClientsPerHost {clients}");
-    }
-    if let Some(rate) = options.rate {
-        let _ = writeln!(limits, "TransferRate RETR {}", rate / 1024);
-    }
+    let limits = proftpd_limits(options);
     let modules = if options.digests { digest_module() } else { String::new() };
     format!(
         "{modules}ServerName tests
@@ -165,6 +155,21 @@ RequireValidShell off
 </Anonymous>
 "
     )
+}
+
+/// Returns directives that hold for the server and, once more, for its anonymous part.
+fn proftpd_limits(options: &Options) -> String {
+    let mut limits = String::new();
+    if let Some(clients) = options.max_clients {
+        let _ = writeln!(limits, "MaxClients {clients}");
+    }
+    if let Some(clients) = options.max_per_ip {
+        let _ = writeln!(limits, "MaxClientsPerHost {clients}");
+    }
+    if let Some(rate) = options.rate {
+        let _ = writeln!(limits, "TransferRate RETR {}", rate / 1024);
+    }
+    limits
 }
 
 /// Loads ProFTPD's module for HASH, XMD5 and the like: the unpacked one, or else the installed one.

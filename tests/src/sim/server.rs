@@ -137,6 +137,13 @@ impl Served {
         if full { None } else { self.session.poll_timeout() }
     }
 
+    /// Frees the window of a data connection for so many bytes.
+    pub(super) fn was_read(&mut self, serial: u64, len: usize) {
+        if let Some(data) = self.data.as_mut().filter(|data| data.serial == serial) {
+            data.in_flight = data.in_flight.saturating_sub(len);
+        }
+    }
+
     /// Returns how many payload bytes the session has and the client would take.
     pub(super) fn room(&mut self, now: Duration) -> usize {
         let Some(data) = self.data.as_ref().filter(|data| !data.finished) else { return 0 };

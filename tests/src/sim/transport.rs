@@ -247,14 +247,7 @@ impl SimTransport {
                 client.connected = false;
                 client.link.handle_channel(Channel::Control, Change::Ended(end), now);
             }),
-            Happening::ClientGone(id) => {
-                self.streams.retain(|_, stream| stream.session != id);
-                self.with_served(id, |served, now| served.session.handle_control_closed(now));
-                if let Some(served) = self.served.remove(&id) {
-                    self.servers[served.server].host.closed(served.index);
-                }
-                self.deadlines.set(Party::Server(id), None);
-            }
+            Happening::ClientGone(id) => self.client_gone(id),
             Happening::DataConnected(id, serial) => self.with_client(id, |client| {
                 if let Some(data) = client.data(serial) {
                     data.connected = true;
@@ -280,11 +273,9 @@ impl SimTransport {
             Happening::TimedOut(serial, sent) => self.timed_out(serial, sent),
             Happening::DataEnded(id, serial, end) => self.with_client(id, |client| client.ended(serial, end)),
             Happening::DataClosed(id, serial) => self.data_closed(id, serial),
-            Happening::Read(id, serial, len) => self.with_served(id, |served, _| {
-                if let Some(data) = served.data.as_mut().filter(|data| data.serial == serial) {
-                    data.in_flight = data.in_flight.saturating_sub(len);
-                }
-            }),
+            Happening::Read(id, serial, len) => {
+                self.with_served(id, |served, _| served.was_read(serial, len))
+            }
             Happening::Flush(id) => self.flush(id),
             Happening::Replace(server, tree) => self.replace(server, tree),
         }

@@ -71,6 +71,15 @@ impl SimTransport {
         }
     }
 
+    pub(super) fn client_gone(&mut self, id: SessionId) {
+        self.streams.retain(|_, stream| stream.session != id);
+        self.with_served(id, |served, now| served.session.handle_control_closed(now));
+        if let Some(served) = self.served.remove(&id) {
+            self.servers[served.server].host.closed(served.index);
+        }
+        self.deadlines.set(Party::Server(id), None);
+    }
+
     pub(super) fn flush(&mut self, id: SessionId) {
         let Some(served) = self.served.get_mut(&id) else { return };
         let bytes = std::mem::take(&mut served.held);
