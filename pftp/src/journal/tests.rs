@@ -38,6 +38,15 @@ fn stored_record_is_loaded() {
     assert!(names(&dir).is_empty());
 }
 
+/// Every version that writes version 1 of the format writes these bytes, so that one resumes what another has begun.
+#[test]
+fn format_of_a_journal_stays_the_same() {
+    let missed_checksum = Some("crc32=00000000".to_owned());
+    let text = String::from_utf8(Record { missed_checksum, ..record() }.encode().unwrap()).unwrap();
+    let json = r#"{"size":1000,"modify":"20240229123456.5","sources":["host:2121 dir/f\u001b"],"not":"crc32=00000000","done":[[0,100],[500,1000]]}"#;
+    assert_eq!(text, format!("pftp journal 1 {:08x}\n{json}\n", crc32fast::hash(json.as_bytes())));
+}
+
 #[test]
 fn changed_journal_is_refused() {
     let whole = record().encode().unwrap();
