@@ -1,69 +1,131 @@
-//! The destination of one file: its sink, by place and representation type.
+//! The destination of one file, and the sink that writes to it.
 //!
 //! Each file of a run has its own destination, journal, [recorder](crate::recorder) and
-//! [verification](crate::verification). Sessions, log, progress and signals belong to the run.
+//! [verification](crate::verification).
 
 use crate::checksum::{Algorithm, Checksum};
-use crate::file::{self, AsciiSink, FileSink, HashingWriter, StreamSink};
+use crate::file::{AsciiSink, FileSink, HashingWriter, StreamSink};
 use crate::local::{LocalError, Place};
 use ftp_proto::{RepresentationType, Sink, TimeVal};
-use std::fs::File;
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// The destination of the bytes of a download.
+#[non_exhaustive]
+pub enum Destination {
+    /// A file at this path. The bytes go to a temporary file beside the path until all are there; see
+    /// [`temporary`](crate::temporary).
+    File(PathBuf),
+    /// A writer, which gets the bytes in order, over one connection. Such a download cannot be resumed.
+    Writer {
+        /// The name of the writer in messages.
+        name: String,
+        /// The writer. It may wait: only this download waits with it.
+        writer: Box<dyn Write + Send>,
+    },
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Writer { name, .. } => f.debug_struct("Writer").field("name", name).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// A writer with a name for messages.
+pub(crate) struct NamedWriter {
+    name: String,
+    writer: Box<dyn Write + Send>,
+}
+
+impl Write for NamedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl fmt::Debug for NamedWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamedWriter").field("name", &self.name).finish_non_exhaustive()
+    }
+}
 
 /// The sink of one file.
 #[derive(Debug)]
-pub(crate) enum Destination {
+pub(crate) struct DestinationSink {
+    /// The place of the bytes while the download runs: the temporary file, or the writer.
+    place: Place,
+    kind: SinkKind,
+}
+
+#[derive(Debug)]
+enum SinkKind {
     /// A file.
     File(FileSink),
     /// A file with converted line ends.
     AsciiFile(AsciiSink<FileSink>),
-    /// Standard output.
-    Stream(StreamSink<HashingWriter<File>>),
-    /// Standard output with converted line ends.
-    AsciiStream(AsciiSink<StreamSink<File>>),
+    /// A writer.
+    Stream(StreamSink<HashingWriter<NamedWriter>>),
+    /// A writer with converted line ends.
+    AsciiStream(AsciiSink<StreamSink<NamedWriter>>),
 }
 
-impl Destination {
-    /// Opens the sink at `place` for a transfer of this type. A stream is hashed with these algorithms while it is written;
+impl DestinationSink {
+    /// Opens the sink of `destination` for a transfer of this type. A stream is hashed with these algorithms while it is written;
     /// a file can be read again.
     ///
     /// # Errors
     /// A [`LocalError`]: whatever can be checked before the download is checked.
     pub(crate) fn open(
-        place: &Place,
+        destination: Destination,
         representation: RepresentationType,
         algorithms: &[Algorithm],
     ) -> Result<Self, LocalError> {
-        let stdout = || file::stdout().map_err(|error| LocalError::Write { to: Place::Stdout, error });
-        Ok(match (place, representation) {
-            (Place::File(path), RepresentationType::Image) => Self::File(FileSink::open(path)?),
-            (Place::File(path), RepresentationType::Ascii) => {
-                Self::AsciiFile(AsciiSink::new(FileSink::create(path)?))
+        let is_ascii = representation == RepresentationType::Ascii;
+        Ok(match destination {
+            Destination::File(path) => {
+                let sink = if is_ascii { FileSink::create(&path)? } else { FileSink::open(&path)? };
+                let place = Place::File(sink.part().to_owned());
+                let kind =
+                    if is_ascii { SinkKind::AsciiFile(AsciiSink::new(sink)) } else { SinkKind::File(sink) };
+                Self { place, kind }
             }
-            (Place::Stdout, RepresentationType::Image) => {
-                Self::Stream(StreamSink::new(HashingWriter::new(stdout()?, algorithms)))
-            }
-            (Place::Stdout, RepresentationType::Ascii) => {
-                Self::AsciiStream(AsciiSink::new(StreamSink::new(stdout()?)))
+            Destination::Writer { name, writer } => {
+                let place = Place::Stream(name.clone());
+                let writer = NamedWriter { name, writer };
+                let kind = if is_ascii {
+                    SinkKind::AsciiStream(AsciiSink::new(StreamSink::new(writer)))
+                } else {
+                    SinkKind::Stream(StreamSink::new(HashingWriter::new(writer, algorithms)))
+                };
+                Self { place, kind }
             }
         })
     }
 
+    /// Returns whether the bytes have to come in order.
+    pub(crate) const fn is_in_order(&self) -> bool {
+        matches!(self.kind, SinkKind::Stream(_) | SinkKind::AsciiStream(_))
+    }
+
     /// Returns the checksum of the bytes written to a stream, if it was hashed with this algorithm.
     pub(crate) fn streamed_checksum(&self, algorithm: Algorithm) -> Option<Checksum> {
-        match self {
-            Self::Stream(sink) => sink.checksum(algorithm),
-            Self::File(_) | Self::AsciiFile(_) | Self::AsciiStream(_) => None,
+        match &self.kind {
+            SinkKind::Stream(sink) => sink.checksum(algorithm),
+            SinkKind::File(_) | SinkKind::AsciiFile(_) | SinkKind::AsciiStream(_) => None,
         }
     }
 
-    /// Returns the place of the bytes while the download runs: the temporary file, or standard output.
+    /// Returns the place of the bytes while the download runs: the temporary file, or the writer.
     pub(crate) fn place(&self) -> Place {
-        match self {
-            Self::File(sink) => Place::File(sink.part().to_owned()),
-            Self::AsciiFile(sink) => Place::File(sink.inner().part().to_owned()),
-            Self::Stream(_) | Self::AsciiStream(_) => Place::Stdout,
-        }
+        self.place.clone()
     }
 
     /// Returns whether the file has these bytes from `offset` on.
@@ -71,9 +133,9 @@ impl Destination {
     /// # Errors
     /// A [`LocalError`]; [`LocalError::NotReadable`] for a stream and for converted line ends.
     pub(crate) fn holds(&self, offset: u64, bytes: &[u8]) -> Result<bool, LocalError> {
-        match self {
-            Self::File(sink) => sink.holds(offset, bytes),
-            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => {
+        match &self.kind {
+            SinkKind::File(sink) => sink.holds(offset, bytes),
+            SinkKind::AsciiFile(_) | SinkKind::Stream(_) | SinkKind::AsciiStream(_) => {
                 Err(LocalError::NotReadable(self.place()))
             }
         }
@@ -84,26 +146,26 @@ impl Destination {
     /// # Errors
     /// [`LocalError::NoRoom`].
     pub(crate) fn check_room(&self, size: u64) -> Result<(), LocalError> {
-        match self {
-            Self::File(sink) => sink.check_room(size),
-            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => Ok(()),
+        match &self.kind {
+            SinkKind::File(sink) => sink.check_room(size),
+            SinkKind::AsciiFile(_) | SinkKind::Stream(_) | SinkKind::AsciiStream(_) => Ok(()),
         }
     }
 
     /// Ends a failed download: removes the temporary file if it has no bytes worth keeping.
     pub(crate) fn discard(&self) {
-        match self {
-            Self::File(sink) => sink.discard(),
-            Self::AsciiFile(sink) => sink.inner().discard(),
-            Self::Stream(_) | Self::AsciiStream(_) => {}
+        match &self.kind {
+            SinkKind::File(sink) => sink.discard(),
+            SinkKind::AsciiFile(sink) => sink.inner().discard(),
+            SinkKind::Stream(_) | SinkKind::AsciiStream(_) => {}
         }
     }
 
     /// Returns the file with which a later run can resume, if there is one.
     pub(crate) const fn resumable(&self) -> Option<&FileSink> {
-        match self {
-            Self::File(sink) => Some(sink),
-            Self::AsciiFile(_) | Self::Stream(_) | Self::AsciiStream(_) => None,
+        match &self.kind {
+            SinkKind::File(sink) => Some(sink),
+            SinkKind::AsciiFile(_) | SinkKind::Stream(_) | SinkKind::AsciiStream(_) => None,
         }
     }
 
@@ -113,14 +175,14 @@ impl Destination {
     /// A [`LocalError`]; [`LocalError::WrongSize`] if not as many bytes were written.
     pub(crate) fn settle(&self, size: u64, modified: Option<TimeVal>) -> Result<(), LocalError> {
         let failed = |error| LocalError::Write { to: self.place(), error };
-        match self {
-            Self::File(sink) => sink.settle(size, modified),
-            Self::AsciiFile(sink) => sink.inner().settle(sink.finish().map_err(failed)?, modified),
-            Self::Stream(sink) if sink.position() != size => {
-                Err(LocalError::WrongSize { place: Place::Stdout, written: sink.position(), size })
+        match &self.kind {
+            SinkKind::File(sink) => sink.settle(size, modified),
+            SinkKind::AsciiFile(sink) => sink.inner().settle(sink.finish().map_err(failed)?, modified),
+            SinkKind::Stream(sink) if sink.position() != size => {
+                Err(LocalError::WrongSize { place: self.place(), written: sink.position(), size })
             }
-            Self::Stream(sink) => sink.finish().map_err(failed),
-            Self::AsciiStream(sink) => {
+            SinkKind::Stream(sink) => sink.finish().map_err(failed),
+            SinkKind::AsciiStream(sink) => {
                 sink.finish().map_err(failed)?;
                 sink.inner().finish().map_err(failed)
             }
@@ -132,23 +194,23 @@ impl Destination {
     /// # Errors
     /// A [`LocalError`].
     pub(crate) fn publish(&self) -> Result<(), LocalError> {
-        match self {
-            Self::File(sink) => sink.publish(),
-            Self::AsciiFile(sink) => sink.inner().publish(),
-            Self::Stream(_) | Self::AsciiStream(_) => Ok(()),
+        match &self.kind {
+            SinkKind::File(sink) => sink.publish(),
+            SinkKind::AsciiFile(sink) => sink.inner().publish(),
+            SinkKind::Stream(_) | SinkKind::AsciiStream(_) => Ok(()),
         }
     }
 }
 
-impl Sink for Destination {
+impl Sink for DestinationSink {
     type Error = io::Error;
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::File(sink) => sink.write_at(offset, bytes),
-            Self::AsciiFile(sink) => sink.write_at(offset, bytes),
-            Self::Stream(sink) => sink.write_at(offset, bytes),
-            Self::AsciiStream(sink) => sink.write_at(offset, bytes),
+        match &self.kind {
+            SinkKind::File(sink) => sink.write_at(offset, bytes),
+            SinkKind::AsciiFile(sink) => sink.write_at(offset, bytes),
+            SinkKind::Stream(sink) => sink.write_at(offset, bytes),
+            SinkKind::AsciiStream(sink) => sink.write_at(offset, bytes),
         }
     }
 }

@@ -62,7 +62,7 @@ pub trait Surroundings<E> {
     fn retract(&mut self, _planner: &Planner) {}
 
     /// Tells the user.
-    fn notice(&mut self, notice: &Notice);
+    fn notice(&mut self, notice: Notice);
 
     /// Sees the planner after every step; says when it wants to see it again at the latest.
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant>;
@@ -137,7 +137,7 @@ fn steer<T: Transport, S: Surroundings<<T::Sink as Sink>::Error>>(
                     planner.compared_finished(same, transport.now());
                 }
                 Directive::Retract => surroundings.retract(planner),
-                Directive::Notice(notice) => surroundings.notice(&notice),
+                Directive::Notice(notice) => surroundings.notice(notice),
                 Directive::Finish(result) => return result.map_err(DriveError::Engine),
             }
         }

@@ -4,7 +4,7 @@ mod ascii;
 mod stream;
 
 pub(crate) use ascii::AsciiSink;
-pub(crate) use stream::{HashingWriter, StreamSink, stdout};
+pub(crate) use stream::{HashingWriter, StreamSink};
 
 use crate::journal::Journal;
 use crate::local::{Action, LocalError, Place};

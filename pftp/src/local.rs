@@ -27,9 +27,9 @@ pub enum LocalError {
     },
     /// The bytes of the download could not be written.
     Write {
-        /// The file, or standard output.
+        /// The file, or the writer.
         to: Place,
-        /// The operating system's error; [`io::ErrorKind::BrokenPipe`] if the reader of standard output went away.
+        /// The error; [`io::ErrorKind::BrokenPipe`] if the reader of a pipe went away.
         error: io::Error,
     },
     /// The file system has too little room for the whole file.
@@ -43,7 +43,7 @@ pub enum LocalError {
     },
     /// Fewer or more bytes were written than the file has.
     WrongSize {
-        /// The file, or standard output.
+        /// The file, or the writer.
         place: Place,
         /// Bytes that were written.
         written: u64,
@@ -97,8 +97,8 @@ pub enum Action {
 /// The place to which the bytes of a download go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// Standard output.
-    Stdout,
+    /// A writer with this name.
+    Stream(String),
     /// A file of this name.
     File(PathBuf),
 }

@@ -44,7 +44,8 @@ pub(crate) struct FinishedFile {
 
 /// Why the bytes of an earlier run are of no use.
 #[derive(Debug)]
-pub(crate) enum Discarded {
+#[non_exhaustive]
+pub enum Discarded {
     /// The whole file did not have its checksum.
     ChecksumDiffered,
     /// The journal cannot be used.

@@ -26,7 +26,7 @@ const ROOM: usize = 10;
 ///
 /// # Errors
 /// [`LocalError::NotAFileName`] if `target` does not end in a file name.
-pub(crate) fn part_path(target: &Path) -> Result<PathBuf, LocalError> {
+pub fn part_path(target: &Path) -> Result<PathBuf, LocalError> {
     path_beside(target, PART, 0)
 }
 
@@ -34,13 +34,14 @@ pub(crate) fn part_path(target: &Path) -> Result<PathBuf, LocalError> {
 ///
 /// # Errors
 /// [`LocalError::NotAFileName`] if `target` does not end in a file name.
-pub(crate) fn journal_path(target: &Path) -> Result<PathBuf, LocalError> {
+pub fn journal_path(target: &Path) -> Result<PathBuf, LocalError> {
     path_beside(target, JOURNAL, ROOM)
 }
 
 /// Returns whether a file with this name could be taken for the temporary file or the journal of another target. Case and
 /// dots at the end do not count, because some file systems ignore them.
-pub(crate) fn is_temporary(name: &OsStr) -> bool {
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_bytes().to_ascii_lowercase();
     let name = name.iter().rposition(|byte| *byte != b'.').and_then(|last| name.get(..=last));
     let of_journal = |more: &str| [JOURNAL, more.as_bytes()].concat();

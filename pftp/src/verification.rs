@@ -41,8 +41,9 @@ struct Check {
 }
 
 /// The checksum that the file should have.
-#[derive(Clone, Debug)]
-pub(crate) enum Reference {
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reference {
     /// The user's.
     Given(Checksum),
     /// A server's.
@@ -51,7 +52,8 @@ pub(crate) enum Reference {
 
 impl Reference {
     /// Returns the checksum.
-    pub(crate) const fn checksum(&self) -> &Checksum {
+    #[must_use]
+    pub const fn checksum(&self) -> &Checksum {
         match self {
             Self::Given(checksum) | Self::Found(Found { checksum, .. }) => checksum,
         }
@@ -69,7 +71,8 @@ impl Reference {
 
 /// Why a file is not verified.
 #[derive(Debug)]
-pub(crate) enum VerifyError {
+#[non_exhaustive]
+pub enum VerifyError {
     /// The file has another checksum or size.
     Mismatch {
         /// The checksum that the file has.

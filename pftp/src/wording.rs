@@ -1,56 +1,54 @@
-//! Sentences for the user about facts of the library, and the exit codes of local errors.
+//! Sentences for the facts of the library: the `Display` of errors and notices.
+//!
+//! A sentence says what happened, and where: server or file. It has no advice, because advice depends on the program. Text
+//! from servers is escaped, so that a sentence is one line that is safe to show on a terminal.
 
+mod engine;
 mod local;
 mod lookup;
+mod notice;
 
-pub(crate) use local::{discarded, place, record_error};
-pub(crate) use lookup::{found, is_warning, remark};
+use crate::error::{ChecksumMismatch, DownloadError};
+use crate::verification::Reference;
+use ftp_proto::Escaped;
+use std::fmt;
 
-use crate::exit::{Failure, Kind};
-use crate::local::Place;
-use crate::verification::{Reference, VerifyError};
+/// Writes a sentence as one line that is safe to show on a terminal.
+fn write_escaped(f: &mut fmt::Formatter<'_>, sentence: &str) -> fmt::Result {
+    write!(f, "{}", Escaped(sentence.as_bytes()))
+}
 
-/// Makes the failure of a file whose bytes are at `at` and that is not verified.
-pub(crate) fn verify_failure(at: &Place, reference: &Reference, error: &VerifyError) -> Failure {
-    let name = place(at);
-    let (computed, size) = match error {
-        VerifyError::Read(error) => return Failure::new(Kind::Local, format!("cannot read {name}: {error}")),
-        VerifyError::Mismatch { computed, size } => (computed, size),
-    };
-    let message = match reference {
-        Reference::Given(checksum) => format!("{name} has {computed} and not {checksum}"),
-        Reference::Found(wanted) if wanted.blocks.is_some() => {
-            format!("{name} has {computed} and {size} bytes, and not {}", found(wanted))
+impl fmt::Display for DownloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSource => f.write_str("there is no source to fetch from"),
+            Self::ChecksumInAscii => {
+                f.write_str("a checksum is for the bytes on the server, which ascii mode changes")
+            }
+            Self::Engine(error) => error.fmt(f),
+            Self::Local(error) => error.fmt(f),
+            Self::Checksum(mismatch) => mismatch.fmt(f),
+            Self::Unverified { place, error } => write_escaped(f, &format!("cannot read {place}: {error}")),
+            Self::EventLoop(error) => write!(f, "cannot make an event loop: {error}"),
+            Self::Cancelled { .. } => f.write_str("stopped"),
         }
-        Reference::Found(wanted) => format!("{name} has {computed} and not {}", found(wanted)),
-    };
-    Failure::new(Kind::Integrity, message)
-}
-
-/// Says why a finished file is not the one whose checksum was found.
-pub(crate) fn finished_mismatch(wanted: &crate::lookup::Found, error: &VerifyError) -> String {
-    match error {
-        VerifyError::Read(error) => format!("cannot be read: {error}"),
-        VerifyError::Mismatch { computed, .. } => format!("has {computed} and not {}", found(wanted)),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checksum::Checksum;
-    use std::io;
+impl std::error::Error for DownloadError {}
 
-    #[test]
-    fn failed_verification_names_both_checksums() {
-        let at = Place::File("f".into());
-        let checksum = |text: &str| text.parse::<Checksum>().unwrap();
-        let given = Reference::Given(checksum("crc32=00000000"));
-        let error = VerifyError::Mismatch { computed: checksum("crc32=00000001"), size: 7 };
-        let failure = verify_failure(&at, &given, &error);
-        assert_eq!(failure.kind(), Kind::Integrity);
-        assert_eq!(failure.to_string(), "f has crc32=00000001 and not crc32=00000000");
-        let failure = verify_failure(&at, &given, &VerifyError::Read(io::Error::other("why")));
-        assert_eq!((failure.kind(), failure.to_string().as_str()), (Kind::Local, "cannot read f: why"));
+impl fmt::Display for ChecksumMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, wanted, computed, size } = self;
+        let sentence = match wanted {
+            Reference::Given(checksum) => format!("{place} has {computed} and not {checksum}"),
+            Reference::Found(found) if found.blocks.is_some() => {
+                format!("{place} has {computed} and {size} bytes, and not {found}")
+            }
+            Reference::Found(found) => format!("{place} has {computed} and not {found}"),
+        };
+        write_escaped(f, &sentence)
     }
 }
+
+impl std::error::Error for ChecksumMismatch {}

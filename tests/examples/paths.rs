@@ -10,7 +10,7 @@
 //! the mean of a download.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use pftp::run::MOST_CHOSEN;
+use pftp::Settings as DownloadSettings;
 use pftp_tests::model::File;
 use pftp_tests::sim::{Download, Scenario, SimServer};
 use std::env;
@@ -210,7 +210,7 @@ fn scenario(case: &Case, seed: u64) -> Scenario {
     let scenario = Scenario::new(File::generated(1, case.size)).servers(case.paths.iter().map(mirror));
     let scenario = scenario.seed(seed).min_segment(MIN_SEGMENT);
     match case.connections {
-        0 => scenario.growing(case.paths.len(), MOST_CHOSEN),
+        0 => scenario.growing(case.paths.len(), DownloadSettings::CHOSEN_CONNECTIONS),
         connections => scenario.connections(connections),
     }
 }

@@ -99,3 +99,24 @@ fn many_files_but_one_that_is_missing() {
     assert!(fs::read(here.path().join("there")).expect("a file") == content(1));
     assert_eq!(one.stop().logins(), 1);
 }
+
+#[test]
+fn download_shows_progress_and_brings_the_file() {
+    let tree = Tree::new().with("pub/there", File::bytes(content(1)));
+    let server = Server::start(Model::new(tree)).expect("a free port");
+    let here = tempfile::tempdir().expect("a directory");
+    let path = here.path().join("here");
+    let path = path.to_str().expect("a path of text");
+    let url = |name: &str| format!("ftp://{}/pub/{name}", server.addr());
+    let output = run("pftp", "download", &[&url("there"), path]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(" bytes over "), "{said}");
+    let size = content(1).len();
+    assert!(said.contains(&format!("Fetched {{ size: {size}, earlier: 0, ")), "{said}");
+    assert!(fs::read(path).expect("a file") == content(1));
+    let output = run("pftp", "download", &[&url("missing"), path]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("was refused: 550"), "{said}");
+}

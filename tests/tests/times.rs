@@ -12,7 +12,7 @@ mod ideal;
 
 use case::{Case, Row};
 use ftp_proto::{Arg, Config, Event, Report, RequestId, Retrieve, SessionId, Transport, Until};
-use pftp::run::MOST_CHOSEN;
+use pftp::Settings as DownloadSettings;
 use pftp_tests::model::File;
 use pftp_tests::sim::{FILE_PATH, Scenario, SimServer};
 use std::fmt::Write;
@@ -128,7 +128,11 @@ fn full_server_is_not_stormed_by_added_connections() {
     for row in rows_of(cases::FULL_WHILE_GROWING) {
         assert_near_ideal(&[row]);
         assert_eq!(row.logins, 2);
-        assert!(row.refused <= MOST_CHOSEN + LATER_ATTEMPTS, "{} refused attempts", row.refused);
+        assert!(
+            row.refused <= DownloadSettings::CHOSEN_CONNECTIONS + LATER_ATTEMPTS,
+            "{} refused attempts",
+            row.refused
+        );
     }
 }
 

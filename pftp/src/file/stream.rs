@@ -2,12 +2,10 @@
 
 use crate::checksum::{Algorithm, Checksum, Hasher};
 use ftp_proto::Sink;
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-/// A sink that writes to a stream, which is standard output. Writes have to come in order.
+/// A sink that writes to a stream. Writes have to come in order.
 ///
 /// A write fails with [`io::ErrorKind::BrokenPipe`] if the reader of the stream went away.
 #[derive(Debug)]
@@ -19,15 +17,6 @@ pub(crate) struct StreamSink<W> {
 struct State<W> {
     writer: W,
     position: u64,
-}
-
-/// Opens standard output without the buffer of [`io::stdout`], which writes at line ends.
-///
-/// # Errors
-/// The operating system's error if there are no more descriptors. A standard output that was closed before the program began
-/// is not an error, because Rust's runtime has opened `/dev/null` in its place.
-pub(crate) fn stdout() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// A writer that hashes the bytes written, because a stream cannot be read again.

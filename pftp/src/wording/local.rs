@@ -1,64 +1,59 @@
 //! Sentences about files on this machine.
 
-use crate::exit::{Failure, Kind, MAKE_ROOM};
+use super::write_escaped;
 use crate::journal::JournalError;
 use crate::local::{Action, LocalError, Place};
 use crate::resume::Discarded;
-use std::io;
-use std::path::Path;
+use std::fmt;
 
-/// Names a place.
-pub(crate) fn place(place: &Place) -> String {
-    match place {
-        Place::Stdout => "standard output".to_owned(),
-        Place::File(path) => path.display().to_string(),
-    }
-}
-
-impl From<LocalError> for Failure {
-    fn from(error: LocalError) -> Self {
-        let local = |path: &Path, what: &str| Self::new(Kind::Local, format!("{}: {what}", path.display()));
-        match error {
-            LocalError::Failed { action, path, error } => Self::local(attempt(action), &path, &error),
-            LocalError::Rename { from, to, error } => {
-                Self::local(&format!("cannot rename {} to", from.display()), &to, &error)
-            }
-            LocalError::Write { to, error } => Self::write(place(&to), &error),
-            LocalError::NoRoom { path, size, room } => {
-                let path = path.display();
-                let message =
-                    format!("cannot write {path}: the file has {size} bytes, and there is room for {room}");
-                Self::new(Kind::Local, format!("{message}{MAKE_ROOM}"))
-            }
-            LocalError::WrongSize { place: Place::Stdout, written, size } => {
-                let message = format!("standard output: got {written} bytes instead of {size}");
-                Self::new(Kind::Integrity, message)
-            }
-            LocalError::WrongSize { place: Place::File(path), written, size } => {
-                let message = format!("{}: holds {written} bytes instead of {size}", path.display());
-                Self::new(Kind::Integrity, message)
-            }
-            LocalError::NotReadable(at) => {
-                Self::new(Kind::Other, format!("{}: cannot be read again", place(&at)))
-            }
-            LocalError::NotAFileName(path) => local(&path, "is not a file name"),
-            LocalError::TargetIsDirectory(path) => {
-                local(&path, "is a directory; -d takes a directory, -o the name of a file")
-            }
-            LocalError::TargetIsLink(path) => local(
-                &path,
-                "is a symbolic link; name the file that it leads to, or -o - for standard output",
-            ),
-            LocalError::TargetIsNotAFile(path) => {
-                local(&path, "exists and is not a regular file; -o - writes to standard output")
-            }
-            LocalError::NotADirectory(path) => local(&path, "is not a directory"),
-            LocalError::TemporaryIsNotAFile(path) => local(&path, "is not a regular file; remove it"),
-            LocalError::InUse(path) => local(&path, "in use by another pftp"),
-            LocalError::Replaced(path) => local(&path, "is not the file that was written any more"),
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(name) => write_escaped(f, name),
+            Self::File(path) => write_escaped(f, &path.display().to_string()),
         }
     }
 }
+
+impl fmt::Display for LocalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, what) = match self {
+            Self::Failed { action, path, error } => {
+                let sentence = format!("{} {}: {error}", attempt(*action), path.display());
+                return write_escaped(f, &sentence);
+            }
+            Self::Rename { from, to, error } => {
+                let sentence = format!("cannot rename {} to {}: {error}", from.display(), to.display());
+                return write_escaped(f, &sentence);
+            }
+            Self::Write { to, error } => return write_escaped(f, &format!("cannot write {to}: {error}")),
+            Self::NoRoom { path, size, room } => {
+                let path = path.display();
+                let sentence =
+                    format!("cannot write {path}: the file has {size} bytes, and there is room for {room}");
+                return write_escaped(f, &sentence);
+            }
+            Self::WrongSize { place: place @ Place::Stream(_), written, size } => {
+                return write!(f, "{place}: got {written} bytes instead of {size}");
+            }
+            Self::WrongSize { place: place @ Place::File(_), written, size } => {
+                return write!(f, "{place}: holds {written} bytes instead of {size}");
+            }
+            Self::NotReadable(place) => return write!(f, "{place}: cannot be read again"),
+            Self::NotAFileName(path) => (path, "is not a file name"),
+            Self::TargetIsDirectory(path) => (path, "is a directory"),
+            Self::TargetIsLink(path) => (path, "is a symbolic link"),
+            Self::TargetIsNotAFile(path) => (path, "exists and is not a regular file"),
+            Self::NotADirectory(path) => (path, "is not a directory"),
+            Self::TemporaryIsNotAFile(path) => (path, "is not a regular file"),
+            Self::InUse(path) => (path, "in use by another pftp"),
+            Self::Replaced(path) => (path, "is not the file that was written any more"),
+        };
+        write_escaped(f, &format!("{}: {what}", path.display()))
+    }
+}
+
+impl std::error::Error for LocalError {}
 
 const fn attempt(action: Action) -> &'static str {
     match action {
@@ -74,47 +69,55 @@ const fn attempt(action: Action) -> &'static str {
     }
 }
 
-/// Says that the journal at `path` cannot be written.
-pub(crate) fn record_error(path: &Path, error: &io::Error) -> String {
-    format!("cannot write {}: {error}; if stopped, the download starts over", path.display())
-}
-
-/// Says why the bytes of an earlier run are of no use.
-pub(crate) fn discarded(discarded: &Discarded) -> String {
-    match discarded {
-        Discarded::ChecksumDiffered => {
-            "what an earlier run has fetched did not have its checksum; starting over".to_owned()
+impl fmt::Display for Discarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ChecksumDiffered => {
+                f.write_str("what an earlier run has fetched did not have its checksum; starting over")
+            }
+            Self::JournalUnusable { journal, moved_to, error } => {
+                let (journal, moved_to) = (journal.display(), moved_to.display());
+                let sentence =
+                    format!("{journal} {error}; it is {moved_to} now, and the download starts over");
+                write_escaped(f, &sentence)
+            }
         }
-        Discarded::JournalUnusable { journal, moved_to, error } => format!(
-            "{} {}; it is {} now, and the download starts over",
-            journal.display(),
-            journal_error(error),
-            moved_to.display()
-        ),
     }
 }
 
-fn journal_error(error: &JournalError) -> String {
-    match error {
-        JournalError::Foreign => "is not a journal of pftp".to_owned(),
-        JournalError::Version => "is of another version of pftp".to_owned(),
-        JournalError::Damaged => "is damaged".to_owned(),
-        JournalError::MissingBytes(part) => format!("names bytes that {} does not have", part.display()),
-        JournalError::Read(error) => format!("cannot be read: {error}"),
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("is not a journal of pftp"),
+            Self::Version => f.write_str("is of another version of pftp"),
+            Self::Damaged => f.write_str("is damaged"),
+            Self::MissingBytes(part) => {
+                write_escaped(f, &format!("names bytes that {} does not have", part.display()))
+            }
+            Self::Read(error) => write!(f, "cannot be read: {error}"),
+        }
     }
 }
+
+impl std::error::Error for JournalError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+    use std::io;
+    use std::path::Path;
 
-    fn failure(error: LocalError) -> (Kind, String) {
-        let failure = Failure::from(error);
-        (failure.kind(), failure.to_string())
+    fn described(error: &LocalError) -> (ErrorKind, String) {
+        (error.kind(), error.to_string())
+    }
+
+    fn stream() -> Place {
+        Place::Stream("standard output".to_owned())
     }
 
     #[test]
-    fn local_error_names_the_file_and_the_remedy() {
+    fn local_error_names_the_file() {
         let path = || Path::new("d/f").to_owned();
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         for (error, sentence) in [
@@ -128,48 +131,38 @@ mod tests {
             ),
             (
                 LocalError::Write { to: Place::File(path()), error: full() },
-                "cannot write d/f: no storage space; make room and run the same command again",
+                "cannot write d/f: no storage space",
             ),
             (
                 LocalError::NoRoom { path: path(), size: 10, room: 9 },
-                "cannot write d/f: the file has 10 bytes, and there is room for 9; \
-                 make room and run the same command again",
+                "cannot write d/f: the file has 10 bytes, and there is room for 9",
             ),
             (LocalError::NotAFileName(path()), "d/f: is not a file name"),
-            (
-                LocalError::TargetIsDirectory(path()),
-                "d/f: is a directory; -d takes a directory, -o the name of a file",
-            ),
-            (
-                LocalError::TargetIsLink(path()),
-                "d/f: is a symbolic link; name the file that it leads to, or -o - for standard output",
-            ),
-            (
-                LocalError::TargetIsNotAFile(path()),
-                "d/f: exists and is not a regular file; -o - writes to standard output",
-            ),
+            (LocalError::TargetIsDirectory(path()), "d/f: is a directory"),
+            (LocalError::TargetIsLink(path()), "d/f: is a symbolic link"),
+            (LocalError::TargetIsNotAFile(path()), "d/f: exists and is not a regular file"),
             (LocalError::NotADirectory(path()), "d/f: is not a directory"),
-            (LocalError::TemporaryIsNotAFile(path()), "d/f: is not a regular file; remove it"),
+            (LocalError::TemporaryIsNotAFile(path()), "d/f: is not a regular file"),
             (LocalError::InUse(path()), "d/f: in use by another pftp"),
             (LocalError::Replaced(path()), "d/f: is not the file that was written any more"),
         ] {
-            assert_eq!(failure(error), (Kind::Local, sentence.to_owned()));
+            assert_eq!(described(&error), (ErrorKind::Local, sentence.to_owned()));
         }
     }
 
     #[test]
     fn kind_of_a_local_error_follows_from_what_failed() {
         let error = io::Error::from(io::ErrorKind::BrokenPipe);
-        assert_eq!(failure(LocalError::Write { to: Place::Stdout, error }).0, Kind::BrokenPipe);
+        assert_eq!(described(&LocalError::Write { to: stream(), error }).0, ErrorKind::BrokenPipe);
         for (place, sentence) in [
-            (Place::Stdout, "standard output: got 3 bytes instead of 4"),
+            (stream(), "standard output: got 3 bytes instead of 4"),
             (Place::File("f".into()), "f: holds 3 bytes instead of 4"),
         ] {
             let error = LocalError::WrongSize { place, written: 3, size: 4 };
-            assert_eq!(failure(error), (Kind::Integrity, sentence.to_owned()));
+            assert_eq!(described(&error), (ErrorKind::Integrity, sentence.to_owned()));
         }
         let sentence = "standard output: cannot be read again".to_owned();
-        assert_eq!(failure(LocalError::NotReadable(Place::Stdout)), (Kind::Other, sentence));
+        assert_eq!(described(&LocalError::NotReadable(stream())), (ErrorKind::Other, sentence));
     }
 
     #[test]
@@ -184,7 +177,7 @@ mod tests {
             let unusable =
                 Discarded::JournalUnusable { journal: "j".into(), moved_to: "j-unusable".into(), error };
             let sentence = format!("j {reason}; it is j-unusable now, and the download starts over");
-            assert_eq!(discarded(&unusable), sentence);
+            assert_eq!(unusable.to_string(), sentence);
         }
     }
 }

@@ -1,65 +1,67 @@
 //! Sentences about lookups of checksums.
 
+use super::write_escaped;
 use crate::lookup::{Found, ListError, Origin, Remark};
 use ftp_proto::Escaped;
+use std::fmt;
 
-/// Says what a lookup met.
-pub(crate) fn remark(remark: &Remark) -> String {
-    match remark {
-        Remark::UselessList { server, list, error } => {
-            format!("{server}: {} {}", Escaped(list), list_error(error))
-        }
-        Remark::ListTooLarge { server, list } => {
-            format!("{server}: {} is too large to be read for a checksum", Escaped(list))
-        }
-        Remark::ListNotRead { server, list, reply } => {
-            let reason = reply.as_ref().map_or_else(|| SESSION_ENDED.to_owned(), ToString::to_string);
-            format!("{server}: {} cannot be read: {reason}", Escaped(list))
-        }
-        Remark::CommandRefused { server, verb, reply } => format!("{server}: {verb} is refused: {reply}"),
-        Remark::CommandNotAnswered { server, verb } => {
-            format!("{server}: {verb} is not answered: {SESSION_ENDED}")
-        }
-        Remark::CommandMisanswered { server, verb, algorithm, reply } => {
-            let algorithm = algorithm.name();
-            format!("{server}: {verb} is answered with what is no {algorithm} of the file: {reply}")
-        }
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentence = match self {
+            Self::UselessList { server, list, error } => format!("{server}: {} {error}", Escaped(list)),
+            Self::ListTooLarge { server, list } => {
+                format!("{server}: {} is too large to be read for a checksum", Escaped(list))
+            }
+            Self::ListNotRead { server, list, reply } => {
+                let reason = reply.as_ref().map_or_else(|| SESSION_ENDED.to_owned(), ToString::to_string);
+                format!("{server}: {} cannot be read: {reason}", Escaped(list))
+            }
+            Self::CommandRefused { server, verb, reply } => format!("{server}: {verb} is refused: {reply}"),
+            Self::CommandNotAnswered { server, verb } => {
+                format!("{server}: {verb} is not answered: {SESSION_ENDED}")
+            }
+            Self::CommandMisanswered { server, verb, algorithm, reply } => {
+                let algorithm = algorithm.name();
+                format!("{server}: {verb} is answered with what is no {algorithm} of the file: {reply}")
+            }
+        };
+        write_escaped(f, &sentence)
     }
-}
-
-/// Returns whether the user is warned of a remark. A list without the file is usual if there are several lists, so it is only
-/// mentioned.
-pub(crate) const fn is_warning(remark: &Remark) -> bool {
-    !matches!(remark, Remark::UselessList { error: ListError::NotListed, .. })
 }
 
 const SESSION_ENDED: &str = "the session has ended over it";
 
-fn list_error(error: &ListError) -> String {
-    match error {
-        ListError::Malformed => "has no checksum in it".to_owned(),
-        ListError::UnknownAlgorithm => "has no checksum in it that is known".to_owned(),
-        ListError::NotListed => "does not list the file".to_owned(),
-        ListError::OtherFile(name) => format!("is for another file, {}", Escaped(name)),
-        ListError::Contradictory => "has two different checksums for the file".to_owned(),
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("has no checksum in it"),
+            Self::UnknownAlgorithm => f.write_str("has no checksum in it that is known"),
+            Self::NotListed => f.write_str("does not list the file"),
+            Self::OtherFile(name) => write!(f, "is for another file, {}", Escaped(name)),
+            Self::Contradictory => f.write_str("has two different checksums for the file"),
+        }
     }
 }
 
 /// Says a checksum and its origin: `sha256=..., as file.sha256 on ftp.example.org says`.
-pub(crate) fn found(Found { checksum, blocks, server, origin }: &Found) -> String {
-    let blocks = blocks.map(|blocks| format!(" and {blocks} KiB")).unwrap_or_default();
-    let origin = match origin {
-        Origin::List(name) => Escaped(name).to_string(),
-        Origin::Command(verb) => verb.to_string(),
-    };
-    let weak = if checksum.algorithm().is_weak() { "; that is weak evidence" } else { "" };
-    format!("{checksum}{blocks}, as {origin} on {server} says{weak}")
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { checksum, blocks, server, origin } = self;
+        let blocks = blocks.map(|blocks| format!(" and {blocks} KiB")).unwrap_or_default();
+        let origin = match origin {
+            Origin::List(name) => Escaped(name).to_string(),
+            Origin::Command(verb) => verb.to_string(),
+        };
+        let weak = if checksum.algorithm().is_weak() { "; that is weak evidence" } else { "" };
+        write_escaped(f, &format!("{checksum}{blocks}, as {origin} on {server} says{weak}"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checksum::Algorithm;
+    use crate::plan::Notice;
     use ftp_proto::{Reply, ReplyParser, Verb};
 
     fn reply(text: &str) -> Reply {
@@ -108,8 +110,8 @@ mod tests {
                 "host: XMD5 is answered with what is no md5 of the file: 250 Done",
             ),
         ] {
-            assert_eq!(remark(&met), sentence);
-            assert_eq!(is_warning(&met), !sentence.ends_with("does not list the file"));
+            assert_eq!(met.to_string(), sentence);
+            assert_eq!(Notice::Lookup(met).is_warning(), !sentence.ends_with("does not list the file"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The faults of simulated worlds: a closed list.
 
-use pftp::exit::Kind;
+use pftp::ErrorKind;
 use std::fmt;
 
 /// The effect of a fault on a mirror.
@@ -11,7 +11,7 @@ pub enum Nature {
     /// The first sessions fail. A client that retries gets the file.
     Passing,
     /// The mirror never delivers. Without another mirror the download fails with this kind of failure.
-    Fatal(Kind),
+    Fatal(ErrorKind),
     /// The mirror has the right file, and tells or sends something wrong.
     Lying,
     /// The mirror has another file, or claims so.
@@ -45,9 +45,9 @@ macro_rules! faults {
 
 faults! {
     /// Control connections are refused.
-    Refused: Fatal(Kind::Connect),
+    Refused: Fatal(ErrorKind::Connect),
     /// Control connections are never answered.
-    BlackHole: Fatal(Kind::Connect),
+    BlackHole: Fatal(ErrorKind::Connect),
     /// The first address of the name is a black hole.
     FirstAddressSilent: Harmless,
     /// The first address of the name refuses connections.
@@ -61,9 +61,9 @@ faults! {
     /// Too many sessions: the connection is refused.
     FullRefused: Harmless,
     /// The login is refused.
-    LoginRefused: Fatal(Kind::Authentication),
+    LoginRefused: Fatal(ErrorKind::Authentication),
     /// The file does not exist.
-    NoSuchFile: Fatal(Kind::NotFound),
+    NoSuchFile: Fatal(ErrorKind::NotFound),
     /// The first sessions are greeted by 421.
     Busy: Passing,
     /// RETR is answered 425.

@@ -32,7 +32,7 @@ pub use growing::GROWING;
 pub use memory::MemorySink;
 pub use oracle::Verdict;
 pub use outage::{Ending, Outage};
-pub use pftp::exit::Kind;
+pub use pftp::ErrorKind;
 pub use pipes::{Pipes, Replies, WINDOW};
 pub use random::Random;
 pub use record::Record;

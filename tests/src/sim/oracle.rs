@@ -3,7 +3,7 @@
 use super::fault::{Fault, Nature};
 use super::staging::{befalls_first, contents};
 use super::world::{Mirror, World};
-use pftp::exit::{Failure, Kind};
+use pftp::{DownloadError, ErrorKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Worth {
     /// The mirror never delivers. Without another mirror the download fails with this kind of failure.
-    Useless(Kind),
+    Useless(ErrorKind),
     /// The mirror fails more often than the client retries, or lies.
     Shaky,
     /// The mirror delivers its file to a client that retries.
@@ -251,7 +251,7 @@ impl<'w> Oracle<'w> {
     }
 
     /// Judges a failure, or says what is wrong with it.
-    pub(super) fn judge_failure(&self, failure: &Failure) -> Result<Verdict, String> {
+    pub(super) fn judge_failure(&self, failure: &DownloadError) -> Result<Verdict, String> {
         let kinds = (0..self.world.mirrors.len()).filter_map(|at| match self.worth(at) {
             Worth::Useless(kind) => Some(kind),
             Worth::Shaky | Worth::Sound => None,
@@ -262,9 +262,9 @@ impl<'w> Oracle<'w> {
         let expected = kinds.max();
         let fits = match failure.kind() {
             kind if self.candidates().next().is_none() => Some(kind) == expected,
-            Kind::Integrity => self.is_disputed(),
+            ErrorKind::Integrity => self.is_disputed(),
             _ if self.candidates().any(|at| self.is_sound(at)) => false,
-            Kind::Connect | Kind::Other => expected.is_none_or(|kind| kind <= Kind::Other),
+            ErrorKind::Connect | ErrorKind::Other => expected.is_none_or(|kind| kind <= ErrorKind::Other),
             kind => Some(kind) == expected,
         };
         if fits {

@@ -20,9 +20,10 @@ use super::{Disk, Keeper, MemorySink, SimTransport};
 use crate::model::File;
 use ftp_proto::{Arg, Config, Facts, Instant, RepresentationType, Sink as _};
 use pftp::drive::drive;
-use pftp::exit::Failure;
+use pftp::DownloadError;
 use pftp::plan::{Before, Planner, Settings, Source};
 use pftp::ranges::RangeSet;
+use pftp::{DownloadError, ErrorKind};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -186,7 +187,7 @@ impl Scenario {
         let mut stage = Stage::new(names, Arc::clone(&sink));
         stage.keeper = keeper;
         let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut stage).map_err(Failure::from);
+        let result = drive(&mut planner, &mut transport, &sink, &mut stage).map_err(DownloadError::from);
         let left = stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&planner, &sink));
         let download =
             Download { file: self.file, result, warnings: stage.warnings, addresses, transport, sink };

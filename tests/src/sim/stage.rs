@@ -2,8 +2,8 @@
 
 use super::{Keeper, MemorySink};
 use ftp_proto::{Instant, Report, SessionId};
+use pftp::DownloadError;
 use pftp::drive::{Input, Surroundings};
-use pftp::exit::{Failure, Kind, Message, message};
 use pftp::plan::{MirrorId, Notice, Planner};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) struct Stage {
     addresses: Vec<Vec<SocketAddr>>,
     sink: Arc<MemorySink>,
-    inputs: VecDeque<Input<Failure>>,
+    inputs: VecDeque<Input<DownloadError>>,
     pub(super) warnings: Vec<String>,
     /// Writes the journal, if there is one.
     pub(super) keeper: Option<Keeper>,
@@ -28,30 +28,30 @@ impl Stage {
     }
 
     /// Stops the download.
-    pub(super) fn stop(&mut self, why: &str) {
-        self.inputs.push_back(Input::Stop(Failure::new(Kind::Other, why)));
+    pub(super) fn stop(&mut self) {
+        self.inputs.push_back(Input::Stop(DownloadError::Cancelled { can_resume: false }));
     }
 }
 
 impl Surroundings<Infallible> for Stage {
-    type Error = Failure;
+    type Error = DownloadError;
 
     fn resolve(&mut self, id: MirrorId) {
         let found = self.addresses.get(id.0).cloned().unwrap_or_default();
         self.inputs.push_back(Input::Resolved(id, Ok(found)));
     }
 
-    fn input(&mut self) -> Option<Input<Failure>> {
+    fn input(&mut self) -> Option<Input<DownloadError>> {
         self.inputs.pop_front()
     }
 
     fn opened(&mut self, _id: SessionId, _thread: usize) {}
 
-    fn report(&mut self, _report: &Report<Infallible>) -> Result<(), Failure> {
+    fn report(&mut self, _report: &Report<Infallible>) -> Result<(), DownloadError> {
         Ok(())
     }
 
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
         Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
     }
 
@@ -61,16 +61,16 @@ impl Surroundings<Infallible> for Stage {
         }
     }
 
-    fn notice(&mut self, notice: &Notice) {
-        if let Message::Warning(text) = message(notice) {
-            self.warnings.push(text);
+    fn notice(&mut self, notice: Notice) {
+        if notice.is_warning() {
+            self.warnings.push(notice.to_string());
         }
     }
 
     /// Asks to be called again at once while an input waits.
     fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
         if self.keeper.as_mut().is_some_and(|keeper| keeper.look(planner, &self.sink, now)) {
-            self.stop("ended from outside");
+            self.stop();
         }
         let soon = (!self.inputs.is_empty()).then_some(now);
         let look = self.keeper.as_ref().and_then(Keeper::next_look);

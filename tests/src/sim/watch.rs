@@ -9,10 +9,9 @@ use super::{Disk, Keeper, MemorySink, Random, Record, SimTransport, settings};
 use crate::model::File;
 use ftp_proto::{Event, Instant, Report, SessionId, Sink};
 use pftp::drive::{Input, Surroundings, drive};
-use pftp::exit::{Failure, Message, message};
-use pftp::lookup::Found;
 use pftp::plan::{MirrorId, Notice, Planner, Settings};
 use pftp::ranges::RangeSet;
+use pftp::{DownloadError, Found};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -138,7 +137,7 @@ impl Attempt<'_> {
             watch.stage.keeper = Some(keeper);
         }
         let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut watch).map_err(Failure::from);
+        let result = drive(&mut planner, &mut transport, &sink, &mut watch).map_err(DownloadError::from);
         let took = watch.last_seen;
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
@@ -319,7 +318,7 @@ impl<'w> Watch<'w> {
         self.lock().add(format_args!("PROBLEM: {problem}"));
         self.problems.push(problem);
         if !std::mem::replace(&mut self.stopped, true) {
-            self.stage.stop("the simulation has seen enough");
+            self.stage.stop();
         }
     }
 
@@ -348,13 +347,13 @@ impl<'w> Watch<'w> {
 }
 
 impl Surroundings<Infallible> for Watch<'_> {
-    type Error = Failure;
+    type Error = DownloadError;
 
     fn resolve(&mut self, id: MirrorId) {
         self.stage.resolve(id);
     }
 
-    fn input(&mut self) -> Option<Input<Failure>> {
+    fn input(&mut self) -> Option<Input<DownloadError>> {
         self.stage.input()
     }
 
@@ -368,7 +367,7 @@ impl Surroundings<Infallible> for Watch<'_> {
         }
     }
 
-    fn report(&mut self, report: &Report<Infallible>) -> Result<(), Failure> {
+    fn report(&mut self, report: &Report<Infallible>) -> Result<(), DownloadError> {
         let id = report.session();
         if self.ended.contains(&id) {
             self.problem(format!("after the end of {id:?}: {report:?}"));
@@ -388,7 +387,7 @@ impl Surroundings<Infallible> for Watch<'_> {
         Ok(())
     }
 
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Failure> {
+    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
         let there = self.sink.read(offset, bytes.len());
         if !self.written.contains(&(offset..offset + bytes.len() as u64)) {
             self.problem(format!("{} bytes at {offset} are compared before they are written", bytes.len()));
@@ -416,9 +415,9 @@ impl Surroundings<Infallible> for Watch<'_> {
         self.stage.retract(planner);
     }
 
-    fn notice(&mut self, notice: &Notice) {
-        if let Message::Warning(text) = message(notice) {
-            self.lock().add(format_args!("warning: {text}"));
+    fn notice(&mut self, notice: Notice) {
+        if notice.is_warning() {
+            self.lock().add(format_args!("warning: {notice}"));
         }
     }
 

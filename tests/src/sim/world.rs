@@ -5,7 +5,7 @@ use super::growing::Growing;
 use super::outage::Outage;
 use super::random::Random;
 use crate::model::File;
-use pftp::run::MOST_CHOSEN;
+use pftp::Settings as DownloadSettings;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
@@ -127,7 +127,7 @@ impl World {
         }
         // Faults are placed by the time that the download would take without any.
         if world.growing {
-            world.connections = MOST_CHOSEN;
+            world.connections = DownloadSettings::CHOSEN_CONNECTIONS;
         }
         world.outages = Outage::of_world(&world, wanted);
         world

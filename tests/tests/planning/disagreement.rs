@@ -2,7 +2,7 @@
 
 use super::{MIB, SIZE, download, file, throttled};
 use pftp_tests::model::{Behaviour, File, Reaction, Trigger, WhenFull};
-use pftp_tests::sim::{Kind, SimServer};
+use pftp_tests::sim::{ErrorKind, SimServer};
 use std::time::Duration;
 
 /// The time of a file that is newer than [`file`].
@@ -29,21 +29,21 @@ fn dead_mirror_is_a_warning_and_its_connections_go_to_the_other() {
 #[test]
 fn failure_that_says_most_is_reported() {
     let download = download([SimServer::refusing(), SimServer::new().without_file()]).connections(2).run();
-    assert_eq!(download.failure_kind(), Kind::NotFound);
+    assert_eq!(download.failure_kind(), ErrorKind::NotFound);
     assert_eq!(download.warnings.len(), 1);
 }
 
 #[test]
 fn two_mirrors_with_different_sizes_fail_the_download() {
     let download = download([SimServer::new(), with_other_size()]).connections(4).run();
-    assert_eq!(download.failure_kind(), Kind::Integrity);
+    assert_eq!(download.failure_kind(), ErrorKind::Integrity);
 }
 
 #[test]
 fn two_mirrors_with_different_bytes_fail_the_download() {
     let other = throttled(MIB).serving(File::generated(11, SIZE));
     let download = download([throttled(MIB), other]).connections(4).run();
-    assert_eq!(download.failure_kind(), Kind::Integrity);
+    assert_eq!(download.failure_kind(), ErrorKind::Integrity);
     assert!(download.failure().to_string().contains("different bytes"), "{}", download.failure());
 }
 
@@ -89,7 +89,7 @@ fn late_writes_of_a_rejected_mirror_do_not_count() {
         if download.succeeded() {
             assert!(download.contents()[..SIZE as usize] == file().read(0..SIZE), "step {step}");
         } else {
-            assert_eq!(download.failure_kind(), Kind::Integrity, "step {step}");
+            assert_eq!(download.failure_kind(), ErrorKind::Integrity, "step {step}");
         }
     }
 }
@@ -118,6 +118,6 @@ fn modification_time_outlives_a_session_that_cannot_tell_it() {
         let other = [1, 3, 5, 7].iter().fold(other, |file, mib| file.with_patch(mib * MIB, vec![0; 100]));
         let second = throttled(MIB).round_trip_ms(100).serving(other);
         let download = download([first.sessions(1..12, &later), second]).connections(4).run();
-        assert_eq!(download.failure_kind(), Kind::Integrity, "{refused:?}: {:?}", download.warnings);
+        assert_eq!(download.failure_kind(), ErrorKind::Integrity, "{refused:?}: {:?}", download.warnings);
     }
 }

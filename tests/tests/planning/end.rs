@@ -2,7 +2,7 @@
 
 use super::{SIZE, download};
 use pftp_tests::model::{Behaviour, Cut, File, Interruption, Reaction, Trigger};
-use pftp_tests::sim::{Kind, SimServer};
+use pftp_tests::sim::{ErrorKind, SimServer};
 
 /// Bytes that a server has beyond the size that it tells.
 const UNTOLD: u64 = 1000;
@@ -28,7 +28,7 @@ fn connection_lost_at_the_told_size_does_not_prove_the_end_of_the_file() {
             let server = server.behaving(tells_less.clone()).session(0, first_session(tells_less, how));
             let download = download([server]).retries(retries).run();
             let failure = download.failure().to_string();
-            assert_eq!(download.failure_kind(), Kind::Integrity, "{how:?}: {failure}");
+            assert_eq!(download.failure_kind(), ErrorKind::Integrity, "{how:?}: {failure}");
             assert!(failure.contains("more data came than the 8388608 bytes"), "{how:?}: {failure}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::harness::{FIRST_RANGE, Harness, SIZE, two_sessions_fetch};
 use ftp_proto::{PeerFault, SessionError, Timer, Until};
-use pftp_tests::sim::Kind;
+use pftp_tests::sim::ErrorKind;
 
 /// Regression: a transfer whose end was moved had fetched the whole file by then, and no session looked for more bytes.
 #[test]
@@ -17,7 +17,7 @@ fn end_of_the_file_is_fetched_if_the_first_transfer_outran_its_new_end() {
     assert_eq!(for_end.until, Until::Size(SIZE));
     assert_eq!(directives.end(), None);
     harness.session(for_end.session).ends(SessionError::Peer(PeerFault::Overrun { size: SIZE }));
-    assert_eq!(harness.directives().end(), Some(Err(Kind::Integrity)));
+    assert_eq!(harness.directives().end(), Some(Err(ErrorKind::Integrity)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ftp_proto::{
     Command, Event, Facts, Features, Finish, Instant, Reply, ReplyParser, Report, Request, RequestId,
     Retrieve, SessionError, SessionId, TimeVal, Until, Verb,
 };
-use pftp::exit::{Failure, Kind, Message, message};
+use pftp::ErrorKind;
 use pftp::plan::{Directive, MirrorFault, MirrorId, Notice, Planner, SeamId, Settings};
 use pftp_tests::sim::settings;
 use std::convert::Infallible;
@@ -350,10 +350,7 @@ impl Directives {
     /// Returns the warnings for the user.
     pub(super) fn warnings(&self) -> Vec<String> {
         self.pick(|directive| match directive {
-            Directive::Notice(notice) => match message(notice) {
-                Message::Warning(text) => Some(text),
-                Message::Note(_) => None,
-            },
+            Directive::Notice(notice) => notice.is_warning().then(|| notice.to_string()),
             _ => None,
         })
     }
@@ -370,9 +367,9 @@ impl Directives {
     }
 
     /// Returns the end of the download, if it has ended: the size of the file or the kind of its failure.
-    pub(super) fn end(&self) -> Option<Result<u64, Kind>> {
+    pub(super) fn end(&self) -> Option<Result<u64, ErrorKind>> {
         let ends = self.pick(|directive| match directive {
-            Directive::Finish(result) => Some(result.clone().map_err(|error| Failure::from(error).kind())),
+            Directive::Finish(result) => Some(result.clone().map_err(|error| error.kind())),
             _ => None,
         });
         assert!(ends.len() <= 1, "the download ends once: {self:?}");

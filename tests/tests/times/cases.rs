@@ -1,7 +1,7 @@
 //! The rows of the table, each with its allowance: at most a point above what the row takes.
 
 use super::case::{Case, Mirror};
-use pftp::run::MOST_CHOSEN;
+use pftp::Settings as DownloadSettings;
 use pftp_tests::model::{Behaviour, Bursts, Cut, Interruption, Login, Reaction, Trigger, WhenFull};
 use std::time::Duration;
 
@@ -177,10 +177,15 @@ fn growing() -> Vec<Case> {
     let throttled = || Mirror::new(500, 20).session_rate(2 * MIB);
     let full = Mirror::new(80, USUAL).session_rate(MIB).session_limit(2, WhenFull::Password);
     let cases = [
-        case("a saturated path of 80 Mbit/s, 40 ms", MOST_CHOSEN, 4.9, [Mirror::new(80, USUAL)]),
-        case("2 MiB/s each, 500 Mbit/s, 20 ms", MOST_CHOSEN, 33.1, [throttled()]),
+        case(
+            "a saturated path of 80 Mbit/s, 40 ms",
+            DownloadSettings::CHOSEN_CONNECTIONS,
+            4.9,
+            [Mirror::new(80, USUAL)],
+        ),
+        case("2 MiB/s each, 500 Mbit/s, 20 ms", DownloadSettings::CHOSEN_CONNECTIONS, 33.1, [throttled()]),
         case("2 MiB/s each, 500 Mbit/s, 20 ms", 4, 5.2, [throttled()]),
-        case(FULL_WHILE_GROWING, MOST_CHOSEN, 2.8, [full]),
+        case(FULL_WHILE_GROWING, DownloadSettings::CHOSEN_CONNECTIONS, 2.8, [full]),
     ];
     cases.map(|case| Case { growing: true, ..sized(LARGE, case) }).into()
 }
@@ -195,14 +200,14 @@ fn congested() -> Vec<Case> {
         let mirror = || [Mirror::new(200, 80).congested(losses)];
         cases.extend(fixed.map(|(connections, allowance)| case(name, connections, allowance, mirror())));
         let name = format!("{name}, as many as pay");
-        let growing = case(name, MOST_CHOSEN, allowance_while_growing, mirror());
+        let growing = case(name, DownloadSettings::CHOSEN_CONNECTIONS, allowance_while_growing, mirror());
         cases.push(Case { growing: true, ..growing });
     }
     cases.into_iter().map(|case| sized(LARGE, case)).collect()
 }
 
 fn congested_mirrors() -> Vec<Case> {
-    let rows = [(6, false), (12, false), (MOST_CHOSEN, true)];
+    let rows = [(6, false), (12, false), (DownloadSettings::CHOSEN_CONNECTIONS, true)];
     rows.map(|(connections, growing)| {
         let mirrors = unequal_mirrors().map(|mirror| mirror.congested(0));
         Case { growing, ..sized(LARGE, case(CONGESTED_MIRRORS, connections, 8.2, mirrors)) }

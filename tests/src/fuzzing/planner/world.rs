@@ -7,8 +7,7 @@ use ftp_proto::{
     Arg, Config, Event, Instant, Report, RepresentationType, Request, RequestId, SessionError, SessionId,
     Until,
 };
-use pftp::exit::{Failure, Message, message};
-use pftp::lookup::Origin;
+use pftp::Origin;
 use pftp::plan::{Before, Directive, EngineError, MirrorId, Planner, Settings, Source};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, VecDeque};
@@ -348,10 +347,7 @@ impl World {
                     self.planner.compared_finished(true, self.now);
                 }
                 Directive::Retract => {}
-                Directive::Notice(notice) => {
-                    let (Message::Warning(text) | Message::Note(text)) = message(&notice);
-                    super::super::reply::check_shown(&text);
-                }
+                Directive::Notice(notice) => super::super::reply::check_shown(&notice.to_string()),
                 Directive::Finish(result) => self.finish(result),
             }
         }
@@ -409,7 +405,7 @@ impl World {
                     );
                 }
             }
-            Err(error) => super::super::reply::check_shown(&Failure::from(error.clone()).to_string()),
+            Err(error) => super::super::reply::check_shown(&error.to_string()),
         }
         self.result = Some(result);
     }

@@ -3,7 +3,7 @@
 use crate::model::{File, Stats};
 use crate::sim::{MemorySink, SimTransport};
 use ftp_proto::{Event, Instant, SessionId, Transport as _};
-use pftp::exit::{Failure, Kind};
+use pftp::{DownloadError, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Download {
     pub(super) file: File,
-    pub(super) result: Result<u64, Failure>,
+    pub(super) result: Result<u64, DownloadError>,
     /// The warnings for the user.
     pub warnings: Vec<String>,
     pub(super) addresses: Vec<SocketAddr>,
@@ -24,7 +24,8 @@ impl Download {
     /// Panics unless the whole file came, and every byte is right.
     #[track_caller]
     pub fn assert_complete(&self) {
-        assert_eq!(self.result, Ok(self.file.size()), "{:?}", self.warnings);
+        let (result, warnings) = (&self.result, &self.warnings);
+        assert_eq!(result.as_ref().ok(), Some(&self.file.size()), "{result:?}, {warnings:?}");
         assert!(self.is_exact(), "the bytes are wrong");
     }
 
@@ -40,13 +41,13 @@ impl Download {
 
     /// Returns why the download failed. Panics if it succeeded.
     #[track_caller]
-    pub fn failure(&self) -> &Failure {
+    pub fn failure(&self) -> &DownloadError {
         self.result.as_ref().expect_err("the download fails")
     }
 
     /// Returns the kind of the failure. Panics if the download succeeded.
     #[track_caller]
-    pub fn failure_kind(&self) -> Kind {
+    pub fn failure_kind(&self) -> ErrorKind {
         self.failure().kind()
     }
 

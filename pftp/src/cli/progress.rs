@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mode {
+pub(super) enum Mode {
     /// One line of a terminal, drawn again and again.
     Bar,
     /// A line of text every few seconds, for a file or a pipe.
@@ -21,7 +21,7 @@ pub enum Mode {
 impl Mode {
     /// The mode for this standard error: `quiet` is what the user asked for.
     #[must_use]
-    pub fn choose(quiet: bool) -> Self {
+    pub(super) fn choose(quiet: bool) -> Self {
         if quiet {
             Self::Quiet
         } else if ProgressDrawTarget::stderr().is_hidden() {
@@ -36,7 +36,7 @@ impl Mode {
 ///
 /// It has no clock and no thread: [`tick`](Self::tick) is to be called every [`interval`](Self::interval).
 /// Times count from the start of the download.
-pub struct Progress {
+pub(super) struct Progress {
     mode: Mode,
     name: String,
     total: Option<u64>,
@@ -54,7 +54,7 @@ const REDRAW_EVERY: Duration = Duration::from_millis(200);
 impl Progress {
     /// Progress of the file `name`, on standard error.
     #[must_use]
-    pub fn new(mode: Mode, name: &str) -> Self {
+    pub(super) fn new(mode: Mode, name: &str) -> Self {
         Self::with(mode, name, ProgressDrawTarget::stderr_with_hz(10), Box::new(io::stderr()))
     }
 
@@ -78,23 +78,23 @@ impl Progress {
     }
 
     /// The file has `bytes` bytes.
-    pub const fn total(&mut self, bytes: u64) {
+    pub(super) const fn total(&mut self, bytes: u64) {
         self.total = Some(bytes);
     }
 
     /// `bytes` bytes of it are here. May go back, when the download starts over.
-    pub const fn done(&mut self, bytes: u64) {
+    pub(super) const fn done(&mut self, bytes: u64) {
         self.done = bytes;
     }
 
     /// So many connections fetch it now.
-    pub const fn connections(&mut self, connections: usize) {
+    pub(super) const fn connections(&mut self, connections: usize) {
         self.connections = connections;
     }
 
     /// How often [`tick`](Self::tick) wants to be called; `None` if it shows nothing.
     #[must_use]
-    pub const fn interval(&self) -> Option<Duration> {
+    pub(super) const fn interval(&self) -> Option<Duration> {
         match self.mode {
             Mode::Bar => Some(REDRAW_EVERY),
             Mode::Lines => Some(Duration::from_secs(1)),
@@ -103,7 +103,7 @@ impl Progress {
     }
 
     /// Shows the state at `now`, if it is time to.
-    pub fn tick(&mut self, now: Duration) {
+    pub(super) fn tick(&mut self, now: Duration) {
         self.speed.sample(self.done, now);
         match self.mode {
             Mode::Bar => self.bar.set_message(self.state()),
@@ -116,19 +116,19 @@ impl Progress {
     }
 
     /// Prints something that is good to know. Not printed in [`Mode::Quiet`].
-    pub fn note(&mut self, message: &str) {
+    pub(super) fn note(&mut self, message: &str) {
         if self.mode != Mode::Quiet {
             self.print(&format!("pftp: {message}"));
         }
     }
 
     /// Prints a warning.
-    pub fn warn(&mut self, message: &str) {
+    pub(super) fn warn(&mut self, message: &str) {
         self.print(&format!("pftp: warning: {message}"));
     }
 
     /// Ends with the whole file at `now`: says how long it took. So many bytes of it are of an `earlier` run.
-    pub fn finish(&mut self, earlier: u64, now: Duration) {
+    pub(super) fn finish(&mut self, earlier: u64, now: Duration) {
         self.clear();
         if self.mode == Mode::Quiet {
             return;
@@ -145,7 +145,7 @@ impl Progress {
     }
 
     /// Ends without a word: the line on the terminal goes, for an error message to come.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.bar.finish_and_clear();
     }
 

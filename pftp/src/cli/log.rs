@@ -1,7 +1,7 @@
 //! The log of every command and reply (`-l`).
 
-use crate::exit::Failure;
-use crate::options::LogTarget;
+use super::failure::{Failure, STDOUT};
+use super::options::LogTarget;
 use ftp_proto::Line;
 use std::fmt;
 use std::fs::File;
@@ -9,28 +9,28 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes lines exchanged with servers, one line each.
-pub struct Log {
+pub(super) struct Log {
     /// `None` once a write has failed.
     out: Option<Box<dyn Write + Send>>,
     path: PathBuf,
-    /// Whether a line begins with the number of its thread.
+    /// Whether a line begins with the number of its connection.
     threads: bool,
-    /// Whether each line is to be seen at once.
+    /// Whether each line is written out at once.
     unbuffered: bool,
 }
 
 impl Log {
-    /// Opens the log; what a file of that name held is lost, unless the log goes on. `threads` says whether lines begin
-    /// with the number of their thread, as they have to if there is more than one connection.
+    /// Opens the log. The content of a file of that name is lost. `threads` says whether lines begin with the number of their
+    /// connection, which they need if there are several.
     ///
     /// # Errors
     /// A [`Failure`] of kind local if the file cannot be created.
-    pub fn open(target: &LogTarget, threads: bool, goes_on: bool) -> Result<Self, Failure> {
+    pub(super) fn open(target: &LogTarget, threads: bool) -> Result<Self, Failure> {
         let log = match target {
-            LogTarget::Stdout => Self::new(Box::new(io::stdout()), "standard output", threads, true),
+            LogTarget::Stdout => Self::new(Box::new(io::stdout()), STDOUT, threads, true),
             LogTarget::File(path) => {
-                let file = if goes_on { File::options().append(true).open(path) } else { File::create(path) };
-                let file = file.map_err(|error| Failure::local("cannot create", path, &error))?;
+                let file =
+                    File::create(path).map_err(|error| Failure::local("cannot create", path, &error))?;
                 Self::new(Box::new(BufWriter::new(file)), path, threads, false)
             }
         };
@@ -41,12 +41,12 @@ impl Log {
         Self { out: Some(out), path: path.as_ref().to_owned(), threads, unbuffered }
     }
 
-    /// Writes `line` of the connection number `thread`, from 1.
+    /// Writes a line of the connection with the number `thread`, from 1.
     ///
     /// # Errors
-    /// The first write that fails, which is a warning: the download goes on without its log, and later
-    /// calls do nothing. That nobody reads standard output any more is not worth one.
-    pub fn line(&mut self, thread: usize, line: &Line) -> Result<(), Failure> {
+    /// A [`Failure`] for the first write that fails: the download goes on without its log, and later calls do nothing. A reader
+    /// of standard output that went away is no failure.
+    pub(super) fn line(&mut self, thread: usize, line: &Line) -> Result<(), Failure> {
         let (threads, unbuffered) = (self.threads, self.unbuffered);
         self.write(|out| {
             if threads {
@@ -57,11 +57,11 @@ impl Log {
         })
     }
 
-    /// Writes out what is buffered: to be called when there is nothing else to do, and at the end.
+    /// Writes out what is buffered.
     ///
     /// # Errors
     /// As [`line`](Self::line).
-    pub fn flush(&mut self) -> Result<(), Failure> {
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.write(|out| out.flush())
     }
 
@@ -91,7 +91,7 @@ impl fmt::Debug for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::Kind;
+    use pftp::ErrorKind;
     use std::fs;
 
     fn lines() -> [Line; 2] {
@@ -99,17 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_each_line() {
+    fn each_line_is_written_with_its_direction_and_connection() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         fs::write(&path, "old").unwrap();
-        let mut log = Log::open(&LogTarget::File(path.clone()), false, false).unwrap();
+        let mut log = Log::open(&LogTarget::File(path.clone()), false).unwrap();
         for line in lines() {
             log.line(1, &line).unwrap();
         }
         log.flush().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "C->S: PASS ***\nS->C: 230-hi\\u{1b}[2J\n");
-        let mut log = Log::open(&LogTarget::File(path.clone()), true, false).unwrap();
+        let mut log = Log::open(&LogTarget::File(path.clone()), true).unwrap();
         for (thread, line) in (1..).zip(lines()) {
             log.line(thread, &line).unwrap();
         }
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_cannot_be_is_told_before_it_is_needed() {
-        let failure = Log::open(&LogTarget::File("/nonexistent/log".into()), false, false).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Local);
+    fn log_that_cannot_be_created_fails_at_once() {
+        let failure = Log::open(&LogTarget::File("/nonexistent/log".into()), false).unwrap_err();
+        assert_eq!(failure.kind(), Some(ErrorKind::Local));
         assert!(failure.to_string().starts_with("cannot create /nonexistent/log: "), "{failure}");
     }
 
     #[test]
-    fn a_failing_log_complains_once() {
+    fn failing_log_fails_once() {
         let full = File::create("/dev/full").unwrap();
         let mut log = Log::new(Box::new(full), "/dev/full", false, true);
         let [line, _] = lines();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_is_no_complaint() {
+    fn broken_pipe_is_no_failure() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut log = Log::new(Box::new(writer), "standard output", false, true);

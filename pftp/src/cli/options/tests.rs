@@ -1,5 +1,5 @@
 use super::*;
-use crate::cli::Invocation;
+use crate::cli::arguments::Invocation;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -9,8 +9,8 @@ fn resolve(args: &[&str]) -> Result<Options, Failure> {
 }
 
 fn resolve_with(args: &[&str], password: Option<&str>) -> Result<Options, Failure> {
-    match Cli::parse_from_args(["pftp"].iter().chain(args))? {
-        Invocation::Download(cli) => Options::resolve_with(&cli, password.map(OsString::from)),
+    match Arguments::parse_from_args(["pftp"].iter().chain(args))? {
+        Invocation::Download(arguments) => Options::resolve_with(&arguments, password.map(OsString::from)),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -20,9 +20,9 @@ fn options(args: &[&str]) -> Options {
 }
 
 #[track_caller]
-fn refused(args: &[&str], kind: Kind, says: &str) {
+fn refused(args: &[&str], kind: ErrorKind, says: &str) {
     let failure = resolve(args).unwrap_err();
-    assert_eq!(failure.kind(), kind, "{args:?}: {failure}");
+    assert_eq!(failure.kind(), Some(kind), "{args:?}: {failure}");
     assert!(failure.to_string().contains(says), "{args:?}: {failure}");
 }
 
@@ -37,15 +37,15 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(source.password.expose(), b"user@localhost.localnet");
     assert_eq!(source.path.as_bytes(), b"dir/file.bin");
     assert_eq!(options.output, Output::File("./file.bin".into()));
-    assert_eq!((options.log.clone(), options.representation), (None, RepresentationType::Image));
-    assert_eq!((options.connections, options.min_segment), (None, None));
-    assert_eq!((options.timeout, options.retries), (Duration::from_secs(30), 5));
+    assert_eq!((options.log.clone(), options.settings.representation), (None, RepresentationType::Image));
+    assert_eq!((options.settings.connections, options.settings.min_segment), (None, None));
+    assert_eq!((options.settings.timeout, options.settings.retries), (Duration::from_secs(30), 5));
     assert!(options.warnings.is_empty() && !options.quiet);
     assert_eq!(options.name(), "file.bin");
 }
 
 #[test]
-fn options_fill_in_what_sources_do_not_name() {
+fn options_fill_in_the_parts_that_urls_leave_out() {
     let args = ["-p", "2121", "-n", "bob", "-P", "pw", "ftp://a/f", "ftp://eve:x@b:21/f", "ftp://eve@c/f"];
     let seen: Vec<_> = options(&args)
         .sources
@@ -65,7 +65,7 @@ fn options_fill_in_what_sources_do_not_name() {
 }
 
 #[test]
-fn a_server_and_a_file() {
+fn server_and_file_are_taken_as_typed() {
     for (server, host, port) in [
         ("host", "host", 21),
         ("host:2121", "host", 2121),
@@ -77,30 +77,30 @@ fn a_server_and_a_file() {
         let source = &options.sources[0];
         assert_eq!((source.host.as_str(), source.port), (host, port));
         assert_eq!(source.path.as_bytes(), b"/a%20b/c;type=a");
-        assert_eq!(options.representation, RepresentationType::Image);
+        assert_eq!(options.settings.representation, RepresentationType::Image);
         assert_eq!(options.output, Output::File("./c;type=a".into()));
     }
-    refused(&["-s", "host/dir", "-f", "f"], Kind::Syntax, "-s: a path");
-    refused(&["-s", "http://host", "-f", "f"], Kind::Syntax, "http");
-    refused(&["-s", "", "-f", "f"], Kind::Syntax, "-s: names no host");
-    refused(&["-s", "host", "-f", ""], Kind::Syntax, "-f: ");
-    refused(&["-s", "host", "-f", "dir/"], Kind::Syntax, "-f: ");
-    refused(&["-s", "host", "-f", "a\r\nDELE b"], Kind::Syntax, "line end");
-    refused(&["-n", "", URL], Kind::Syntax, "-n is empty");
-    refused(&["-P", "a\nb", URL], Kind::Syntax, "-P holds CR");
+    refused(&["-s", "host/dir", "-f", "f"], ErrorKind::Syntax, "-s: a path");
+    refused(&["-s", "http://host", "-f", "f"], ErrorKind::Syntax, "http");
+    refused(&["-s", "", "-f", "f"], ErrorKind::Syntax, "-s: names no host");
+    refused(&["-s", "host", "-f", ""], ErrorKind::Syntax, "-f: ");
+    refused(&["-s", "host", "-f", "dir/"], ErrorKind::Syntax, "-f: ");
+    refused(&["-s", "host", "-f", "a\r\nDELE b"], ErrorKind::Syntax, "line end");
+    refused(&["-n", "", URL], ErrorKind::Syntax, "-n is empty");
+    refused(&["-P", "a\nb", URL], ErrorKind::Syntax, "-P holds CR");
 }
 
 #[test]
-fn a_name_that_is_not_utf8_is_kept() {
+fn name_that_is_not_utf8_is_kept() {
     let file = OsString::from_vec(b"gr\xfcn".to_vec());
     let args = ["pftp".into(), "-s".into(), "h".into(), "-f".into(), file.clone()];
-    let Ok(Invocation::Download(cli)) = Cli::parse_from_args(args) else { panic!() };
-    let options = Options::resolve(&cli).unwrap();
+    let Ok(Invocation::Download(arguments)) = Arguments::parse_from_args(args) else { panic!() };
+    let options = Options::resolve(&arguments).unwrap();
     assert_eq!(options.output, Output::File(Path::new(".").join(file)));
 }
 
 #[test]
-fn a_config_file() {
+fn config_file_names_the_sources() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("mirrors");
     let config = config.to_str().unwrap();
@@ -109,30 +109,30 @@ fn a_config_file() {
     let seen: Vec<_> = found.sources.iter().map(|source| (source.server(), source.connections)).collect();
     assert_eq!(seen, [("a:2121".to_owned(), 2), ("b:2121".to_owned(), 1)]);
     fs::write(config, "ftp://a/x/f\nftp://b/g\n").unwrap();
-    refused(&["-t", config], Kind::Syntax, "mirrors: line 2: ");
-    refused(&["-t", "/nonexistent"], Kind::Local, "/nonexistent");
-    refused(&["-t", config, URL], Kind::Other, "cannot be used with");
+    refused(&["-t", config], ErrorKind::Syntax, "mirrors: line 2: ");
+    refused(&["-t", "/nonexistent"], ErrorKind::Local, "/nonexistent");
+    refused(&["-t", config, URL], ErrorKind::Other, "cannot be used with");
 }
 
 #[test]
-fn no_file_gets_the_name_of_an_unfinished_one() {
+fn temporary_names_are_refused() {
     let says = "pftp keeps its unfinished files under such names";
     for name in
         ["f.pftp-part", "f.pftp-journal", "f.pftp-journal-new", "f.pftp-journal-unusable", "F.PFTP-PART"]
     {
         let url = format!("ftp://host/dir/{name}");
-        refused(&[&url], Kind::Syntax, &format!("{name}: {says}; give it another with -o"));
-        refused(&["-s", "host", "-f", name], Kind::Syntax, says);
-        refused(&["-o", name, URL], Kind::Other, &format!("-o {name}: {says}"));
-        refused(&["-o", &format!("/tmp/{name}/."), URL], Kind::Other, says);
+        refused(&[&url], ErrorKind::Syntax, &format!("{name}: {says}; give it another with -o"));
+        refused(&["-s", "host", "-f", name], ErrorKind::Syntax, says);
+        refused(&["-o", name, URL], ErrorKind::Other, &format!("-o {name}: {says}"));
+        refused(&["-o", &format!("/tmp/{name}/."), URL], ErrorKind::Other, says);
         assert_eq!(options(&["-o", "f", &url]).output, Output::File("./f".into()));
         assert_eq!(options(&["-o", "-", &url]).output, Output::Stdout);
     }
-    refused(&["ftp://host/f%2epftp-part"], Kind::Syntax, says);
+    refused(&["ftp://host/f%2epftp-part"], ErrorKind::Syntax, says);
 }
 
 #[test]
-fn where_the_file_goes() {
+fn output_is_below_the_directory_or_the_name_on_the_server() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().to_str().unwrap();
     for (args, path) in [
@@ -146,24 +146,24 @@ fn where_the_file_goes() {
         let args: Vec<&str> = args.iter().copied().chain([URL]).collect();
         assert_eq!(options(&args).output, Output::File(path));
     }
-    refused(&["-o", base, URL], Kind::Local, "names a directory");
-    refused(&["-d", base, "-o", ".", URL], Kind::Local, "names a directory");
-    refused(&["-o", "none/", URL], Kind::Local, "names a directory");
-    refused(&["-o", "", URL], Kind::Other, "--output");
+    refused(&["-o", base, URL], ErrorKind::Local, "names a directory");
+    refused(&["-d", base, "-o", ".", URL], ErrorKind::Local, "names a directory");
+    refused(&["-o", "none/", URL], ErrorKind::Local, "names a directory");
+    refused(&["-o", "", URL], ErrorKind::Other, "--output");
 }
 
 #[test]
-fn standard_output() {
+fn standard_output_takes_the_file_or_the_log() {
     let found = options(&["-o", "-", "-d", "/nonexistent", URL]);
-    assert_eq!((found.output.clone(), found.connections), (Output::Stdout, NonZeroUsize::new(1)));
+    assert_eq!((found.output.clone(), found.settings.connections), (Output::Stdout, NonZeroUsize::new(1)));
     assert_eq!(found.name(), "file.bin");
     assert_eq!(options(&["-l", "-", URL]).log, Some(LogTarget::Stdout));
     assert_eq!(options(&["-l", "x", "-o", "-", URL]).log, Some(LogTarget::File("x".into())));
-    refused(&["-o", "-", "-l", "-", URL], Kind::Other, "standard output");
+    refused(&["-o", "-", "-l", "-", URL], ErrorKind::Other, "standard output");
 }
 
 #[test]
-fn modes() {
+fn option_for_the_mode_goes_before_the_types_of_urls() {
     let ascii = "ftp://host/f;type=a";
     for (args, representation) in [
         (&[URL][..], RepresentationType::Image),
@@ -174,17 +174,17 @@ fn modes() {
         (&["-m", "ascii", "ftp://host/f;type=i", ascii], RepresentationType::Ascii),
     ] {
         let options = options(args);
-        assert_eq!(options.representation, representation, "{args:?}");
-        assert_eq!(options.connections.is_some(), representation == RepresentationType::Ascii);
+        assert_eq!(options.settings.representation, representation, "{args:?}");
+        assert_eq!(options.settings.connections.is_some(), representation == RepresentationType::Ascii);
     }
-    refused(&["ftp://host/f;type=i", ascii], Kind::Syntax, "-m");
+    refused(&["ftp://host/f;type=i", ascii], ErrorKind::Syntax, "-m");
 }
 
 #[test]
-fn one_connection_where_order_matters() {
+fn ordered_bytes_take_one_connection() {
     let connections = |args: &[&str]| {
         let options = options(args);
-        (options.connections.map(NonZeroUsize::get), options.warnings.len())
+        (options.settings.connections.map(NonZeroUsize::get), options.warnings.len())
     };
     assert_eq!(connections(&["-c", "4", URL]), (Some(4), 0));
     assert_eq!(connections(&["-c", "4", "-o", "-", URL]), (Some(1), 1));
@@ -199,7 +199,7 @@ fn no_password_is_shown() {
     assert!(!shown.contains("hunter"), "{shown}");
 }
 
-/// The passwords of the sources.
+/// Returns the passwords of the sources.
 fn passwords(args: &[&str], environment: Option<&str>) -> Vec<String> {
     let options = resolve_with(args, environment).unwrap_or_else(|failure| panic!("{args:?}: {failure}"));
     let text = |source: &Source| String::from_utf8(source.password.expose().to_vec()).unwrap();
@@ -207,7 +207,7 @@ fn passwords(args: &[&str], environment: Option<&str>) -> Vec<String> {
 }
 
 #[test]
-fn a_password_from_a_file() {
+fn password_is_the_first_line_of_the_password_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");
     let file = path.to_str().unwrap();
@@ -228,14 +228,14 @@ fn a_password_from_a_file() {
         (b"hun\rter2\n", "holds CR, LF or NUL"),
     ] {
         fs::write(&path, content).unwrap();
-        refused(&args, Kind::Syntax, says);
+        refused(&args, ErrorKind::Syntax, says);
     }
     fs::remove_file(&path).unwrap();
-    refused(&args, Kind::Local, "cannot read ");
+    refused(&args, ErrorKind::Local, "cannot read ");
 }
 
 #[test]
-fn a_password_from_the_environment() {
+fn password_from_the_environment_is_for_named_users() {
     let guest = "user@localhost.localnet";
     assert_eq!(passwords(&["-n", "bob", URL], Some("pw")), ["pw"]);
     assert_eq!(passwords(&["-n", "bob", "-P", "x", URL], Some("pw")), ["x"]);

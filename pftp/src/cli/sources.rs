@@ -1,61 +1,24 @@
-//! Where the file can be had: from URLs, or from a config file with one URL a line.
+//! The sources of the file: from URLs, or from a config file with one URL a line.
 
-use crate::exit::{Failure, Kind};
-use crate::url::{self, FtpUrl, UrlError};
+use super::failure::Failure;
 use ftp_proto::{Arg, Config, Escaped, RepresentationType, Secret};
+use pftp::url::{self, FtpUrl, UrlError};
+use pftp::{ErrorKind, Source};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// One server that has the file, and how to get at it there.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Source {
-    /// Name in lower case, or address; an IPv6 address is without brackets.
-    pub host: String,
-    /// TCP port of the control connection.
-    pub port: u16,
-    /// User to log in as.
-    pub username: Arg,
-    /// Password.
-    pub password: Secret,
-    /// The file on that server.
-    pub path: Arg,
-    /// How often the source was named: as many connections it should get at least.
-    pub connections: usize,
-}
-
-impl Source {
-    /// The server as messages name it: the host, and the port unless it is FTP's own.
-    #[must_use]
-    pub fn server(&self) -> String {
-        match (self.port, self.host.contains(':')) {
-            (FTP, _) => self.host.clone(),
-            (port, true) => format!("[{}]:{port}", self.host),
-            (port, false) => format!("{}:{port}", self.host),
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        (&self.host, self.port, &self.username, &self.password, &self.path)
-            == (&other.host, other.port, &other.username, &other.password, &other.path)
-    }
-}
-
-const FTP: u16 = 21;
-
-/// What a source has that does not name it.
+/// What a source has if its URL does not say it.
 #[derive(Clone, Debug)]
-pub struct Defaults {
+pub(super) struct Defaults {
     /// Port.
-    pub port: u16,
+    pub(super) port: u16,
     /// User.
-    pub username: Arg,
-    /// Password; `None` is [`user_password`](Self::user_password) for whoever has a name, and what an anonymous login
-    /// wants for the others.
-    pub password: Option<Secret>,
-    /// Password of those who log in under a name of their own. It is of no use to an anonymous login, and none of that
-    /// server's business.
-    pub user_password: Option<Secret>,
+    pub(super) username: Arg,
+    /// Password; `None`: [`user_password`](Self::user_password) for a named user, and the usual password for an anonymous login.
+    pub(super) password: Option<Secret>,
+    /// Password of named users. The server of an anonymous login must not see it.
+    pub(super) user_password: Option<Secret>,
 }
 
 impl Defaults {
@@ -66,32 +29,27 @@ impl Defaults {
     }
 }
 
-/// The users who log in with any password (RFC 1635).
+/// The names of users that log in with any password (RFC 1635).
 const ANONYMOUS: [&[u8]; 2] = [b"anonymous", b"ftp"];
 
 impl Default for Defaults {
     /// Port 21 and anonymous login.
     fn default() -> Self {
-        Self { port: FTP, username: Config::default().username, password: None, user_password: None }
+        Self { port: Source::PORT, username: Config::default().username, password: None, user_password: None }
     }
 }
 
-/// The sources that `urls` name, in the order of their first appearance. Equal ones become one with as many
+/// Returns the sources that `urls` name, in the order of their first appearance. Equal sources become one source with as many
 /// connections.
-#[must_use]
-pub fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
+pub(super) fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for FtpUrl { server, path, .. } in urls {
         let username = server.username.as_ref().unwrap_or(&defaults.username).clone();
-        let source = Source {
-            host: server.host.clone(),
-            port: server.port.unwrap_or(defaults.port),
-            password: server.password.clone().unwrap_or_else(|| defaults.password(&username)),
-            username,
-            path: path.clone(),
-            connections: 1,
-        };
-        match sources.iter_mut().find(|known| known.is_same(&source)) {
+        let mut source = Source::new(server.host.clone(), path.clone());
+        source.port = server.port.unwrap_or(defaults.port);
+        source.password = server.password.clone().unwrap_or_else(|| defaults.password(&username));
+        source.username = username;
+        match sources.iter_mut().find(|known| is_same(known, &source)) {
             Some(known) => known.connections = known.connections.saturating_add(1),
             None => sources.push(source),
         }
@@ -99,69 +57,74 @@ pub fn merge(urls: &[FtpUrl], defaults: &Defaults) -> Vec<Source> {
     sources
 }
 
-/// The representation type that `urls` ask for with `;type=`, if any does.
+/// Returns the representation type that `urls` ask for with `;type=`, if there is one.
 ///
 /// # Errors
-/// A [`Failure`] if they do not agree.
-pub fn representation(urls: &[FtpUrl]) -> Result<Option<RepresentationType>, Failure> {
+/// A [`Failure`] if two URLs ask for different types.
+pub(super) fn representation(urls: &[FtpUrl]) -> Result<Option<RepresentationType>, Failure> {
     let mut asked = urls.iter().filter_map(|url| url.representation);
     let first = asked.next();
     if asked.any(|other| Some(other) != first) {
         let message = "some of the URLs say ;type=i and some ;type=a; choose with -m";
-        return Err(Failure::new(Kind::Syntax, message));
+        return Err(Failure::new(ErrorKind::Syntax, message));
     }
     Ok(first)
 }
 
-/// URLs at most: far more than a file has mirrors. Planning takes time that grows with their number, and each server's name
-/// a thread.
-pub const MOST: usize = 256;
+/// URLs at most: far more than a file has mirrors. The engine takes time that grows with their number, and the look-up of each
+/// server's name takes a thread.
+const MOST: usize = 256;
 
-/// Parses the URLs of a command line, which are mirrors of one file: [`MOST`] of them, no more.
+/// Parses the URLs of a command line, which are mirrors of one file: [`MOST`] at most.
 ///
 /// # Errors
-/// A [`Failure`] says which of them is wrong and why.
-pub fn parse_urls<'a>(urls: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Vec<FtpUrl>, Failure> {
+/// A [`Failure`] that says which URL is wrong and why.
+pub(super) fn parse_urls<'a>(urls: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Vec<FtpUrl>, Failure> {
     let count = urls.len();
     if count > MOST {
-        return Err(Failure::new(Kind::Syntax, format!("{count} URLs: no more than {MOST} may be given")));
+        return Err(Failure::new(
+            ErrorKind::Syntax,
+            format!("{count} URLs: no more than {MOST} may be given"),
+        ));
     }
     let parse = |(at, text): (usize, &[u8])| {
         FtpUrl::parse(text).map_err(|error| {
             let which = if count == 1 { "the URL".to_owned() } else { format!("URL {} of {count}", at + 1) };
-            Failure::new(Kind::Syntax, format!("{which}: {error}"))
+            Failure::new(ErrorKind::Syntax, format!("{which}: {error}"))
         })
     };
     urls.enumerate().map(parse).collect()
 }
 
-/// Bytes of a config file: more than anyone has mirrors for, and an end to what is none.
+/// Bytes of a config file at most, in case that the path leads to another file.
 const LARGEST: u64 = 1024 * 1024;
 
 /// Reads and parses a config file.
 ///
 /// # Errors
-/// A [`Failure`]: of kind local if the file cannot be read, of kind syntax if it is larger than 1 MiB, else with the number of the wrong line.
-pub fn read_config(path: &Path) -> Result<Vec<FtpUrl>, Failure> {
+/// A [`Failure`]: of kind local if the file cannot be read, of kind syntax if the file is larger than 1 MiB, or with the number of
+/// the wrong line.
+pub(super) fn read_config(path: &Path) -> Result<Vec<FtpUrl>, Failure> {
     let cannot = |error: io::Error| Failure::local("cannot read", path, &error);
     let mut text = Vec::new();
     File::open(path).map_err(cannot)?.take(LARGEST + 1).read_to_end(&mut text).map_err(cannot)?;
     if text.len() as u64 > LARGEST {
         let message = format!("{}: is larger than a config file may be: {LARGEST} bytes", path.display());
-        return Err(Failure::new(Kind::Syntax, message));
+        return Err(Failure::new(ErrorKind::Syntax, message));
     }
-    parse_config(&text).map_err(|error| Failure::new(Kind::Syntax, format!("{}: {error}", path.display())))
+    parse_config(&text)
+        .map_err(|error| Failure::new(ErrorKind::Syntax, format!("{}: {error}", path.display())))
 }
 
-/// Why a config file is refused. It quotes nothing in which a password could be.
+/// Why a config file is refused. The message quotes no text that may hold a password.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ConfigError {
-    /// A line is no URL of a file.
+pub(super) enum ConfigError {
+    /// A line is not the URL of a file.
     #[error("line {line}: {error}")]
     Url {
         /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         error: UrlError,
     },
     /// A line names another file than the first.
@@ -176,23 +139,23 @@ pub enum ConfigError {
         /// The file name there, safe to show.
         first_name: String,
     },
-    /// A line has one URL more than there may be.
+    /// A line has one URL more than allowed.
     #[error("line {line}: is one more URL than the {MOST} that may be given")]
     Many {
         /// Number of the line, from 1.
         line: usize,
     },
-    /// There is no URL in it.
+    /// The file has no URL.
     #[error("names no server")]
     Empty,
 }
 
-/// Parses the text of a config file: a URL a line, at most [`MOST`] of them; blank lines and lines that begin with `#` are
-/// skipped, and so is white space around a URL.
+/// Parses the text of a config file: a URL a line, [`MOST`] at most. Blank lines and lines that begin with `#` are skipped, and so
+/// is white space around a URL.
 ///
 /// # Errors
-/// [`ConfigError`] for the first line that is wrong.
-pub fn parse_config(text: &[u8]) -> Result<Vec<FtpUrl>, ConfigError> {
+/// A [`ConfigError`] for the first wrong line.
+pub(super) fn parse_config(text: &[u8]) -> Result<Vec<FtpUrl>, ConfigError> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let mut urls: Vec<FtpUrl> = Vec::new();
     let mut first_line = 0;
@@ -219,6 +182,11 @@ pub fn parse_config(text: &[u8]) -> Result<Vec<FtpUrl>, ConfigError> {
     if urls.is_empty() { Err(ConfigError::Empty) } else { Ok(urls) }
 }
 
+fn is_same(one: &Source, other: &Source) -> bool {
+    (&one.host, one.port, &one.username, &one.password, &one.path)
+        == (&other.host, other.port, &other.username, &other.password, &other.path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_file() {
+    fn config_file_has_a_url_a_line() {
         let text = "\u{feff}# mirrors\r\n\r\nftp://a/dir/f\r\n  \t# more\n\n\tftp://bob:pw@b:2121/f  \nftp://a/dir/f";
         let sources = merge(&parse_config(text.as_bytes()).unwrap(), &Defaults::default());
         let seen: Vec<_> = sources.iter().map(|source| (source.server(), source.connections)).collect();
@@ -245,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_belongs_to_a_path() {
+    fn hash_sign_after_a_url_belongs_to_the_path() {
         let urls = parse_config(b"ftp://a/f#1 # x\n").unwrap();
         assert_eq!(urls[0].path.as_bytes(), b"f#1 # x");
     }
 
     #[test]
-    fn a_refused_config_names_the_line() {
+    fn refused_config_names_the_line() {
         assert_eq!(
             refusal("ftp://a/f\n\nhttp://b/f\n"),
             "line 3: the scheme http is not supported, only ftp is"
@@ -289,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_sources_are_one() {
+    fn equal_sources_become_one_with_more_connections() {
         let defaults = Defaults { port: 2121, ..Defaults::default() };
         let named = urls(&[
             "ftp://A/f",
@@ -316,18 +284,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_url_is_told_apart() {
+    fn wrong_url_is_named_by_its_number() {
         let fail = |texts: &[&str]| parse_urls(texts.iter().map(|text| text.as_bytes())).unwrap_err();
         assert_eq!(fail(&["ftp://a/"]).to_string(), "the URL: the path does not end in a file name");
         assert_eq!(
             fail(&["ftp://a/f", "x"]).to_string(),
             "URL 2 of 2: is not a URL: it does not begin with ftp://"
         );
-        assert_eq!(fail(&["x"]).kind(), Kind::Syntax);
+        assert_eq!(fail(&["x"]).kind(), Some(ErrorKind::Syntax));
     }
 
     #[test]
-    fn urls_have_an_end() {
+    fn more_urls_than_allowed_are_refused() {
         let text = "# x\n".to_owned() + &"ftp://a/f\n\n".repeat(MOST);
         assert_eq!(parse_config(text.as_bytes()).unwrap().len(), MOST);
         let says = "line 514: is one more URL than the 256 that may be given";
@@ -335,12 +303,12 @@ mod tests {
         let url = "ftp://a/f".as_bytes();
         assert_eq!(parse_urls(vec![url; MOST].into_iter()).unwrap().len(), MOST);
         let failure = parse_urls(vec![url; MOST + 1].into_iter()).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Syntax);
+        assert_eq!(failure.kind(), Some(ErrorKind::Syntax));
         assert_eq!(failure.to_string(), "257 URLs: no more than 256 may be given");
     }
 
     #[test]
-    fn types_have_to_agree() {
+    fn urls_with_different_types_are_refused() {
         assert_eq!(representation(&urls(&["ftp://a/f", "ftp://b/f"])).unwrap(), None);
         assert_eq!(
             representation(&urls(&["ftp://a/f", "ftp://b/f;type=a"])).unwrap(),
@@ -350,9 +318,9 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_cannot_be_read_is_a_local_failure() {
+    fn config_that_cannot_be_read_is_a_local_failure() {
         let failure = read_config(Path::new("/nonexistent/mirrors.conf")).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Local);
+        assert_eq!(failure.kind(), Some(ErrorKind::Local));
         assert!(failure.to_string().contains("/nonexistent/mirrors.conf"));
     }
 }

@@ -1,0 +1,28 @@
+//! Downloads a file with progress: `download URL PATH`.
+
+use pftp::{Destination, Download, DownloadNotice, Observer, Progress, Settings, Source};
+
+/// Shows progress and notices on standard error.
+struct Terminal;
+
+impl Observer for Terminal {
+    fn progress(&mut self, progress: &Progress) {
+        let size = progress.size.map_or("?".to_owned(), |size| size.to_string());
+        eprint!("\r{} of {size} bytes over {} connections", progress.done, progress.connections);
+    }
+
+    fn notice(&mut self, notice: &DownloadNotice) {
+        eprintln!("\r{notice}");
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [url, path] = &args[..] else { return Err("usage: download URL PATH".into()) };
+    let mut settings = Settings::default();
+    settings.retries = 2;
+    let download = Download::new(vec![Source::parse(url)?], Destination::File(path.into()), settings)?;
+    let outcome = download.run(&mut Terminal)?;
+    eprintln!("\n{outcome:?}");
+    Ok(())
+}
