@@ -102,9 +102,9 @@ impl Download {
         if let Some(record) = &earlier.record {
             observer.notice(&DownloadNotice::Resumed { bytes: record.ranges().len() });
         }
-        let before = engine::before(earlier.record.as_ref(), earlier.finished, &sink)?;
+        let earlier = engine::earlier(earlier.record.as_ref(), earlier.finished, &sink)?;
         let job = Job { sources: &sources, settings: &settings, sink: &sink, cancel: &cancel };
-        match job.attempt(Start { before, replaces_journal: false }, observer)? {
+        match job.attempt(Start { earlier, replaces_journal: false }, observer)? {
             Ending::Done(outcome) => Ok(outcome),
             Ending::Mismatched(mismatched) => one_by_one::fetch(&job, *mismatched, observer),
         }

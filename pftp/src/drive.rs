@@ -1,85 +1,99 @@
-//! The loop that moves planner and transport.
+//! The loop that moves the engine and a transport.
 
+use crate::engine::{Directive, EngineError, Fetcher, FileId, Notice, ServerId};
 use crate::lookup::Found;
-use crate::plan::{Directive, EngineError, MirrorId, Notice, Planner};
-use ftp_proto::{Event, Instant, Report, Request, SessionId, Sink, Transport};
-use std::collections::BTreeSet;
+use ftp_proto::{Event, Instant, Report, SessionId, Sink, Transport};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Something that comes neither from a session nor from the clock.
+/// An event that comes neither from a session nor from the clock.
 #[derive(Clone, Debug)]
 pub enum Input<E> {
     /// The answer to [`Surroundings::resolve`].
-    Resolved(MirrorId, Result<Vec<SocketAddr>, String>),
-    /// The download is to end.
+    Resolved(ServerId, Result<Vec<SocketAddr>, String>),
+    /// The job is to end.
     Stop(E),
 }
 
-/// The reason why [`drive`] ended without a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum DriveError<E> {
-    /// The planner found no way to fetch the file.
-    Engine(EngineError),
-    /// The surroundings ended the download.
-    Surroundings(E),
-}
-
-/// What a download needs and knows beside its sessions. `E` is the error of the sink.
-pub trait Surroundings<E> {
-    /// The reason for which the surroundings end a download.
+/// What a job needs and knows beside its sessions. `S` is the sink of a file.
+pub trait Surroundings<S: Sink + ?Sized> {
+    /// The reason for which the surroundings end a job.
     type Error;
 
-    /// Starts to look up the addresses of a mirror's server. The answer comes through [`input`](Self::input).
-    fn resolve(&mut self, id: MirrorId);
+    /// Starts to resolve the name of a server. The answer comes through [`input`](Self::input).
+    fn resolve(&mut self, id: ServerId);
 
-    /// The next input, if there is one. Whoever has a new one wakes the transport.
+    /// Returns the next input, if there is one. A new one wakes the transport.
     fn input(&mut self) -> Option<Input<Self::Error>>;
 
-    /// A session is being opened, as connection number `thread`.
-    fn opened(&mut self, id: SessionId, thread: usize);
+    /// Returns the sink of a file.
+    fn sink(&mut self, file: FileId) -> Arc<S>;
 
-    /// Sees a report before the planner does. A failure ends the download.
+    /// Takes note of a session that is being opened, over this connection of the job, counted from 1.
+    fn opened(&mut self, id: SessionId, connection: usize);
+
+    /// Sees a report before the engine does. A failure ends the job.
     ///
     /// # Errors
-    /// That of the sink, or the surroundings' own.
-    fn report(&mut self, report: &Report<E>) -> Result<(), Self::Error>;
+    /// The error of the sink, or one of the surroundings.
+    fn report(&mut self, report: &Report<S::Error>) -> Result<(), Self::Error>;
 
-    /// Whether the sink has these bytes from this offset on; the sink has taken that part before.
+    /// Returns whether the sink of the file has these bytes from this offset on; it has taken them before.
     ///
     /// # Errors
-    /// If it cannot be read.
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, Self::Error>;
+    /// If the sink cannot be read.
+    fn same(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, Self::Error>;
 
-    /// This is what servers have to verify the file with. If the finished file `is_here_already`, whether it is the one that
-    /// they mean; nobody asks otherwise.
-    fn found(&mut self, _found: Option<Found>, _is_here_already: bool) -> bool {
+    /// Takes the result of the checksum lookup. If the finished file `is_here_already`, returns whether it has the checksum;
+    /// otherwise the result means nothing.
+    fn found(&mut self, _file: FileId, _found: Option<Found>, _is_here_already: bool) -> bool {
         true
     }
 
-    /// Less of the file is settled than was. Nothing that was requested after that has been sent.
-    fn retract(&mut self, _planner: &Planner) {}
+    /// Fewer bytes of the file are settled than before. No request that was made after that has been sent.
+    fn retract(&mut self, _file: FileId, _engine: &Fetcher) {}
 
     /// Tells the user.
     fn notice(&mut self, notice: Notice);
 
-    /// Sees the planner after every step; says when it wants to see it again at the latest.
-    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant>;
+    /// Sees the engine after every step. Returns when it wants to see the engine again at the latest.
+    fn progress(&mut self, engine: &Fetcher, now: Instant) -> Option<Instant>;
+
+    /// Takes note of a file that is done: its size in bytes, or why there is none.
+    fn done(&mut self, _file: FileId, _result: &Result<u64, EngineError>, _engine: &Fetcher) {}
 }
 
-/// Runs a download to its end, and returns the size of the file in bytes. All sessions have ended then.
+/// The results of the files of a job.
+#[derive(Clone, Debug, Default)]
+pub struct Results(BTreeMap<FileId, Result<u64, EngineError>>);
+
+impl Results {
+    /// Takes the result of a file: its size in bytes, or why there is none.
+    ///
+    /// # Errors
+    /// Why the file was not fetched.
+    ///
+    /// # Panics
+    /// If the file is not one of the job, or its result was taken before.
+    #[expect(clippy::expect_used, reason = "a job that is done has a result for each of its files")]
+    pub fn take(&mut self, file: FileId) -> Result<u64, EngineError> {
+        self.0.remove(&file).expect("the result of the file")
+    }
+}
+
+/// Runs a job until each of its files is done. All sessions have ended then.
 ///
 /// # Errors
-/// Why there is no whole file.
-pub fn drive<T: Transport, S: Surroundings<<T::Sink as Sink>::Error>>(
-    planner: &mut Planner,
+/// If the surroundings end the job.
+pub fn drive<T: Transport, S: Surroundings<T::Sink>>(
+    engine: &mut Fetcher,
     transport: &mut T,
-    sink: &Arc<T::Sink>,
     surroundings: &mut S,
-) -> Result<u64, DriveError<S::Error>> {
+) -> Result<Results, S::Error> {
     let mut open = BTreeSet::new();
-    let result = steer(planner, transport, sink, surroundings, &mut open);
+    let results = steer(engine, transport, surroundings, &mut open);
     for id in &open {
         transport.close(*id);
     }
@@ -87,16 +101,16 @@ pub fn drive<T: Transport, S: Surroundings<<T::Sink as Sink>::Error>>(
     while !open.is_empty() && transport.now() < patience {
         if let Some(report) = transport.wait(Some(patience)) {
             note_end(&report, &mut open);
-            // For the log; what fails now fails nobody.
+            // For the log: a failure now fails no file.
             let _ = surroundings.report(&report);
-            planner.handle(&report, transport.now());
+            engine.handle(&report, transport.now());
         }
     }
-    result
+    results
 }
 
-/// How long the end of all sessions is waited for. It asks nothing of a server, so it comes at once, unless
-/// a write to the sink takes that long.
+/// How long the end of all sessions is awaited. It asks nothing of a server, so it comes at once, unless a write to a sink takes
+/// that long.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 fn note_end<E>(report: &Report<E>, open: &mut BTreeSet<SessionId>) {
@@ -105,70 +119,86 @@ fn note_end<E>(report: &Report<E>, open: &mut BTreeSet<SessionId>) {
     }
 }
 
-fn steer<T: Transport, S: Surroundings<<T::Sink as Sink>::Error>>(
-    planner: &mut Planner,
+fn steer<T: Transport, S: Surroundings<T::Sink>>(
+    engine: &mut Fetcher,
     transport: &mut T,
-    sink: &Arc<T::Sink>,
     surroundings: &mut S,
     open: &mut BTreeSet<SessionId>,
-) -> Result<u64, DriveError<S::Error>> {
-    let mut stopped = None;
+) -> Result<Results, S::Error> {
+    let mut results = Results::default();
     loop {
-        while let Some(directive) = planner.poll() {
-            match directive {
-                Directive::Resolve(id) => surroundings.resolve(id),
-                Directive::Open { id, thread, peer, config } => {
-                    surroundings.opened(id, thread);
-                    transport.open(id, peer.into(), config);
-                    open.insert(id);
-                }
-                Directive::Request(id, request_id, Request::Retrieve(part)) => {
-                    transport.retrieve(id, request_id, part, Arc::clone(sink));
-                }
-                Directive::Request(id, request_id, request) => transport.request(id, request_id, request),
-                Directive::Shrink(id, request_id, until) => transport.set_end(id, request_id, until),
-                Directive::Close(id) => transport.close(id),
-                Directive::Compare(id, offset, bytes) => match surroundings.same(offset, &bytes) {
-                    Ok(same) => planner.compared(id, same, transport.now()),
-                    Err(error) => stop(planner, &mut stopped, error),
-                },
-                Directive::Found(found) => {
-                    let same = surroundings.found(found, planner.is_here_already());
-                    planner.compared_finished(same, transport.now());
-                }
-                Directive::Retract => surroundings.retract(planner),
-                Directive::Notice(notice) => surroundings.notice(notice),
-                Directive::Finish(result) => return result.map_err(DriveError::Engine),
-            }
+        while let Some(directive) = engine.poll() {
+            carry_out(directive, engine, transport, surroundings, (&mut *open, &mut results))?;
         }
-        if let Some(error) = stopped {
-            return Err(DriveError::Surroundings(error));
+        if engine.is_over() {
+            return Ok(results);
         }
-        let look = surroundings.progress(planner, transport.now());
-        let until = [planner.poll_timeout(), look].into_iter().flatten().min();
+        let look = surroundings.progress(engine, transport.now());
+        let until = [engine.poll_timeout(), look].into_iter().flatten().min();
         let report = transport.wait(until);
         let now = transport.now();
         while let Some(input) = surroundings.input() {
             match input {
-                Input::Resolved(id, found) => planner.resolved(id, found, now),
-                Input::Stop(error) => stop(planner, &mut stopped, error),
+                Input::Resolved(id, found) => engine.resolved(id, found, now),
+                Input::Stop(error) => return stop(engine, error),
             }
         }
         match report {
             Some(report) => {
                 note_end(&report, open);
-                match surroundings.report(&report) {
-                    Ok(()) => planner.handle(&report, now),
-                    Err(error) => stop(planner, &mut stopped, error),
+                if let Err(error) = surroundings.report(&report) {
+                    return stop(engine, error);
                 }
+                engine.handle(&report, now);
             }
-            None => planner.handle_timeout(now),
+            None => engine.handle_timeout(now),
         }
     }
 }
 
-/// Ends the download for the first error that the surroundings have.
-fn stop<E>(planner: &mut Planner, stopped: &mut Option<E>, error: E) {
-    planner.stop();
-    stopped.get_or_insert(error);
+fn carry_out<T: Transport, S: Surroundings<T::Sink>>(
+    directive: Directive,
+    engine: &mut Fetcher,
+    transport: &mut T,
+    surroundings: &mut S,
+    (open, results): (&mut BTreeSet<SessionId>, &mut Results),
+) -> Result<(), S::Error> {
+    match directive {
+        Directive::Resolve(id) => surroundings.resolve(id),
+        Directive::Open { id, connection, address, config } => {
+            surroundings.opened(id, connection);
+            transport.open(id, address.into(), config);
+            open.insert(id);
+        }
+        Directive::Request(id, request_id, request) => transport.request(id, request_id, request),
+        Directive::Retrieve(id, request_id, file, part) => {
+            transport.retrieve(id, request_id, part, surroundings.sink(file));
+        }
+        Directive::SetEnd(id, request_id, until) => transport.set_end(id, request_id, until),
+        Directive::Close(id) => transport.close(id),
+        Directive::Compare(file, comparison, offset, bytes) => {
+            match surroundings.same(file, offset, &bytes) {
+                Ok(same) => engine.compared(file, comparison, same, transport.now()),
+                Err(error) => return stop(engine, error),
+            }
+        }
+        Directive::Found(file, found) => {
+            let is_here_already = engine.status(file).is_here_already();
+            let same = surroundings.found(file, found, is_here_already);
+            engine.compared_finished(file, same, transport.now());
+        }
+        Directive::Retract(file) => surroundings.retract(file, engine),
+        Directive::Notice(notice) => surroundings.notice(notice),
+        Directive::Done(file, result) => {
+            surroundings.done(file, &result, engine);
+            results.0.insert(file, result);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the job for an error of the surroundings.
+fn stop<T, E>(engine: &mut Fetcher, error: E) -> Result<T, E> {
+    engine.stop();
+    Err(error)
 }

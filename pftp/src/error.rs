@@ -1,9 +1,8 @@
 //! Errors of a download. The sentences are in [`wording`](crate::wording).
 
 use crate::checksum::Checksum;
-use crate::drive::DriveError;
+use crate::engine::{EngineError, MirrorFailure, MirrorFault};
 use crate::local::{LocalError, Place};
-use crate::plan::{EngineError, MirrorFailure, MirrorFault};
 use crate::verification::Reference;
 use ftp_proto::{Channel, PeerFault, Reply, SessionError, Timer, Verb};
 use std::io;
@@ -55,15 +54,6 @@ pub struct ChecksumMismatch {
 impl From<EngineError> for DownloadError {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
-    }
-}
-
-impl From<DriveError<Self>> for DownloadError {
-    fn from(error: DriveError<Self>) -> Self {
-        match error {
-            DriveError::Engine(error) => Self::Engine(error),
-            DriveError::Surroundings(error) => error,
-        }
     }
 }
 

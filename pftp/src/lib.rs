@@ -29,6 +29,8 @@ mod destination;
 mod download;
 #[doc(hidden)]
 pub mod drive;
+#[doc(hidden)]
+pub mod engine;
 mod error;
 mod file;
 #[doc(hidden)]
@@ -37,8 +39,6 @@ mod local;
 mod lookup;
 mod notice;
 mod observer;
-#[doc(hidden)]
-pub mod plan;
 #[doc(hidden)]
 pub mod ranges;
 mod recorder;
@@ -54,6 +54,7 @@ pub use cancel::CancelHandle;
 pub use checksum::{Algorithm, Checksum, ChecksumError, Expected};
 pub use destination::Destination;
 pub use download::{Download, Outcome};
+pub use engine::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
 pub use error::{ChecksumMismatch, DownloadError, ErrorKind};
 pub use ftp_proto;
 pub use journal::JournalError;
@@ -61,7 +62,6 @@ pub use local::{Action, LocalError, Place};
 pub use lookup::{Found, ListError, Origin, Remark};
 pub use notice::DownloadNotice;
 pub use observer::{Observer, Progress};
-pub use plan::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
 pub use resume::Discarded;
 pub use settings::{Settings, TransportKind};
 pub use source::Source;

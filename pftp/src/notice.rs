@@ -1,8 +1,8 @@
 //! Events of a download that do not end it. The sentences are in [`wording`](crate::wording).
 
+use crate::engine::Notice;
 use crate::error::{ChecksumMismatch, DownloadError};
 use crate::lookup::{Found, ListError, Remark};
-use crate::plan::Notice;
 use crate::resume::Discarded;
 use crate::verification::VerifyError;
 use std::io;

@@ -1,16 +1,16 @@
 //! One attempt to fetch the file from a set of sources.
 
 use super::Outcome;
-use super::engine::engine_settings;
+use super::engine::file_job;
 use super::surroundings::{LocalSurroundings, snapshot};
 use crate::cancel::CancelHandle;
 use crate::checksum::Checksum;
 use crate::destination::DestinationSink;
-use crate::drive::{DriveError, drive};
+use crate::drive::drive;
+use crate::engine::{Earlier, FileStatus};
 use crate::error::{ChecksumMismatch, DownloadError};
 use crate::notice::DownloadNotice;
 use crate::observer::Observer;
-use crate::plan::{Before, Planner};
 use crate::ranges::RangeSet;
 use crate::recorder::Recorder;
 use crate::settings::{Settings, TransportKind};
@@ -33,8 +33,8 @@ pub(super) struct Job<'a> {
 /// What an attempt begins with.
 #[derive(Debug)]
 pub(super) struct Start {
-    pub(super) before: Before,
-    /// Whether the journal may name other bytes than `before`, which the attempt writes over.
+    pub(super) earlier: Earlier,
+    /// Whether the journal may name other bytes than `earlier`, which the attempt writes over.
     pub(super) replaces_journal: bool,
 }
 
@@ -66,13 +66,13 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    fn start(job: &Job<'_>, planner: &Planner) -> Result<Self, DownloadError> {
+    fn start(job: &Job<'_>, status: &FileStatus<'_>) -> Result<Self, DownloadError> {
         let source = |source: &Source| {
             format!("{} {}", source.server(), String::from_utf8_lossy(source.path.as_bytes()))
         };
         let file = job.sink.resumable();
         let recorder = file
-            .map(|file| Recorder::start(file, job.sources.iter().map(source).collect(), planner.settled()));
+            .map(|file| Recorder::start(file, job.sources.iter().map(source).collect(), status.settled()));
         let expected = job.settings.checksum.as_ref();
         let verification = expected.map(|expected| Verification::start(expected, file));
         Ok(Self { recorder: recorder.transpose()?, verification: verification.transpose()? })
@@ -100,27 +100,29 @@ impl Job<'_> {
     where
         T: Transport<Sink = DestinationSink>,
     {
-        let settings = engine_settings(self.sources, self.settings, self.sink, start.before, observer);
-        let mut planner = Planner::new(settings, transport.now());
-        let keeping = Keeping::start(self, &planner)?;
-        let mut surroundings = LocalSurroundings::new(self, keeping, transport.waker(), observer);
+        let job = file_job(self.sources, self.settings, self.sink, start.earlier, observer);
+        let (mut engine, file) = job.start(transport.now());
+        let keeping = Keeping::start(self, &engine.status(file))?;
+        let mut surroundings = LocalSurroundings::new(self, file, keeping, transport.waker(), observer);
         if start.replaces_journal {
-            surroundings.retract_records(&planner);
+            surroundings.retract_records(&engine.status(file));
         }
-        let result = drive(&mut planner, &mut transport, self.sink, &mut surroundings);
+        let results = drive(&mut engine, &mut transport, &mut surroundings);
+        let result = results.and_then(|mut results| Ok(results.take(file)?));
         let keeping = surroundings.close();
         let elapsed = transport.now().0;
+        let status = engine.status(file);
         let size = match result {
             Ok(size) => size,
             Err(error) => {
                 // The reader of a pipe may be gone, so a session may wait in a write for ever.
                 transport.abandon();
-                return Err(self.failed(error, keeping.recorder, &planner));
+                return Err(self.failed(error, keeping.recorder, &status));
             }
         };
         // Only when no session writes any more, the file is completed.
         drop(transport);
-        if planner.is_here_already() {
+        if status.is_here_already() {
             if let Some(recorder) = keeping.recorder {
                 recorder.finish();
             }
@@ -130,31 +132,30 @@ impl Job<'_> {
             }
             return Ok(Ending::Done(Outcome::AlreadyHere { size }));
         }
-        let earlier = planner.from_earlier_run();
+        let earlier = status.from_earlier_run();
         let done = Outcome::Fetched { size, earlier, elapsed };
-        let mismatched = complete(self.sink, &planner, size, keeping, observer)?;
+        let mismatched = complete(self.sink, &status, size, keeping, observer)?;
         Ok(mismatched.map_or(Ending::Done(done), |mismatched| Ending::Mismatched(Box::new(mismatched))))
     }
 
     /// Keeps what a later run can resume with, and returns the error of the attempt.
     fn failed(
         &self,
-        error: DriveError<DownloadError>,
+        error: DownloadError,
         recorder: Option<Recorder>,
-        planner: &Planner,
+        status: &FileStatus<'_>,
     ) -> DownloadError {
         if let Some(recorder) = recorder {
-            recorder.close(&snapshot(planner));
+            recorder.close(&snapshot(status));
         }
         // The drop of the sink may come late: threads of sessions hold the sink, too.
         self.sink.discard();
         match error {
-            DriveError::Engine(error) => error.into(),
-            DriveError::Surroundings(DownloadError::Cancelled { .. }) => {
+            DownloadError::Cancelled { .. } => {
                 let journal = self.sink.resumable().map(|file| file.journal().path());
                 DownloadError::Cancelled { can_resume: journal.is_some_and(|path| path.exists()) }
             }
-            DriveError::Surroundings(error) => error,
+            error => error,
         }
     }
 }
@@ -162,7 +163,7 @@ impl Job<'_> {
 /// Verifies a file of `size` bytes all of which are here, and gives it its name.
 fn complete(
     sink: &DestinationSink,
-    planner: &Planner,
+    status: &FileStatus<'_>,
     size: u64,
     Keeping { recorder, verification }: Keeping,
     observer: &mut dyn Observer,
@@ -171,7 +172,7 @@ fn complete(
     let verdict = verification.and_then(|verification| verification.conclude(size, streamed));
     match verdict {
         Some(Verdict { reference, result: Err(error) }) => {
-            return mismatched(sink, planner, recorder, reference, error).map(Some);
+            return mismatched(sink, status, recorder, reference, error).map(Some);
         }
         Some(Verdict { reference: Reference::Found(found), result: Ok(()) }) => {
             observer.notice(&DownloadNotice::Verified(found));
@@ -179,12 +180,12 @@ fn complete(
         Some(Verdict { reference: Reference::Given(_), result: Ok(()) }) | None => {}
     }
     let recorder = recorder.inspect(Recorder::flush);
-    let settled = sink.settle(size, planner.identity().modify);
+    let settled = sink.settle(size, status.identity().modify);
     let is_settled = settled.is_ok();
     let named = settled.and_then(|()| sink.publish());
     match recorder {
         // The whole file is on disk and has no name: the next run has nothing to fetch.
-        Some(recorder) if is_settled && named.is_err() => recorder.close(&snapshot(planner)),
+        Some(recorder) if is_settled && named.is_err() => recorder.close(&snapshot(status)),
         Some(recorder) => recorder.finish(),
         None => {}
     }
@@ -198,7 +199,7 @@ fn complete(
 /// Handles a file that is not verified: it has another checksum, or could not be read.
 fn mismatched(
     sink: &DestinationSink,
-    planner: &Planner,
+    status: &FileStatus<'_>,
     recorder: Option<Recorder>,
     wanted: Reference,
     error: VerifyError,
@@ -208,7 +209,7 @@ fn mismatched(
         VerifyError::Read(error) => {
             // The file may have its checksum, so its bytes are kept.
             if let Some(recorder) = recorder {
-                recorder.close(&snapshot(planner));
+                recorder.close(&snapshot(status));
             }
             Err(DownloadError::Unverified { place, error })
         }
@@ -216,8 +217,8 @@ fn mismatched(
             let mismatch = Box::new(ChecksumMismatch { place, wanted, computed, size });
             let Some(recorder) = recorder else { return Err(DownloadError::Checksum(mismatch)) };
             let wanted: &Checksum = mismatch.wanted.checksum();
-            recorder.close_mismatched(&snapshot(planner), wanted);
-            let (identity, delivered) = (planner.identity().clone(), planner.brought());
+            recorder.close_mismatched(&snapshot(status), wanted);
+            let (identity, delivered) = (status.identity().clone(), status.written_alone());
             Ok(Mismatched { mismatch, identity, delivered })
         }
     }
@@ -242,13 +243,14 @@ mod tests {
         let sources = [Source::parse("ftp://host/f").unwrap()];
         let job =
             Job { sources: &sources, settings: &settings, sink: &sink, cancel: &CancelHandle::default() };
-        let engine = engine_settings(&sources, &settings, &sink, Before::default(), &mut ());
-        let planner = Planner::new(engine, Instant::ZERO);
+        let engine = file_job(&sources, &settings, &sink, Earlier::default(), &mut ());
+        let (engine, file_id) = engine.start(Instant::ZERO);
+        let status = engine.status(file_id);
         let complete_with = |content: &[u8]| {
             let file = sink.resumable().unwrap();
             file.file().unwrap().write_all_at(content, 0).unwrap();
-            let keeping = Keeping::start(&job, &planner).unwrap();
-            let result = complete(&sink, &planner, 1000, keeping, &mut ());
+            let keeping = Keeping::start(&job, &status).unwrap();
+            let result = complete(&sink, &status, 1000, keeping, &mut ());
             let record = file.journal().load().unwrap();
             let is_wrong = record.is_some_and(|record| record.missed_checksum.is_some());
             (result.err().map(|error| error.kind()), is_wrong)

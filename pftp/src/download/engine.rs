@@ -2,15 +2,15 @@
 
 use crate::checksum::Expected;
 use crate::destination::DestinationSink;
+use crate::engine::{self, Earlier, Fetcher, FileId, Finished, ServerSettings, Wanted};
 use crate::journal::Record;
 use crate::local::LocalError;
 use crate::notice::DownloadNotice;
 use crate::observer::Observer;
-use crate::plan::{self, Before, Finished};
 use crate::resume::FinishedFile;
 use crate::settings::Settings;
 use crate::source::Source;
-use ftp_proto::{Config, RepresentationType};
+use ftp_proto::{Arg, Config, Instant, RepresentationType};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -27,27 +27,48 @@ const MIN_SEGMENT: u64 = 1024 * 1024;
 const MIN_TAIL: u64 = 4 * 1024;
 
 /// Returns what is on disk before the first connection: the bytes of `record`, or a finished file.
-pub(super) fn before(
+pub(super) fn earlier(
     record: Option<&Record>,
     finished: Option<FinishedFile>,
     sink: &DestinationSink,
-) -> Result<Before, LocalError> {
-    let mut before = match record.zip(sink.resumable()) {
-        Some((record, file)) => Before::new(record.facts(), record.ranges(), |range| file.read(range))?,
-        None => Before::default(),
+) -> Result<Earlier, LocalError> {
+    let mut earlier = match record.zip(sink.resumable()) {
+        Some((record, file)) => Earlier::new(record.facts(), record.ranges(), |range| file.read(range))?,
+        None => Earlier::default(),
     };
-    before.finished = finished.map(|file| Finished { size: file.size, modified: file.modified });
-    Ok(before)
+    earlier.finished = finished.map(|file| Finished { size: file.size, modified: file.modified });
+    Ok(earlier)
 }
 
-/// Makes the settings of the engine for a download from `sources`.
-pub(super) fn engine_settings(
+/// A file as a job of the engine.
+#[derive(Debug)]
+pub(super) struct FileJob {
+    settings: engine::Settings,
+    /// The servers of the mirrors, each with the path of the file there.
+    servers: Vec<(ServerSettings, Arg)>,
+    /// The file, without its mirrors.
+    wanted: Wanted,
+}
+
+impl FileJob {
+    /// Starts an engine with the file. Its servers have the order of the sources.
+    pub(super) fn start(self, now: Instant) -> (Fetcher, FileId) {
+        let mut engine = Fetcher::new(self.settings, now);
+        let mut mirror = |(server, path)| engine::Source { server: engine.add_server(server), path };
+        let mirrors = self.servers.into_iter().map(&mut mirror).collect();
+        let file = engine.add(Wanted { mirrors, ..self.wanted }, now);
+        (engine, file)
+    }
+}
+
+/// Makes the job of the engine for a download from `sources`.
+pub(super) fn file_job(
     sources: &[Source],
     settings: &Settings,
     sink: &DestinationSink,
-    before: Before,
+    earlier: Earlier,
     observer: &mut dyn Observer,
-) -> plan::Settings {
+) -> FileJob {
     let named: usize = sources.iter().map(|source| source.connections).sum();
     let is_ascii = settings.representation == RepresentationType::Ascii;
     let asked = if sink.is_in_order() || is_ascii { Some(NonZeroUsize::MIN) } else { settings.connections };
@@ -56,24 +77,31 @@ pub(super) fn engine_settings(
     if wanted > most {
         observer.notice(&DownloadNotice::ConnectionsReduced { wanted, used: most });
     }
-    let source = |source: &Source| plan::Source {
-        server: source.server(),
-        path: source.path.clone(),
-        config: session_config(settings, source),
-        connections: source.connections,
+    let server = |source: &Source| {
+        let server = ServerSettings {
+            name: source.server(),
+            config: session_config(settings, source),
+            connections: source.connections,
+        };
+        (server, source.path.clone())
     };
-    plan::Settings {
-        sources: sources.iter().map(source).collect(),
-        connections: at_least_one(wanted.min(most)),
-        begin_with: at_least_one(asked.map_or(named, |_| wanted).min(most)),
-        retries: settings.retries,
-        min_segment: settings.min_segment.map_or(MIN_SEGMENT, Into::into),
-        min_tail: settings.min_segment.map_or(MIN_TAIL, Into::into),
-        in_order: sink.is_in_order(),
-        representation: settings.representation,
-        seed: RandomState::new().hash_one(0),
-        before,
-        search: (settings.checksum == Some(Expected::Auto)).then(|| dialogue_limit(settings.timeout)),
+    FileJob {
+        settings: engine::Settings {
+            connections: at_least_one(wanted.min(most)),
+            begin_with: at_least_one(asked.map_or(named, |_| wanted).min(most)),
+            retries: settings.retries,
+            seed: RandomState::new().hash_one(0),
+        },
+        servers: sources.iter().map(server).collect(),
+        wanted: Wanted {
+            mirrors: Vec::new(),
+            min_segment: settings.min_segment.map_or(MIN_SEGMENT, Into::into),
+            min_tail: settings.min_segment.map_or(MIN_TAIL, Into::into),
+            in_order: sink.is_in_order(),
+            representation: settings.representation,
+            earlier,
+            lookup: (settings.checksum == Some(Expected::Auto)).then(|| dialogue_limit(settings.timeout)),
+        },
     }
 }
 

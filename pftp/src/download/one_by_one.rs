@@ -6,10 +6,10 @@
 use super::Outcome;
 use super::attempt::{Ending, Job, Mismatched, Start};
 use crate::checksum::{Algorithm, Expected};
+use crate::engine::Earlier;
 use crate::error::{ChecksumMismatch, DownloadError, ErrorKind};
 use crate::notice::DownloadNotice;
 use crate::observer::Observer;
-use crate::plan::Before;
 use crate::ranges::RangeSet;
 use crate::settings::Settings;
 use crate::source::Source;
@@ -46,9 +46,9 @@ pub(super) fn fetch(
             found.push(mismatch.clone());
             continue;
         }
-        let before = Before::new(identity.clone(), own.clone(), |range| file.read(range))?;
+        let earlier = Earlier::new(identity.clone(), own.clone(), |range| file.read(range))?;
         let job = Job { sources: source, settings, ..*job };
-        match job.attempt(Start { before, replaces_journal: true }, observer) {
+        match job.attempt(Start { earlier, replaces_journal: true }, observer) {
             Ok(Ending::Done(outcome)) => {
                 let server = source.first().map(Source::server).unwrap_or_default();
                 observer.notice(&DownloadNotice::MirrorHasChecksum { server });

@@ -4,13 +4,13 @@ use super::attempt::{Job, Keeping};
 use crate::cancel::{CancelHandle, Wake};
 use crate::destination::DestinationSink;
 use crate::drive::{Input, Surroundings};
+use crate::engine::{Fetcher, FileId, FileStatus, Notice, ServerId};
 use crate::error::DownloadError;
 use crate::file::FileSink;
 use crate::local::LocalError;
 use crate::lookup::Found;
 use crate::notice::DownloadNotice;
 use crate::observer::{Observer, Progress};
-use crate::plan::{MirrorId, Notice, Planner};
 use crate::recorder::{RecordError, Recorder, Snapshot};
 use crate::source::Source;
 use crate::verification::compare_file;
@@ -25,7 +25,8 @@ use std::time::Duration;
 /// The surroundings of a download on this machine.
 pub(super) struct LocalSurroundings<'a> {
     sources: &'a [Source],
-    sink: &'a DestinationSink,
+    sink: &'a Arc<DestinationSink>,
+    file: FileId,
     cancel: &'a CancelHandle,
     /// Whether the driver knows that the download is cancelled.
     is_cancel_reported: bool,
@@ -43,12 +44,19 @@ pub(super) struct LocalSurroundings<'a> {
 }
 
 impl<'a> LocalSurroundings<'a> {
-    pub(super) fn new(job: &Job<'a>, keeping: Keeping, wake: Wake, observer: &'a mut dyn Observer) -> Self {
+    pub(super) fn new(
+        job: &Job<'a>,
+        file: FileId,
+        keeping: Keeping,
+        wake: Wake,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
         job.cancel.set_wake(Some(Arc::clone(&wake)));
         let (sender, inputs) = channel();
         Self {
             sources: job.sources,
             sink: job.sink,
+            file,
             cancel: job.cancel,
             is_cancel_reported: false,
             wake,
@@ -70,19 +78,19 @@ impl<'a> LocalSurroundings<'a> {
     }
 
     /// Writes a record with the settled ranges alone, and waits until it is on disk.
-    pub(super) fn retract_records(&mut self, planner: &Planner) {
+    pub(super) fn retract_records(&mut self, file: &FileStatus<'_>) {
         if let Some(verification) = &mut self.keeping.verification {
             verification.start_over();
         }
         if let Some(recorder) = &mut self.keeping.recorder {
-            recorder.retract(snapshot(planner));
+            recorder.retract(snapshot(file));
         }
     }
 
     /// Ends the download if its file does not fit the disk, as soon as its size is known. If there are several mirrors, one
     /// with an absurd size may be outvoted, so the size is not checked.
-    fn check_room(&mut self, planner: &Planner) {
-        let size = planner.size().filter(|_| self.sources.len() == 1);
+    fn check_room(&mut self, file: &FileStatus<'_>) {
+        let size = file.size().filter(|_| self.sources.len() == 1);
         if size == self.checked_size {
             return;
         }
@@ -109,9 +117,9 @@ impl<'a> LocalSurroundings<'a> {
     }
 
     /// Writes a record to the journal if it is due. Returns when the next record is due.
-    fn record(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+    fn record(&mut self, file: &FileStatus<'_>, now: Instant) -> Option<Instant> {
         let recorder = self.keeping.recorder.as_mut()?;
-        match recorder.record_if_due(now, || snapshot(planner)) {
+        match recorder.record_if_due(now, || snapshot(file)) {
             Ok(()) => {}
             Err(RecordError::Journal(journal, error)) => {
                 self.observer.notice(&DownloadNotice::JournalNotWritten { journal, error });
@@ -122,13 +130,13 @@ impl<'a> LocalSurroundings<'a> {
     }
 
     /// Shows progress to the observer if it is due. Returns when it is due next.
-    fn show_progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+    fn show_progress(&mut self, file: &FileStatus<'_>, connections: usize, now: Instant) -> Option<Instant> {
         let interval = self.progress_interval?;
         if now >= self.next_progress {
             self.observer.progress(&Progress {
-                size: planner.size(),
-                done: planner.done().len(),
-                connections: planner.active(),
+                size: file.size(),
+                done: file.done().len(),
+                connections,
                 elapsed: now.0,
             });
             self.next_progress = now + interval;
@@ -137,10 +145,10 @@ impl<'a> LocalSurroundings<'a> {
     }
 }
 
-impl Surroundings<io::Error> for LocalSurroundings<'_> {
+impl Surroundings<DestinationSink> for LocalSurroundings<'_> {
     type Error = DownloadError;
 
-    fn resolve(&mut self, id: MirrorId) {
+    fn resolve(&mut self, id: ServerId) {
         let Some(source) = self.sources.get(id.0) else { return };
         let (host, port) = (source.host.clone(), source.port);
         let (inputs, wake) = (self.sender.clone(), Arc::clone(&self.wake));
@@ -161,6 +169,10 @@ impl Surroundings<io::Error> for LocalSurroundings<'_> {
             return Some(Input::Stop(DownloadError::Cancelled { can_resume: false }));
         }
         self.inputs.try_recv().ok()
+    }
+
+    fn sink(&mut self, _file: FileId) -> Arc<DestinationSink> {
+        Arc::clone(self.sink)
     }
 
     fn opened(&mut self, id: SessionId, connection: usize) {
@@ -192,7 +204,7 @@ impl Surroundings<io::Error> for LocalSurroundings<'_> {
         }
     }
 
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
+    fn same(&mut self, _file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
         Ok(self.sink.holds(offset, bytes)?)
     }
 
@@ -200,7 +212,7 @@ impl Surroundings<io::Error> for LocalSurroundings<'_> {
         self.observer.notice(&DownloadNotice::Engine(notice));
     }
 
-    fn found(&mut self, found: Option<Found>, is_here_already: bool) -> bool {
+    fn found(&mut self, _file: FileId, found: Option<Found>, is_here_already: bool) -> bool {
         let Some(found) = found else {
             self.observer.notice(&DownloadNotice::NoChecksum);
             self.verify_with(None);
@@ -221,24 +233,25 @@ impl Surroundings<io::Error> for LocalSurroundings<'_> {
         is_same
     }
 
-    fn retract(&mut self, planner: &Planner) {
-        self.retract_records(planner);
+    fn retract(&mut self, file: FileId, engine: &Fetcher) {
+        self.retract_records(&engine.status(file));
     }
 
-    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        self.check_room(planner);
+    fn progress(&mut self, engine: &Fetcher, now: Instant) -> Option<Instant> {
+        let file = &engine.status(self.file);
+        self.check_room(file);
         if let Some(verification) = &mut self.keeping.verification {
-            verification.advance(planner.done(), now);
+            verification.advance(file.done(), now);
         }
-        let next_record = self.record(planner, now);
-        let next_progress = self.show_progress(planner, now);
+        let next_record = self.record(file, now);
+        let next_progress = self.show_progress(file, engine.fetching(), now);
         [next_record, next_progress].into_iter().flatten().min()
     }
 }
 
 /// Returns the state of the file for its journal.
-pub(super) fn snapshot(planner: &Planner) -> Snapshot<'_> {
-    Snapshot { facts: planner.identity(), done: planner.settled() }
+pub(super) fn snapshot<'a>(file: &FileStatus<'a>) -> Snapshot<'a> {
+    Snapshot { facts: file.identity(), done: file.settled() }
 }
 
 /// Returns the addresses of a host, in the order in which to try them.

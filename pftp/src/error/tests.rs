@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::{Difference, Notice};
+use crate::engine::{Difference, Notice};
 use ftp_proto::{Arg, Cause, ReplyParser};
 use rustix::io::Errno;
 

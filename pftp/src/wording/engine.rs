@@ -1,8 +1,8 @@
 //! Sentences about servers and sessions.
 
 use super::write_escaped;
+use crate::engine::{Difference, EngineError, MirrorFailure, MirrorFault};
 use crate::error::is_login;
-use crate::plan::{Difference, EngineError, MirrorFailure, MirrorFault};
 use ftp_proto::{Cause, Channel, PeerFault, Reply, SessionError, Timer, Verb};
 use std::fmt;
 use std::io;

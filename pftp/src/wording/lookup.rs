@@ -61,7 +61,7 @@ impl fmt::Display for Found {
 mod tests {
     use super::*;
     use crate::checksum::Algorithm;
-    use crate::plan::Notice;
+    use crate::engine::Notice;
     use ftp_proto::{Reply, ReplyParser, Verb};
 
     fn reply(text: &str) -> Reply {

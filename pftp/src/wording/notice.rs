@@ -1,8 +1,8 @@
 //! Sentences for notices.
 
 use super::write_escaped;
+use crate::engine::{MirrorFailure, Notice};
 use crate::notice::DownloadNotice;
-use crate::plan::{MirrorFailure, Notice};
 use crate::verification::VerifyError;
 use std::fmt;
 

@@ -4,7 +4,7 @@ use super::MemorySink;
 use super::outage::Ending;
 use super::random::Random;
 use ftp_proto::{Facts, Instant};
-use pftp::plan::{Before, Planner};
+use pftp::engine::{Earlier, FileStatus};
 use pftp::ranges::RangeSet;
 use std::convert::Infallible;
 use std::ops::Range;
@@ -21,8 +21,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    fn new(planner: &Planner, sink: &MemorySink) -> Self {
-        Self { bytes: sink.contents(), journal: Some((planner.identity().clone(), planner.settled())) }
+    fn new(file: &FileStatus<'_>, sink: &MemorySink) -> Self {
+        Self { bytes: sink.contents(), journal: Some((file.identity().clone(), file.settled())) }
     }
 
     /// Returns the bytes of the file, right or wrong.
@@ -36,17 +36,17 @@ impl Disk {
     }
 
     /// Returns what the engine is told of the earlier run.
-    pub fn before(&self) -> Before {
+    pub fn earlier(&self) -> Earlier {
         let Some((facts, done)) = self.journal.clone().filter(|(_, done)| !done.is_empty()) else {
-            return Before::default();
+            return Earlier::default();
         };
         let at = |offset: u64| usize::try_from(offset).expect("it fits into memory");
         let read = |range: Range<u64>| {
             let bytes = self.bytes.get(at(range.start)..at(range.end)).expect("what is noted is on disk");
             Ok::<_, Infallible>(bytes.to_vec().into())
         };
-        let Ok(before) = Before::new(facts, done, read);
-        before
+        let Ok(earlier) = Earlier::new(facts, done, read);
+        earlier
     }
 
     /// Writes a random part of the pages that were not flushed: a power cut may spare any of them.
@@ -99,27 +99,27 @@ impl Keeper {
     }
 
     /// Returns the disk that the run leaves.
-    pub fn left(self, planner: &Planner, sink: &MemorySink) -> Disk {
+    pub fn left(self, file: &FileStatus<'_>, sink: &MemorySink) -> Disk {
         match self.ended {
             Some((_, Some(disk))) => disk,
-            _ => Disk::new(planner, sink),
+            _ => Disk::new(file, sink),
         }
     }
 
     /// Writes the journal at once, because fewer ranges are settled than before.
-    pub(super) fn retract(&mut self, planner: &Planner, sink: &MemorySink) {
+    pub(super) fn retract(&mut self, file: &FileStatus<'_>, sink: &MemorySink) {
         self.pending = None;
-        self.disk = Disk::new(planner, sink);
+        self.disk = Disk::new(file, sink);
     }
 
     /// Looks at the run after a step. Returns whether the run ends now.
-    pub(super) fn look(&mut self, planner: &Planner, sink: &MemorySink, now: Instant) -> bool {
+    pub(super) fn look(&mut self, file: &FileStatus<'_>, sink: &MemorySink, now: Instant) -> bool {
         if let Some((_, disk)) = self.pending.take_if(|(due, _)| *due <= now) {
             self.disk = disk;
         }
         if now >= self.next && self.pending.is_none() {
             self.next = now + Self::EVERY;
-            self.pending = Some((now + Self::TAKES, Disk::new(planner, sink)));
+            self.pending = Some((now + Self::TAKES, Disk::new(file, sink)));
         }
         let Some((_, ending)) = self.end.take_if(|(at, _)| *at <= now) else { return false };
         let left = match ending {

@@ -16,14 +16,13 @@ pub use download::Download;
 pub use server::{Address, SimServer};
 
 use super::stage::Stage;
-use super::{Disk, Keeper, MemorySink, SimTransport};
+use super::{Disk, Keeper, MemorySink, Settings, SimTransport, Source};
 use crate::model::File;
 use ftp_proto::{Arg, Config, Facts, Instant, RepresentationType, Sink as _};
-use pftp::drive::drive;
 use pftp::DownloadError;
-use pftp::plan::{Before, Planner, Settings, Source};
+use pftp::drive::drive;
+use pftp::engine::Earlier;
 use pftp::ranges::RangeSet;
-use pftp::{DownloadError, ErrorKind};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -178,17 +177,19 @@ impl Scenario {
         let names = self.resolved(&mut transport, &addresses);
         let mut settings = self.settings(&names);
         if let Some(earlier) = &self.earlier {
-            settings.before = earlier.leave(&self.file, &sink);
+            settings.earlier = earlier.leave(&self.file, &sink);
         }
         if let Some(keeper) = &keeper {
             let Ok(()) = sink.write_at(0, keeper.disk().bytes());
-            settings.before = keeper.disk().before();
+            settings.earlier = keeper.disk().earlier();
         }
         let mut stage = Stage::new(names, Arc::clone(&sink));
         stage.keeper = keeper;
-        let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut stage).map_err(DownloadError::from);
-        let left = stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&planner, &sink));
+        let (mut engine, only) = settings.start(Instant::ZERO);
+        let results = drive(&mut engine, &mut transport, &mut stage);
+        let result = results.and_then(|mut results| results.take(only).map_err(DownloadError::from));
+        let left =
+            stage.keeper.filter(Keeper::was_ended).map(|keeper| keeper.left(&engine.status(only), &sink));
         let download =
             Download { file: self.file, result, warnings: stage.warnings, addresses, transport, sink };
         (download, left)
@@ -216,14 +217,14 @@ impl Scenario {
         settings.min_segment = self.min_segment;
         settings.min_tail = self.min_tail;
         settings.seed = self.seed;
-        settings.search = self.lookup;
+        settings.lookup = self.lookup;
         settings
     }
 }
 
 impl EarlierRun {
     /// Writes the bytes of the earlier run, and returns its journal.
-    fn leave(&self, file: &File, sink: &MemorySink) -> Before {
+    fn leave(&self, file: &File, sink: &MemorySink) -> Earlier {
         let mut done = RangeSet::new();
         for range in &self.ranges {
             let there = range.start..range.end.min(file.size());
@@ -236,8 +237,8 @@ impl EarlierRun {
             let len = usize::try_from(range.end - range.start).expect("a range fits into memory");
             Ok::<_, Infallible>(vec![0; len].into())
         };
-        let Ok(before) = Before::new(Facts { size: Some(self.size), ..Facts::default() }, done, zeros);
-        before
+        let Ok(earlier) = Earlier::new(Facts { size: Some(self.size), ..Facts::default() }, done, zeros);
+        earlier
     }
 }
 
@@ -261,7 +262,7 @@ pub fn settings(names: &[Vec<SocketAddr>], connections: usize) -> Settings {
         in_order: false,
         representation: RepresentationType::Image,
         seed: 1,
-        before: Before::default(),
-        search: None,
+        earlier: Earlier::default(),
+        lookup: None,
     }
 }

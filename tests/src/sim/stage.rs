@@ -3,12 +3,16 @@
 use super::{Keeper, MemorySink};
 use ftp_proto::{Instant, Report, SessionId};
 use pftp::DownloadError;
+use pftp::Notice;
 use pftp::drive::{Input, Surroundings};
-use pftp::plan::{MirrorId, Notice, Planner};
+use pftp::engine::{Fetcher, FileId, ServerId};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// The file of a simulated download.
+pub(super) const ONLY_FILE: FileId = FileId(0);
 
 /// The surroundings of a simulated download.
 #[derive(Debug)]
@@ -33,10 +37,10 @@ impl Stage {
     }
 }
 
-impl Surroundings<Infallible> for Stage {
+impl Surroundings<MemorySink> for Stage {
     type Error = DownloadError;
 
-    fn resolve(&mut self, id: MirrorId) {
+    fn resolve(&mut self, id: ServerId) {
         let found = self.addresses.get(id.0).cloned().unwrap_or_default();
         self.inputs.push_back(Input::Resolved(id, Ok(found)));
     }
@@ -45,19 +49,23 @@ impl Surroundings<Infallible> for Stage {
         self.inputs.pop_front()
     }
 
-    fn opened(&mut self, _id: SessionId, _thread: usize) {}
+    fn sink(&mut self, _file: FileId) -> Arc<MemorySink> {
+        Arc::clone(&self.sink)
+    }
+
+    fn opened(&mut self, _id: SessionId, _connection: usize) {}
 
     fn report(&mut self, _report: &Report<Infallible>) -> Result<(), DownloadError> {
         Ok(())
     }
 
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
+    fn same(&mut self, _file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
         Ok(self.sink.read(offset, bytes.len()).is_some_and(|there| there == bytes))
     }
 
-    fn retract(&mut self, planner: &Planner) {
+    fn retract(&mut self, file: FileId, engine: &Fetcher) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.retract(planner, &self.sink);
+            keeper.retract(&engine.status(file), &self.sink);
         }
     }
 
@@ -68,8 +76,9 @@ impl Surroundings<Infallible> for Stage {
     }
 
     /// Asks to be called again at once while an input waits.
-    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
-        if self.keeper.as_mut().is_some_and(|keeper| keeper.look(planner, &self.sink, now)) {
+    fn progress(&mut self, engine: &Fetcher, now: Instant) -> Option<Instant> {
+        if self.keeper.as_mut().is_some_and(|keeper| keeper.look(&engine.status(ONLY_FILE), &self.sink, now))
+        {
             self.stop();
         }
         let soon = (!self.inputs.is_empty()).then_some(now);

@@ -2,14 +2,15 @@
 
 use super::fault::{Fault, Nature};
 use super::oracle::{Oracle, Verdict};
-use super::stage::Stage;
+use super::stage::{ONLY_FILE, Stage};
 use super::staging::Staging;
 use super::world::{Mirror, World};
-use super::{Disk, Keeper, MemorySink, Random, Record, SimTransport, settings};
+use super::{Disk, Keeper, MemorySink, Random, Record, Settings, SimTransport, settings};
 use crate::model::File;
 use ftp_proto::{Event, Instant, Report, SessionId, Sink};
+use pftp::Notice;
 use pftp::drive::{Input, Surroundings, drive};
-use pftp::plan::{MirrorId, Notice, Planner, Settings};
+use pftp::engine::{Fetcher, FileId, ServerId};
 use pftp::ranges::RangeSet;
 use pftp::{DownloadError, Found};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,16 +133,17 @@ impl Attempt<'_> {
         let mut watch = Watch::new(world, oracle, &staging, &sink, record);
         if let Some(keeper) = self.keeper.take() {
             let Ok(()) = sink.write_at(0, keeper.disk().bytes());
-            settings.before = keeper.disk().before();
+            settings.earlier = keeper.disk().earlier();
             watch.written = keeper.disk().recorded();
             watch.stage.keeper = Some(keeper);
         }
-        let mut planner = Planner::new(settings, Instant::ZERO);
-        let result = drive(&mut planner, &mut transport, &sink, &mut watch).map_err(DownloadError::from);
+        let (mut engine, file) = settings.start(Instant::ZERO);
+        let results = drive(&mut engine, &mut transport, &mut watch);
+        let result = results.and_then(|mut results| results.take(file).map_err(DownloadError::from));
         let took = watch.last_seen;
         watch.lock().add(format_args!("{took:?}: {result:?}"));
         let keeper = watch.stage.keeper.take().filter(|keeper| keeper.was_ended() && result.is_err());
-        let left = keeper.map(|keeper| keeper.left(&planner, &sink));
+        let left = keeper.map(|keeper| keeper.left(&engine.status(file), &sink));
         let (lookup_ended, found, added) = (watch.lookup_ended, watch.found, watch.added.len());
         let mut problems = std::mem::take(&mut watch.problems);
         let (heard, last) = (std::mem::take(&mut watch.heard), std::mem::take(&mut watch.about_to_hear));
@@ -247,7 +249,7 @@ fn settings_of(world: &World, staging: &Staging) -> Settings {
     settings.min_segment = world.min_segment;
     settings.min_tail = world.min_segment.min(settings.min_tail);
     settings.seed = world.seed;
-    settings.search = world.looks_up.then_some(Duration::from_secs(120));
+    settings.lookup = world.looks_up.then_some(Duration::from_secs(120));
     settings
 }
 
@@ -346,15 +348,19 @@ impl<'w> Watch<'w> {
     }
 }
 
-impl Surroundings<Infallible> for Watch<'_> {
+impl Surroundings<MemorySink> for Watch<'_> {
     type Error = DownloadError;
 
-    fn resolve(&mut self, id: MirrorId) {
+    fn resolve(&mut self, id: ServerId) {
         self.stage.resolve(id);
     }
 
     fn input(&mut self) -> Option<Input<DownloadError>> {
         self.stage.input()
+    }
+
+    fn sink(&mut self, file: FileId) -> Arc<MemorySink> {
+        self.stage.sink(file)
     }
 
     fn opened(&mut self, id: SessionId, thread: usize) {
@@ -387,7 +393,7 @@ impl Surroundings<Infallible> for Watch<'_> {
         Ok(())
     }
 
-    fn same(&mut self, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
+    fn same(&mut self, _file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, DownloadError> {
         let there = self.sink.read(offset, bytes.len());
         if !self.written.contains(&(offset..offset + bytes.len() as u64)) {
             self.problem(format!("{} bytes at {offset} are compared before they are written", bytes.len()));
@@ -397,7 +403,7 @@ impl Surroundings<Infallible> for Watch<'_> {
         Ok(same)
     }
 
-    fn found(&mut self, found: Option<Found>, _is_here_already: bool) -> bool {
+    fn found(&mut self, _file: FileId, found: Option<Found>, _is_here_already: bool) -> bool {
         self.lock().add(format_args!("found: {found:?}"));
         (self.lookup_ended, self.found) = (true, found.is_some());
         let is_of = |found: &Found| {
@@ -410,9 +416,9 @@ impl Surroundings<Infallible> for Watch<'_> {
         true
     }
 
-    fn retract(&mut self, planner: &Planner) {
-        self.lock().add(format_args!("retracted; settled: {:?}", planner.settled()));
-        self.stage.retract(planner);
+    fn retract(&mut self, file: FileId, engine: &Fetcher) {
+        self.lock().add(format_args!("retracted; settled: {:?}", engine.status(file).settled()));
+        self.stage.retract(file, engine);
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -421,16 +427,18 @@ impl Surroundings<Infallible> for Watch<'_> {
         }
     }
 
-    fn progress(&mut self, planner: &Planner, now: Instant) -> Option<Instant> {
+    fn progress(&mut self, engine: &Fetcher, now: Instant) -> Option<Instant> {
         self.last_seen = now.0;
         self.heard.extend(self.about_to_hear.drain(..));
-        if let Some(range) = planner.done().iter().find(|range| !self.written.contains(range)) {
+        if let Some(range) =
+            engine.status(ONLY_FILE).done().iter().find(|range| !self.written.contains(range))
+        {
             self.problem(format!("{range:?} is called done and was not written"));
         }
         self.check_sessions();
         if now.0 > self.limit && !self.stopped {
             self.problem(format!("it takes longer than {:?}", self.limit));
         }
-        self.stage.progress(planner, now)
+        self.stage.progress(engine, now)
     }
 }

@@ -7,8 +7,10 @@ use ftp_proto::{
     Retrieve, SessionError, SessionId, TimeVal, Until, Verb,
 };
 use pftp::ErrorKind;
-use pftp::plan::{Directive, MirrorFault, MirrorId, Notice, Planner, SeamId, Settings};
-use pftp_tests::sim::settings;
+use pftp::engine::{ComparisonId, Directive, Fetcher, FileId, ServerId};
+use pftp::{MirrorFault, Notice};
+use pftp_tests::sim::{Settings, settings};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -20,9 +22,6 @@ pub(super) const SIZE: u64 = 8 << 20;
 
 /// Bytes that a transfer from the middle of the file fetches before its range, to compare them.
 pub(super) const OVERLAP: u64 = 4096;
-
-/// The first request to a session, for size and time of the file.
-const FACTS: RequestId = RequestId(1);
 
 /// The second request to a session, for its first range.
 pub(super) const FIRST_RANGE: RequestId = RequestId(2);
@@ -42,9 +41,15 @@ fn instant(millis: u64) -> Instant {
 
 /// An engine that has dialled its sessions.
 pub(super) struct Harness {
-    planner: Planner,
+    engine: Fetcher,
+    file: FileId,
     /// Milliseconds since the start.
     now: u64,
+    /// Directives that the test has not taken.
+    directives: Vec<Directive>,
+    /// The last request for facts, and the last range, that each session was given.
+    facts: BTreeMap<SessionId, RequestId>,
+    ranges: BTreeMap<SessionId, RequestId>,
 }
 
 impl Harness {
@@ -63,11 +68,30 @@ impl Harness {
     fn with(mirrors: u8, connections: usize, change: impl FnOnce(Settings) -> Settings) -> Self {
         let names: Vec<_> = (1..=mirrors).map(|mirror| vec![server(mirror)]).collect();
         let settings = change(settings(&names, connections));
-        let mut planner = Planner::new(settings, Instant::ZERO);
+        let (mut engine, file) = settings.start(Instant::ZERO);
         for (index, addresses) in names.into_iter().enumerate() {
-            planner.resolved(MirrorId(index), Ok(addresses), Instant::ZERO);
+            engine.resolved(ServerId(index), Ok(addresses), Instant::ZERO);
         }
-        Self { planner, now: 0 }
+        let (facts, ranges) = (BTreeMap::new(), BTreeMap::new());
+        let mut harness = Self { engine, file, now: 0, directives: Vec::new(), facts, ranges };
+        harness.take_directives();
+        harness
+    }
+
+    /// Takes the engine's directives, and notes the requests that sessions are given.
+    fn take_directives(&mut self) {
+        while let Some(directive) = self.engine.poll() {
+            match &directive {
+                Directive::Request(session, request, Request::Facts(_)) => {
+                    self.facts.insert(*session, *request);
+                }
+                Directive::Retrieve(session, request, ..) => {
+                    self.ranges.insert(*session, *request);
+                }
+                _ => {}
+            }
+            self.directives.push(directive);
+        }
     }
 
     /// The session with this number, from 1 in the order in which sessions are opened.
@@ -88,52 +112,55 @@ impl Harness {
     /// Lets time pass, and tells the engine.
     pub(super) fn advance_and_wake(&mut self, millis: u64) {
         self.advance(millis);
-        self.planner.handle_timeout(instant(self.now));
+        self.engine.handle_timeout(instant(self.now));
+        self.take_directives();
     }
 
     /// Returns how many milliseconds from now the engine wants to be woken up.
     pub(super) fn wakes_after(&self) -> Option<u64> {
-        let at = u64::try_from(self.planner.poll_timeout()?.0.as_millis()).expect("a timeout of a test");
+        let at = u64::try_from(self.engine.poll_timeout()?.0.as_millis()).expect("a timeout of a test");
         Some(at.saturating_sub(self.now))
     }
 
     /// Stops the download.
     pub(super) fn stop(&mut self) {
-        self.planner.stop();
+        self.engine.stop();
     }
 
     /// Answers a comparison.
     pub(super) fn compared(&mut self, comparison: &Comparison, is_equal: bool) {
-        self.planner.compared(comparison.id, is_equal, instant(self.now));
+        self.engine.compared(self.file, comparison.id, is_equal, instant(self.now));
+        self.take_directives();
     }
 
     /// Returns what the engine wants done since the last call.
     pub(super) fn directives(&mut self) -> Directives {
-        Directives(std::iter::from_fn(|| self.planner.poll()).collect())
+        Directives(std::mem::take(&mut self.directives))
     }
 
     /// Whether these bytes count as fetched.
     pub(super) fn has(&self, range: Range<u64>) -> bool {
-        self.planner.done().contains(&range)
+        self.engine.status(self.file).done().contains(&range)
     }
 
     /// Returns how many bytes count as fetched.
     pub(super) fn fetched(&self) -> u64 {
-        self.planner.done().len()
+        self.engine.status(self.file).done().len()
     }
 
     /// Returns the ranges that a later run may resume.
     pub(super) fn settled(&self) -> Vec<Range<u64>> {
-        self.planner.settled().iter().collect()
+        self.engine.status(self.file).settled().iter().collect()
     }
 
     /// Returns the size of the file, if it is known.
     pub(super) fn size(&self) -> Option<u64> {
-        self.planner.size()
+        self.engine.status(self.file).size()
     }
 
     fn tell(&mut self, report: &Report<Infallible>) {
-        self.planner.handle(report, instant(self.now));
+        self.engine.handle(report, instant(self.now));
+        self.take_directives();
     }
 }
 
@@ -160,13 +187,18 @@ impl Session<'_> {
 
     /// The server tells the size of the file and no time, or neither.
     pub(super) fn tells_size(self, size: impl Into<Option<u64>>) {
-        self.tells(Event::Facts(FACTS, Facts { size: size.into(), ..Facts::default() }));
+        self.answers_facts(Facts { size: size.into(), ..Facts::default() });
     }
 
     /// The server tells the time of the file, and its size or not.
     pub(super) fn tells_facts(self, size: impl Into<Option<u64>>, modified: &str) {
         let modify = TimeVal::parse(modified.as_bytes());
-        self.tells(Event::Facts(FACTS, Facts { size: size.into(), modify, ..Facts::default() }));
+        self.answers_facts(Facts { size: size.into(), modify, ..Facts::default() });
+    }
+
+    fn answers_facts(self, facts: Facts) {
+        let request = self.harness.facts[&self.id];
+        self.tells(Event::Facts(request, facts));
     }
 
     /// The server marks the beginning of a transfer.
@@ -176,13 +208,15 @@ impl Session<'_> {
 
     /// Bytes of the file came and were written.
     pub(super) fn writes(self, range: Range<u64>) {
-        self.harness.tell(&Report::Written(self.id, FIRST_RANGE, range));
+        let request = self.harness.ranges[&self.id];
+        self.harness.tell(&Report::Written(self.id, request, range));
     }
 
     /// Bytes of an overlap came, all of them `byte`.
     pub(super) fn sends_overlap(self, range: Range<u64>, byte: u8) {
         let bytes = range.clone().map(|_| byte).collect::<Vec<u8>>();
-        self.harness.tell(&Report::Overlap(self.id, FIRST_RANGE, range.start, bytes.into()));
+        let request = self.harness.ranges[&self.id];
+        self.harness.tell(&Report::Overlap(self.id, request, range.start, bytes.into()));
     }
 
     /// A transfer ended where the engine had moved its end to.
@@ -249,7 +283,7 @@ pub(super) struct Fetch {
 /// A comparison that the engine wants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Comparison {
-    id: SeamId,
+    id: ComparisonId,
     /// Offset of the first byte.
     pub(super) at: u64,
 }
@@ -269,7 +303,9 @@ impl Directives {
 
     /// Whether a session to this address is opened.
     pub(super) fn opens_session_to(&self, address: SocketAddr) -> bool {
-        self.0.iter().any(|directive| matches!(directive, Directive::Open { peer, .. } if *peer == address))
+        self.0
+            .iter()
+            .any(|directive| matches!(directive, Directive::Open { address: to, .. } if *to == address))
     }
 
     /// Returns the sessions that are closed.
@@ -290,13 +326,12 @@ impl Directives {
 
     /// Returns the ranges that sessions are to fetch.
     pub(super) fn fetches(&self) -> Vec<Fetch> {
-        let fetch = |(session, request, what)| match what {
-            &Request::Retrieve(Retrieve { offset, until, .. }) => {
-                Some(Fetch { session, request, offset, until })
+        self.pick(|directive| match directive {
+            &Directive::Retrieve(session, request, _, Retrieve { offset, until, .. }) => {
+                Some(Fetch { session: session.0, request, offset, until })
             }
             _ => None,
-        };
-        self.requests().into_iter().filter_map(fetch).collect()
+        })
     }
 
     /// Returns the range that this session is to fetch.
@@ -323,14 +358,14 @@ impl Directives {
 
     /// Whether the end of a session's transfer is moved to this offset.
     pub(super) fn set_end_of(&self, session: u64, offset: u64) -> bool {
-        let is_it = |directive: &Directive| matches!(directive, Directive::Shrink(id, _, Until::Offset(end)) if id.0 == session && *end == offset);
+        let is_it = |directive: &Directive| matches!(directive, Directive::SetEnd(id, _, Until::Offset(end)) if id.0 == session && *end == offset);
         self.0.iter().any(is_it)
     }
 
     /// Returns the comparisons that are wanted.
     pub(super) fn comparisons(&self) -> Vec<Comparison> {
         self.pick(|directive| match directive {
-            Directive::Compare(id, at, _) => Some(Comparison { id: *id, at: *at }),
+            Directive::Compare(_, id, at, _) => Some(Comparison { id: *id, at: *at }),
             _ => None,
         })
     }
@@ -369,7 +404,7 @@ impl Directives {
     /// Returns the end of the download, if it has ended: the size of the file or the kind of its failure.
     pub(super) fn end(&self) -> Option<Result<u64, ErrorKind>> {
         let ends = self.pick(|directive| match directive {
-            Directive::Finish(result) => Some(result.clone().map_err(|error| error.kind())),
+            Directive::Done(_, result) => Some(result.clone().map_err(|error| error.kind())),
             _ => None,
         });
         assert!(ends.len() <= 1, "the download ends once: {self:?}");

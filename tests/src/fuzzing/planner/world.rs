@@ -1,26 +1,28 @@
-//! A planner, its mirrors and their sessions.
+//! An engine, its mirrors and their sessions.
 
 use super::super::trace;
 use super::mirror::{Mirror, Session, Stage, Told};
 use super::{Op, Setup, absurd, millis};
+use crate::sim::{Settings, Source};
 use ftp_proto::{
     Arg, Config, Event, Instant, Report, RepresentationType, Request, RequestId, SessionError, SessionId,
     Until,
 };
+use pftp::EngineError;
 use pftp::Origin;
-use pftp::plan::{Before, Directive, EngineError, MirrorId, Planner, Settings, Source};
+use pftp::engine::{Directive, Earlier, Fetcher, FileId, ServerId};
 use pftp::ranges::RangeSet;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-/// A session as the planner must know it, judged from outside.
+/// A session as the engine must know it, judged from outside.
 #[derive(Debug)]
 struct Known {
     thread: usize,
     mirror: usize,
     connected: bool,
-    /// Whether the planner has closed the session.
+    /// Whether the engine has closed the session.
     closing: bool,
     transfer: Option<Transfer>,
 }
@@ -31,7 +33,7 @@ struct Transfer {
     request: RequestId,
     /// The range of the file that it fetches.
     range: Range<u64>,
-    /// The position that the planner has been told.
+    /// The position that the engine has been told.
     at: u64,
     /// Whether it was requested before the size was known, and its end was not set since.
     unsized_: bool,
@@ -48,10 +50,11 @@ impl Transfer {
     }
 }
 
-/// A planner, its mirrors, and what it was told.
+/// An engine, its mirrors, and what it was told.
 #[derive(Debug)]
 pub(super) struct World {
-    planner: Planner,
+    engine: Fetcher,
+    file: FileId,
     mirrors: Vec<Mirror>,
     connections: usize,
     /// The contents of each version.
@@ -59,10 +62,10 @@ pub(super) struct World {
     sessions: Vec<Session>,
     known: BTreeMap<SessionId, Known>,
     last: Option<SessionId>,
-    unresolved: VecDeque<MirrorId>,
+    unresolved: VecDeque<ServerId>,
     now: Instant,
     sink: Vec<u8>,
-    /// Ranges written by sessions that count, as far as the planner was told.
+    /// Ranges written by sessions that count, as far as the engine was told.
     counted: RangeSet,
     /// Whether a failure happened that may fail the download.
     faults: bool,
@@ -99,11 +102,13 @@ impl World {
             in_order: setup.in_order,
             representation: if setup.ascii { RepresentationType::Ascii } else { RepresentationType::Image },
             seed: 1,
-            before: Before::default(),
-            search: setup.searching.then_some(millis(60_000)),
+            earlier: Earlier::default(),
+            lookup: setup.searching.then_some(millis(60_000)),
         };
+        let (engine, file) = settings.start(Instant::ZERO);
         let mut world = Self {
-            planner: Planner::new(settings, Instant::ZERO),
+            engine,
+            file,
             mirrors: setup.mirrors.clone(),
             connections: setup.connections.max(1),
             files: (0..3).map(|version| Mirror::content(version, setup.size)).collect(),
@@ -150,7 +155,7 @@ impl World {
                 self.advance_all();
             }
             Op::Pass(time) => self.pass(self.now + millis(u64::from(time))),
-            Op::Wait => self.pass(self.planner.poll_timeout().unwrap_or(self.now).max(self.now)),
+            Op::Wait => self.pass(self.engine.poll_timeout().unwrap_or(self.now).max(self.now)),
             Op::Resolve(which, how) => self.resolve(which, how),
             Op::Absurd(session, what, one, two) => {
                 (self.lies, self.faults, self.made_up) = (true, true, true);
@@ -185,7 +190,7 @@ impl World {
             if self.advance_all() {
                 self.pass(self.now + millis(10));
             } else {
-                let Some(due) = self.planner.poll_timeout() else { break };
+                let Some(due) = self.engine.poll_timeout() else { break };
                 self.pass(due.max(self.now));
             }
         }
@@ -193,7 +198,7 @@ impl World {
         assert!(self.faults || result.is_ok(), "it failed for nothing: {result:?}");
     }
 
-    /// Lets each session take a step, and the planner handle its report. Returns whether there was any.
+    /// Lets each session take a step, and the engine handle its report. Returns whether there was any.
     fn advance_all(&mut self) -> bool {
         let ids: Vec<SessionId> = self.sessions.iter().map(|session| session.id).collect();
         let mut any = false;
@@ -233,7 +238,7 @@ impl World {
         true
     }
 
-    /// Lets the planner handle one report of a session.
+    /// Lets the engine handle one report of a session.
     fn hear(&mut self, at: usize) -> bool {
         let Some(report) = self.sessions[at].unheard.pop_front() else { return false };
         if self.sessions[at].stage == Stage::Ended && self.sessions[at].unheard.is_empty() {
@@ -246,11 +251,11 @@ impl World {
     fn tell(&mut self, report: &Told) {
         trace(|| format!("{:?} {report:?}", self.now.0));
         self.note(report);
-        self.planner.handle(report, self.now);
+        self.engine.handle(report, self.now);
         self.carry_out();
     }
 
-    /// Notes what the planner must know after this report.
+    /// Notes what the engine must know after this report.
     fn note(&mut self, report: &Told) {
         match report {
             Report::Written(id, _, range) => {
@@ -284,9 +289,9 @@ impl World {
 
     fn pass(&mut self, now: Instant) {
         self.now = now;
-        self.planner.handle_timeout(now);
+        self.engine.handle_timeout(now);
         self.carry_out();
-        let due = self.planner.poll_timeout();
+        let due = self.engine.poll_timeout();
         assert!(self.is_over() || due.is_none_or(|due| due > now), "a deadline stays due for ever");
     }
 
@@ -297,28 +302,30 @@ impl World {
         }
     }
 
-    fn resolved(&mut self, id: MirrorId, how: u8) {
+    fn resolved(&mut self, id: ServerId, how: u8) {
         self.faults |= how >= 0xf0;
         let found = match how {
             0xff => Err("no such host".to_owned()),
             0xf0.. => Ok(Vec::new()),
             _ => Ok(self.mirrors[id.0].addresses.clone()),
         };
-        self.planner.resolved(id, found, self.now);
+        self.engine.resolved(id, found, self.now);
         self.carry_out();
     }
 
-    /// Carries out the planner's directives.
+    /// Carries out the engine's directives.
     fn carry_out(&mut self) {
-        while let Some(directive) = self.planner.poll() {
+        while let Some(directive) = self.engine.poll() {
             trace(|| match &directive {
-                Directive::Open { id, thread, peer, .. } => format!("-> Open {id:?} {thread} {peer}"),
+                Directive::Open { id, connection, address, .. } => {
+                    format!("-> Open {id:?} {connection} {address}")
+                }
                 other => format!("-> {other:?}"),
             });
             assert!(!self.is_over(), "after the end: {directive:?}");
             match directive {
                 Directive::Resolve(id) => self.unresolved.push_back(id),
-                Directive::Open { id, thread, peer, .. } => {
+                Directive::Open { id, connection: thread, address: peer, .. } => {
                     let of = |mirror: &Mirror| mirror.addresses.contains(&peer);
                     let mirror = self.mirrors.iter().position(of).expect("an address of a mirror");
                     assert!(self.last < Some(id), "a session is named twice");
@@ -329,26 +336,29 @@ impl World {
                     self.known.insert(id, Known { thread, mirror, connected, closing, transfer });
                 }
                 Directive::Request(id, request_id, request) => self.request(id, request_id, request),
-                Directive::Shrink(id, request, until) => self.set_end(id, request, until),
+                Directive::Retrieve(id, request_id, _, part) => {
+                    self.request(id, request_id, Request::Retrieve(part));
+                }
+                Directive::SetEnd(id, request, until) => self.set_end(id, request, until),
                 Directive::Close(id) => self.close(id),
-                Directive::Compare(id, offset, bytes) => {
+                Directive::Compare(file, id, offset, bytes) => {
                     let part = usize::try_from(offset)
                         .ok()
                         .and_then(|start| self.sink.get(start..)?.get(..bytes.len()));
                     let same = part == Some(&bytes[..]);
-                    self.planner.compared(id, same, self.now);
+                    self.engine.compared(file, id, same, self.now);
                 }
-                Directive::Found(found) => {
+                Directive::Found(file, found) => {
                     assert!(
                         self.searching
                             && found.is_none_or(|found| found.origin == Origin::List(b"CHECKSUMS".into()))
                     );
                     self.searched = true;
-                    self.planner.compared_finished(true, self.now);
+                    self.engine.compared_finished(file, true, self.now);
                 }
-                Directive::Retract => {}
+                Directive::Retract(_) => {}
                 Directive::Notice(notice) => super::super::reply::check_shown(&notice.to_string()),
-                Directive::Finish(result) => self.finish(result),
+                Directive::Done(_, result) => self.finish(result),
             }
         }
         self.check();
@@ -411,7 +421,7 @@ impl World {
     }
 
     fn check(&self) {
-        for range in self.planner.done().iter() {
+        for range in self.engine.status(self.file).done().iter() {
             assert!(self.counted.contains(&range), "{range:?} counts, and nobody wrote it");
         }
         self.check_connections();

@@ -1,0 +1,521 @@
+//! What the reports of the transport change.
+
+use super::super::error::{MirrorFault, Notice};
+use super::super::file::overlap::OVERLAP;
+use super::super::file::replica::{PathForm, Verdict};
+use super::super::ids::{FileId, MirrorId};
+use super::super::offers::{collapsed_rate, form};
+use super::super::pool::remedy::{Circumstances, Remedy, is_unreachable, remedy};
+use super::super::pool::server::Access;
+use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Stage, Task, Transfer};
+use super::super::pool::slot::SlotState;
+use super::Fetcher;
+use crate::lookup::Answer;
+use bytes::Bytes;
+use ftp_proto::{
+    Event, Facts, Finish, Instant, Reply, Report, RequestId, SessionError, SessionId, Until, Verb,
+};
+use std::ops::Range;
+
+impl Fetcher {
+    /// Takes a report of the transport. The driver judges failures of its sinks: see [`stop`](Self::stop).
+    pub fn handle<E>(&mut self, report: &Report<E>, now: Instant) {
+        self.now = now;
+        let is_over = self.is_stopped || self.is_over();
+        match report {
+            // Bytes that have come count for a later run even if this one has ended.
+            Report::Written(id, request, range) => self.on_written(*id, *request, range.clone()),
+            _ if is_over => {}
+            Report::Event(id, event) => self.on_event(*id, event),
+            Report::Overlap(id, request, offset, bytes) => self.on_overlap(*id, *request, *offset, bytes),
+            Report::Content(id, request, bytes) => self.on_content(*id, *request, bytes),
+            _ => {}
+        }
+        self.plan(now);
+    }
+
+    fn on_event(&mut self, id: SessionId, event: &Event) {
+        if let Event::Closed(error) = event {
+            return self.on_closed(id, error);
+        }
+        let Some(session) = self.pool.sessions.get_mut(id).filter(|session| !session.is_closing()) else {
+            return;
+        };
+        match event {
+            Event::Connected if session.stage == Stage::Dialling => self.on_connected(id),
+            Event::Ready(_) => {
+                let server = session.server;
+                if self.pool.logged_in(id, self.now) {
+                    self.notice_session_limit(server);
+                }
+            }
+            Event::Prepared(request) => {
+                if matches!(session.ahead, Ahead::Requested(asked, _) if asked == *request) {
+                    session.ahead = Ahead::Ready(self.now);
+                }
+            }
+            Event::Facts(request, facts) => {
+                let asked = session.answered(*request);
+                if let Some(Pending::Facts(file, mirror) | Pending::Confirmation(file, mirror)) = asked {
+                    self.on_facts(id, (file, mirror), facts);
+                }
+            }
+            Event::Reply(request, reply) => self.on_reply(id, *request, reply),
+            Event::Started(request) => {
+                if session.transfer().is_some_and(|transfer| transfer.request == *request) {
+                    self.on_started(id);
+                }
+            }
+            Event::Finished(request, finish) => self.on_finished(id, *request, finish),
+            Event::Refused(request, verb, reply) => self.on_refused(id, *request, *verb, reply),
+            _ => {}
+        }
+    }
+
+    /// The control connection is established.
+    fn on_connected(&mut self, id: SessionId) {
+        self.pool.connected(id, self.now, &mut self.out);
+        let session = &self.pool.sessions[id];
+        if !session.is_changing_directory() && session.transfer().is_none() {
+            self.begin(id);
+        }
+    }
+
+    /// The server tells the facts of a file.
+    fn on_facts(&mut self, id: SessionId, (file, mirror): (FileId, MirrorId), facts: &Facts) {
+        if !self.is_active(file) {
+            return;
+        }
+        if let Some((shown, told)) = self.files[file].contradicts_its_end(mirror, facts) {
+            return self.reject(file, mirror, MirrorFault::SizeContradicted { shown, told });
+        }
+        let facts = self.files[file].replicas[mirror].tell(facts, self.now);
+        self.take_claim(file, mirror, &facts);
+        self.believe_end(id);
+    }
+
+    /// A command without a transfer has been completed.
+    fn on_reply(&mut self, id: SessionId, request: RequestId, reply: &Reply) {
+        let now = self.now;
+        let session = &mut self.pool.sessions[id];
+        match session.answered(request) {
+            Some(Pending::RttProbe(since)) => self.pool.rtt_probed(id, since, now),
+            Some(Pending::Lookup(file, at)) => self.lookup_answered(id, file, at, Answer::Reply(reply)),
+            Some(Pending::Liveness | Pending::Facts(..) | Pending::Confirmation(..)) => {}
+            None => {
+                let Directory::Changing(asked, directory) = &session.directory else { return };
+                if *asked == request {
+                    session.directory = Directory::In(directory.clone());
+                    if let Some(file) = session.file {
+                        self.ask_for_facts(id, file);
+                    }
+                    self.begin(id);
+                }
+            }
+        }
+    }
+
+    /// The server refused a request; the session goes on.
+    fn on_refused(&mut self, id: SessionId, request: RequestId, verb: Verb, reply: &Reply) {
+        let now = self.now;
+        let session = &mut self.pool.sessions[id];
+        match session.answered(request) {
+            // A refusal is a sign of life as well.
+            Some(Pending::RttProbe(since)) => return self.pool.rtt_probed(id, since, now),
+            Some(Pending::Lookup(file, at)) => {
+                return self.lookup_answered(id, file, at, Answer::Refused(reply));
+            }
+            Some(Pending::Liveness | Pending::Facts(..) | Pending::Confirmation(..)) => return,
+            None => {}
+        }
+        let (file, mirror, asked_form) = if let Some(transfer) = session.end_transfer(request) {
+            let (file, mirror) = (transfer.file, transfer.mirror);
+            let asked_form = form(session, &self.files[file].replicas[mirror]);
+            self.release(&transfer);
+            (file, mirror, asked_form)
+        } else {
+            // The session stays in its directory, and CWD is tried again before the file is asked for.
+            let changed = matches!(&session.directory, Directory::Changing(asked, _) if *asked == request);
+            let Some(file) = session.file.filter(|_| changed) else { return };
+            session.directory = Directory::Login;
+            let Some(mirror) = self.files[file].mirror_on(session.server) else { return };
+            (file, mirror, PathForm::Whole)
+        };
+        if !self.is_active(file) {
+            return;
+        }
+        let path = self.files[file].replicas[mirror].path.clone();
+        let fault = MirrorFault::Refused { path, verb, reply: reply.clone() };
+        match verb {
+            Verb::Rest if !reply.code().is_transient() => self.on_restart_refused(id),
+            // A refused preparation says nothing about the file.
+            Verb::Pasv | Verb::Epsv | Verb::Rest => self.on_transfer_failed(id, (file, mirror), fault),
+            _ if reply.code().is_transient() => self.on_transfer_failed(id, (file, mirror), fault),
+            _ => self.on_path_refused(id, (file, mirror), asked_form, (verb, fault)),
+        }
+    }
+
+    /// The server does not understand REST.
+    fn on_restart_refused(&mut self, id: SessionId) {
+        let server = self.pool.sessions[id].server;
+        let known = &mut self.pool.servers[server];
+        if std::mem::take(&mut known.restarts) {
+            let server = known.name.clone();
+            self.notice(Notice::NoRestart { server });
+        }
+        for file in self.active() {
+            self.extend_only_transfer(file);
+        }
+    }
+
+    /// The server refused the path of a file.
+    fn on_path_refused(
+        &mut self,
+        id: SessionId,
+        (file, mirror): (FileId, MirrorId),
+        form: PathForm,
+        (verb, fault): (Verb, MirrorFault),
+    ) {
+        let known = &mut self.files[file].replicas[mirror];
+        // A server that has told the size knows the path, unless the size was told in the other form.
+        let another_form = verb == Verb::Retr
+            && form == PathForm::Whole
+            && (known.form == PathForm::Directory || known.facts.is_none() && known.split_path().is_some());
+        if another_form {
+            known.form = PathForm::Directory;
+            known.failure = Some(fault);
+            self.change_directory(id, file);
+        } else {
+            // The refusal of the whole path names the file as the user does.
+            let first = known.failure.take().filter(|_| form == PathForm::Directory || verb == Verb::Cwd);
+            self.drop_mirror(file, mirror, first.unwrap_or(fault));
+        }
+    }
+
+    /// A transfer failed on a session that lives; the session rests for a while. Too many attempts without a new byte between
+    /// them drop the mirror.
+    fn on_transfer_failed(&mut self, id: SessionId, (file, mirror): (FileId, MirrorId), fault: MirrorFault) {
+        let Some(server) = self.pool.sessions.get(id).map(|session| session.server) else { return };
+        let retries = self.attempts(server);
+        let now = self.now;
+        let (known, jitter) = (&mut self.pool.servers[server], &mut self.pool.jitter);
+        match known.transfer_failed(retries, jitter, now) {
+            Some(until) => self.pool.sessions[id].rests_until = Some(until),
+            None => self.drop_mirror(file, mirror, fault),
+        }
+    }
+
+    /// The transfer of the session has begun: its mark or its first bytes have come.
+    fn on_started(&mut self, id: SessionId) {
+        let now = self.now;
+        let session = &mut self.pool.sessions[id];
+        let path = &mut self.pool.servers[session.server].path;
+        let Task::Transfer(transfer) = &mut session.task else { return };
+        if std::mem::replace(&mut transfer.started, true) {
+            return;
+        }
+        let file = &mut self.files[transfer.file];
+        file.transfers = file.transfers.saturating_add(1);
+        file.replicas[transfer.mirror].started_at = Some(now);
+        session.rate.start(path.round_trip(), now);
+        // No byte will tell how long the first one takes if the whole range was taken over.
+        if transfer.until.end() <= transfer.start
+            && let Some(saved) = transfer.saved
+        {
+            path.first_byte_not_before(now.since(transfer.requested).saturating_add(saved));
+        }
+    }
+
+    /// Bytes of a transfer are in the sink.
+    fn on_written(&mut self, id: SessionId, request: RequestId, range: Range<u64>) {
+        let now = self.now;
+        let of = |session: &&mut Session| session.transfer().is_some_and(|known| known.request == request);
+        let Some(session) = self.pool.sessions.get_mut(id).filter(of) else { return };
+        let (server, closing) = (session.server, session.is_closing());
+        self.on_started(id);
+        let session = &mut self.pool.sessions[id];
+        let Task::Transfer(transfer) = &mut session.task else { return };
+        let (file, mirror) = (transfer.file, transfer.mirror);
+        let known = &mut self.files[file];
+        // A session that is being closed may have been fetching another file, or overwriting bytes of other mirrors.
+        if !known.replicas[mirror].serves() || closing {
+            return self.fetch_again(file, &range);
+        }
+        let path = &mut self.pool.servers[server].path;
+        if let Some(saved) = transfer.saved.filter(|_| !transfer.delivers()) {
+            path.first_byte_after(now.since(transfer.requested).saturating_add(saved));
+        }
+        let skipped = transfer.advance(&range, now);
+        let overlap = |part: Range<u64>| part.start.max(range.start)..part.end.min(range.end);
+        let overwritten: Vec<Range<u64>> =
+            transfer.overwritten.iter().map(overlap).filter(|part| !part.is_empty()).collect();
+        let bytes = range.end.saturating_sub(range.start);
+        session.rate.add(bytes, now);
+        path.received(bytes, now);
+        if range.start == 0 && known.is_ascii() {
+            known.ledger.restart();
+        }
+        let progress = known.ledger.record(mirror, &range);
+        if known.ledger.size().is_some() {
+            // These bytes had come, and were discarded since.
+            known.ledger.queue_first(skipped);
+        }
+        if progress {
+            let slot = session.slot;
+            self.pool.servers[server].failures = 0;
+            self.pool.slots[slot].failures = 0;
+        }
+        for part in overwritten {
+            self.fetch_again(file, &part);
+        }
+        if self.files[file].ledger.size().is_some_and(|size| range.end > size) {
+            self.find_overruns(file);
+        }
+        self.refresh(id, file);
+    }
+
+    /// Replaces the data connection of a transfer whose stream has collapsed, if that pays.
+    fn refresh(&mut self, id: SessionId, file: FileId) {
+        let Some(rate) = self.view(file, |view| collapsed_rate(view, id)) else { return };
+        let session = &mut self.pool.sessions[id];
+        session.replaced_rate = Some(rate);
+        // The range keeps its end: what is left of it is handed out when this transfer has ended.
+        if let Some(at) = session.transfer().map(|transfer| transfer.at) {
+            self.cut_off(id, at);
+        }
+    }
+
+    /// The overlap of a transfer has come.
+    fn on_overlap(&mut self, id: SessionId, request: RequestId, offset: u64, bytes: &Bytes) {
+        let now = self.now;
+        let of = |session: &&mut Session| session.transfer().is_some_and(|known| known.request == request);
+        let Some(session) = self.pool.sessions.get_mut(id).filter(of) else { return };
+        let Some(transfer) = session.transfer() else { return };
+        let (file, mirror, purpose) = (transfer.file, transfer.mirror, transfer.purpose);
+        let known = &self.files[file];
+        let counts = known.replicas[mirror].verdict != Verdict::Differs && !session.is_closing();
+        // A transfer over the only connection asked for no overlap.
+        if known.is_single() || !counts || !self.is_active(file) {
+            return;
+        }
+        self.on_started(id);
+        let session = &mut self.pool.sessions[id];
+        // To a slow mirror these bytes may take much longer than the bytes that follow.
+        session.rate.add(bytes.len() as u64, now);
+        self.pool.servers[session.server].path.received(bytes.len() as u64, now);
+        match purpose {
+            Purpose::Vote(overlap) => self.on_vote(file, overlap, mirror, (offset, bytes)),
+            Purpose::Fetch => self.files[file].overlaps.add(mirror, offset, bytes.clone()),
+        }
+    }
+
+    /// More of a file that the lookup asked for has come.
+    fn on_content(&mut self, id: SessionId, request: RequestId, bytes: &Bytes) {
+        let pending = self.pool.sessions.get(id).and_then(|session| session.pending(request));
+        if let Some(Pending::Lookup(file, at)) = pending
+            && let Some(lookup) = &mut self.files[file].lookup
+        {
+            lookup.content(at, bytes);
+        }
+    }
+
+    /// A transfer has ended.
+    fn on_finished(&mut self, id: SessionId, request: RequestId, finish: &Finish) {
+        let session = &mut self.pool.sessions[id];
+        if let Some(Pending::Lookup(file, at)) = session.answered(request) {
+            return self.lookup_answered(id, file, at, Answer::Finished(finish));
+        }
+        let Some(transfer) = session.end_transfer(request) else { return };
+        self.learn_from(id, &transfer);
+        if !self.is_active(transfer.file) {
+            return;
+        }
+        match finish {
+            Finish::Cut => {
+                let server = self.pool.sessions[id].server;
+                self.pool.servers[server].path.cut_at = Some(self.now);
+                self.release(&transfer);
+            }
+            Finish::Whole { at } => self.on_whole(id, transfer, *at),
+            Finish::Short { at, reply } => self.on_short(id, transfer, *at, reply),
+        }
+    }
+
+    /// The server has ended a transfer in order.
+    fn on_whole(&mut self, id: SessionId, transfer: Transfer, at: u64) {
+        let (file, mirror) = (transfer.file, transfer.mirror);
+        if at < transfer.start {
+            if self.ends_before_known(file) {
+                return;
+            }
+            let fault = MirrorFault::EndsBefore { at, start: transfer.start };
+            // If no overlap came, the file ends at this offset or anywhere before it.
+            let came = at > transfer.start.saturating_sub(OVERLAP);
+            self.release(&transfer);
+            self.on_transfer_failed(id, (file, mirror), fault);
+            if came {
+                self.on_end_shown(file, mirror, at);
+            }
+        } else if transfer.until == Until::Eof && self.files[file].ledger.size().is_none() {
+            self.pool.sessions[id].unconfirmed_end = Some((file, at));
+            self.believe_end(id);
+        } else {
+            self.files[file].ended_at(mirror, at);
+            self.release(&transfer);
+            self.on_end_shown(file, mirror, at);
+        }
+    }
+
+    /// The server has ended a transfer early, or has not called it complete.
+    fn on_short(&mut self, id: SessionId, transfer: Transfer, at: u64, reply: &Reply) {
+        let (file, mirror) = (transfer.file, transfer.mirror);
+        let completed = reply.code().is_completion();
+        if completed && at < transfer.start && self.ends_before_known(file) {
+            return;
+        }
+        if at > 0 {
+            // No byte follows, whatever the server complains about. Only of an empty file nothing could be seen.
+            self.files[file].ended_at(mirror, at);
+        }
+        let lied = completed && transfer.until != Until::Eof;
+        // If no byte came, the file ends at this offset or anywhere before it: at 0 it can only be at 0.
+        let came = at == 0 || at > transfer.start.saturating_sub(OVERLAP);
+        let size = self.files[file].ledger.size();
+        let fault = MirrorFault::EndedEarly { at, size, reply: reply.clone(), lied };
+        self.release(&transfer);
+        self.on_transfer_failed(id, (file, mirror), fault);
+        if lied && came {
+            self.on_end_shown(file, mirror, at);
+        }
+    }
+
+    /// Learns from a transfer that has ended.
+    fn learn_from(&mut self, id: SessionId, transfer: &Transfer) {
+        let now = self.now;
+        let session = &mut self.pool.sessions[id];
+        let refresh = &mut self.pool.servers[session.server].refresh;
+        if let Some(before) = session.replaced_rate.take() {
+            refresh.judge(before, transfer.peak, now);
+        }
+        // A transfer without bytes may have lost its range before it could bring any.
+        if transfer.delivers() && session.rate.has_settled(now) {
+            refresh.learn(transfer.peak);
+        }
+    }
+
+    /// A session has ended, by its own fault or by ours.
+    fn on_closed(&mut self, id: SessionId, error: &SessionError) {
+        let Some(mut session) = self.pool.sessions.remove(id) else { return };
+        let looked_up = self.interrupt_lookup(id, &session);
+        // A session that has yet to tell the facts of its file has work.
+        let heard = !self.demand().servers[session.server].is_unheard;
+        let idle = session.is_ready()
+            && heard
+            && !looked_up
+            && matches!(session.task, Task::Idle)
+            && !session.is_changing_directory()
+            && !session.awaits_liveness();
+        if let Task::Transfer(transfer) = std::mem::replace(&mut session.task, Task::Idle) {
+            self.release(&transfer);
+        }
+        let slot = &mut self.pool.slots[session.slot];
+        slot.sessions.retain(|other| *other != id);
+        let replaced = !slot.sessions.is_empty();
+        let reachable = self.pool.is_reached_at(session.server, session.address);
+        let server = &mut self.pool.servers[session.server];
+        if !server.is_usable() {
+            return;
+        }
+        if server.access == Access::Probing && !replaced {
+            server.access = Access::Trial;
+        }
+        if session.is_closing() {
+            return;
+        }
+        if idle && matches!(error, SessionError::Refused { verb: None, reply } if reply.code().get() == 421) {
+            self.pool.slots[session.slot].state = SlotState::Spare;
+            return;
+        }
+        let another = is_unreachable(error) && !server.logged_in && !reachable;
+        if another && server.addresses.pass_over(session.address) || replaced {
+            return;
+        }
+        self.on_broken(&session, looked_up, error);
+    }
+
+    /// A session broke, and no other session stands in for it.
+    fn on_broken(&mut self, session: &Session, looked_up: bool, error: &SessionError) {
+        let tried = self.pool.is_tried(session.server);
+        let server = &mut self.pool.servers[session.server];
+        let fault = MirrorFault::Session(error.clone());
+        let at = Circumstances {
+            epsv: session.epsv,
+            looked_up,
+            logged_in: server.logged_in,
+            reached: server.reached,
+            tried,
+        };
+        match remedy(error, at) {
+            Remedy::LockStep => server.set_lock_step(),
+            Remedy::Pasv => server.set_pasv(),
+            Remedy::DialAgain => {}
+            Remedy::Retry => self.on_failed(session, fault),
+            Remedy::Overrun => self.on_overrun(session, fault),
+            Remedy::GiveUp => self.drop_server(session.server, &fault),
+        }
+    }
+
+    /// More bytes have come than the file has.
+    fn on_overrun(&mut self, session: &Session, fault: MirrorFault) {
+        let of = |file: &FileId| self.files[*file].living_mirror_on(session.server).map(|it| (*file, it));
+        let file = session.file.filter(|file| self.is_active(*file));
+        let Some((file, mirror)) = file.and_then(|file| of(&file)) else {
+            return self.on_failed(session, fault);
+        };
+        // A mirror that has not been heard may still say that its file is longer.
+        if self.files[file].replicas[mirror].verdict == Verdict::Unknown {
+            self.discard(file, mirror);
+            self.on_failed(session, fault);
+        } else if !self.drop_unfounded_size(file) {
+            self.reject(file, mirror, fault);
+        }
+    }
+
+    /// An attempt failed in a way that another may not. While other sessions of the server live, it is the trouble of the
+    /// connection; otherwise that of the server. If nothing is left to do, it does not matter.
+    fn on_failed(&mut self, session: &Session, fault: MirrorFault) {
+        let server = session.server;
+        let demand = self.demand();
+        let dials = |file: &FileId| {
+            let mirror = self.mirror_to_dial(*file);
+            mirror.is_some_and(|mirror| self.files[*file].replicas[mirror].server == server)
+        };
+        let compares = |file: &FileId| !self.files[*file].overlaps.is_settled();
+        if !demand.has_work && !self.active.iter().any(|file| compares(file) || dials(file)) {
+            return;
+        }
+        let retries = self.attempts(server);
+        let now = self.now;
+        if !self.pool.is_tried(server) {
+            if self.pool.suspend(session, retries, &demand, now) {
+                return self.drop_server(server, &fault);
+            }
+            for file in self.active() {
+                if let Some(mirror) = self.files[file].living_mirror_on(server) {
+                    self.files[file].replicas[mirror].failure = Some(fault.clone());
+                }
+            }
+        } else if session.stage < Stage::Ready {
+            if self.pool.turned_away(session, now) {
+                self.notice_session_limit(server);
+            }
+        } else if self.pool.connection_failed(session, retries, now) {
+            self.drop_server(server, &fault);
+        }
+    }
+
+    fn notice_session_limit(&mut self, server: super::super::ids::ServerId) {
+        let server = self.pool.servers[server].name.clone();
+        self.notice(Notice::SessionLimit { server });
+    }
+}

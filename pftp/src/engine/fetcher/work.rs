@@ -1,0 +1,678 @@
+//! Opening sessions and giving them tasks.
+
+use super::super::directive::Directive;
+use super::super::error::{MirrorFault, Notice};
+use super::super::file::confirm::RECENT;
+use super::super::file::overlap::OVERLAP;
+use super::super::ids::{FileId, MirrorId, ServerId, SlotId};
+use super::super::offers::{self, Extension, Offer, Reach, Takeover};
+use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Task, Transfer};
+use super::Fetcher;
+use crate::lookup::{Answer, Remark};
+use ftp_proto::{Command, Instant, Request, Retrieve, SessionId, Until};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How often an idle session looks at the others.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// How long a data connection that was made ahead is taken to be there.
+const KEPT: Duration = Duration::from_secs(10);
+
+impl Fetcher {
+    /// Adds connections where that may pay, and withdraws those that did not.
+    pub(super) fn grow(&mut self) {
+        let now = self.now;
+        if self.demand().is_single {
+            return;
+        }
+        self.pool.note_flows(now);
+        for server in self.pool.servers.ids() {
+            let demand = self.demand();
+            // A trial ends even if the size it began with turned out to be wrong.
+            if self.pool.has_trial(server) {
+                if let Some(first) = self.pool.follow_up(server, &demand, now) {
+                    self.help(first);
+                }
+                let demand = self.demand();
+                self.pool.judge_trial(server, &demand, now, &mut self.out);
+            } else {
+                self.pool.grow(server, &demand, now, &mut self.out);
+            }
+        }
+    }
+
+    /// Opens a session in each slot that may have one and has none, and one beside a slow address.
+    pub(super) fn open_sessions(&mut self) {
+        let now = self.now;
+        let demand = self.demand();
+        if demand.has_work {
+            self.pool.lend_meanwhile(&demand, now, &mut self.out);
+            self.pool.call_back(&demand, now, &mut self.out);
+        }
+        // After that: the first connection of a server, which tries its addresses, may be another one now.
+        for slot in self.pool.hedges_due(now) {
+            if let Some(address) = self.pool.next_address(slot) {
+                self.open(slot, address, None);
+            }
+        }
+        if !demand.has_work {
+            return;
+        }
+        for slot in self.pool.slots.ids() {
+            let urgent = self.has_urgent_work();
+            if let Some(address) = self.pool.vacancy(slot, urgent) {
+                self.open(slot, address, None);
+            }
+        }
+    }
+
+    /// Whether a session could do something at once: fetch a range that no session fetches, or let a mirror say what it has.
+    fn has_urgent_work(&self) -> bool {
+        let urgent = |id: &FileId| {
+            let file = &self.files[*id];
+            file.is_undecided() || !file.ledger.queue().is_empty()
+        };
+        let busy = |session: &Session| {
+            !session.is_closing() && (session.transfer().is_some() || !session.is_ready())
+        };
+        !self.queue.is_empty() || self.active.iter().any(urgent) || !self.pool.sessions.values().any(busy)
+    }
+
+    /// Opens a session. It begins with `file`, or with the file that needs it most.
+    fn open(&mut self, slot: SlotId, address: SocketAddr, file: Option<FileId>) {
+        let id = self.pool.open(slot, address, self.now, &mut self.out);
+        let server = self.pool.slots[slot].server;
+        let Some(file) = file.or_else(|| self.file_for(server)) else { return };
+        let known = &self.files[file];
+        let Some(mirror) = known.mirror_on(server) else { return };
+        match offers::reach(&self.pool.sessions[id], &known.replicas[mirror]) {
+            Reach::After(_) => self.change_directory(id, file),
+            Reach::Here | Reach::Never => {
+                let is_only = known.replicas.len() == 1;
+                self.ask_for_facts(id, file);
+                // Of several mirrors the one that is reached first begins, in whichever order their names were resolved.
+                if is_only {
+                    self.begin(id);
+                }
+                if self.pool.is_on_trial(slot) {
+                    self.help(id);
+                }
+            }
+        }
+    }
+
+    /// The file that a new session with the server begins with: one that is being fetched and has something for it, or else the
+    /// next one that waits.
+    fn file_for(&mut self, server: ServerId) -> Option<FileId> {
+        let has = |id: &&FileId| self.files[**id].living_mirror_on(server).is_some();
+        let busy = |id: FileId| self.pool.sessions.values().any(|session| session.transfer_of(id).is_some());
+        let needs = |id: &&FileId| {
+            let file = &self.files[**id];
+            let begun = file.ledger.size().is_some() || busy(**id);
+            !begun || file.is_undecided() || !file.ledger.queue().is_empty()
+        };
+        if let Some(id) = self.active.iter().find(|id| has(id) && needs(id)) {
+            return Some(*id);
+        }
+        if let Some(id) = self.queue.iter().find(has).copied() {
+            self.activate(id);
+            return Some(id);
+        }
+        self.active.iter().find(has).copied()
+    }
+
+    /// Asks for size and time of a file.
+    pub(super) fn ask_for_facts(&mut self, id: SessionId, file: FileId) {
+        self.ask_for(id, file, Pending::Facts);
+    }
+
+    fn ask_for(&mut self, id: SessionId, file: FileId, pending: fn(FileId, MirrorId) -> Pending) {
+        let session = &mut self.pool.sessions[id];
+        let Some(mirror) = self.files[file].living_mirror_on(session.server) else { return };
+        let replica = &self.files[file].replicas[mirror];
+        let Some(path) = replica.path_in(offers::form(session, replica)) else { return };
+        session.file = Some(file);
+        let request = session.expect(pending(file, mirror));
+        self.out.push(Directive::Request(id, request, Request::Facts(path)));
+    }
+
+    /// Sends CWD and awaits its reply: commands before it would mean another directory.
+    pub(super) fn change_directory(&mut self, id: SessionId, file: FileId) {
+        let session = &mut self.pool.sessions[id];
+        let mirror = self.files[file].mirror_on(session.server);
+        let split = mirror.and_then(|mirror| self.files[file].replicas[mirror].split_path());
+        let Some((directory, _)) = split else { return };
+        let request = session.next_request();
+        session.directory = Directory::Changing(request, directory.clone());
+        session.file = Some(file);
+        self.out.push(Directive::Request(id, request, Request::Command(Command::Cwd(directory))));
+    }
+
+    /// Gives each free session a task.
+    pub(super) fn hand_out(&mut self) {
+        let free = self.pool.sessions.iter().filter(|(_, session)| session.is_free());
+        let mut free: Vec<(bool, SessionId)> =
+            free.map(|(id, session)| (!matches!(session.ahead, Ahead::Ready(_)), id)).collect();
+        // Sessions that have a data connection ahead go first.
+        free.sort_unstable();
+        self.look_again = None;
+        for (_, id) in free {
+            if self.pool.sessions.get(id).is_some_and(Session::is_free) {
+                self.employ(id);
+            }
+        }
+    }
+
+    /// Gives a free session the first task by rank: what its files need first, a range that no session fetches, another file, or
+    /// help for another session.
+    fn employ(&mut self, id: SessionId) {
+        if self.take_first(id, offers::first) {
+            return;
+        }
+        let mut passive = None;
+        for file in self.files_of(id) {
+            match self.view(file, |view| offers::best(view, id)) {
+                Some(offer) if offer.is_passive() => passive = passive.or(Some((file, offer))),
+                Some(offer) => {
+                    self.carry_out(id, file, offer);
+                    return self.watch(id);
+                }
+                None => self.drop_stale(file),
+            }
+        }
+        let server = self.pool.sessions[id].server;
+        let next = self.queue.iter().find(|id| self.files[**id].living_mirror_on(server).is_some()).copied();
+        if let Some(next) = next {
+            self.activate(next);
+            if self.take_first(id, offers::first) {
+                return;
+            }
+        }
+        match passive {
+            Some((file, offer)) => self.carry_out(id, file, offer),
+            None => self.help(id),
+        }
+        self.watch(id);
+    }
+
+    /// Empties the queue of a file if all its ranges have come or are being fetched: a session that lets go of its range queues it
+    /// anew.
+    fn drop_stale(&mut self, id: FileId) {
+        let assigned = self.files[id].assigned(&self.flights(id));
+        self.files[id].ledger.drop_stale(&assigned);
+    }
+
+    /// The files that a session may fetch.
+    fn files_of(&self, id: SessionId) -> Vec<FileId> {
+        let server = self.pool.sessions[id].server;
+        self.active.iter().copied().filter(|id| self.files[*id].mirror_on(server).is_some()).collect()
+    }
+
+    /// Carries out the first offer that a rule makes for one of the session's files. Returns whether there was one.
+    fn take_first(&mut self, id: SessionId, rule: fn(&super::View<'_>, SessionId) -> Option<Offer>) -> bool {
+        for file in self.files_of(id) {
+            if let Some(offer) = self.view(file, |view| rule(view, id)) {
+                self.carry_out(id, file, offer);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Begins the first file of the session that wants its first transfer.
+    pub(super) fn begin(&mut self, id: SessionId) {
+        self.take_first(id, offers::begin);
+    }
+
+    /// Lets the session help another one.
+    fn help(&mut self, id: SessionId) {
+        self.take_first(id, offers::help);
+    }
+
+    fn carry_out(&mut self, id: SessionId, file: FileId, offer: Offer) {
+        match offer {
+            Offer::ChangeDirectory => self.change_directory(id, file),
+            Offer::Vote { overlap, end } => self.ask_for_vote(id, file, overlap, end),
+            Offer::Begin => self.fetch_from_gap(id, file, Until::Eof),
+            Offer::FromStart => {
+                self.files[file].ledger.set_queue(Vec::new());
+                if let Some(size) = self.files[file].ledger.size() {
+                    self.fetch_from_gap(id, file, Until::Size(size));
+                }
+            }
+            Offer::MoveToRestarting => {
+                let demand = self.demand();
+                if let Some(server) = self.pool.restarting_vacancy(id, &demand) {
+                    self.pool.move_to(id, server, &mut self.out);
+                }
+            }
+            Offer::Range => {
+                let assigned = self.files[file].assigned(&self.flights(file));
+                if let Some(range) = self.files[file].ledger.take_next(&assigned) {
+                    self.retrieve(id, file, range.start, self.until(file, range.end));
+                }
+            }
+            Offer::End => {
+                self.drop_stale(file);
+                if let Some(size) = self.files[file].ledger.size() {
+                    self.retrieve(id, file, size, Until::Size(size));
+                }
+            }
+            Offer::Tail(takeover) => {
+                self.shorten(takeover.victim, takeover.start, takeover.rate);
+                self.take_over(id, file, &takeover);
+            }
+            Offer::Copy(takeover) => {
+                // Of two mirrors only one may write bytes that no overlap shows to be the same.
+                let (own, other) = (&self.pool.sessions[id], &self.pool.sessions[takeover.victim]);
+                if own.server != other.server {
+                    self.set_end(takeover.victim, Until::Offset(takeover.start));
+                }
+                self.take_over(id, file, &takeover);
+            }
+            Offer::Wait(until) => self.look_again_by(until),
+            Offer::StandBy => {
+                if self.pool.wants_rtt_at_rest(id) {
+                    self.pool.probe_rtt(id, self.now, &mut self.out);
+                }
+            }
+        }
+    }
+
+    fn ask_for_vote(&mut self, id: SessionId, file: FileId, overlap: super::ComparisonId, end: u64) {
+        let Some(mirror) = self.files[file].mirror_on(self.pool.sessions[id].server) else { return };
+        self.files[file].vote_asked(mirror);
+        self.retrieve(id, file, end, Until::Offset(end));
+        if let Some(transfer) = self.pool.sessions[id].transfer_mut() {
+            transfer.purpose = Purpose::Vote(overlap);
+        }
+    }
+
+    /// Fetches from the first missing byte on; from the start, if the server or the representation type allow no restart.
+    fn fetch_from_gap(&mut self, id: SessionId, file: FileId, until: Until) {
+        let known = &self.files[file];
+        let restarts = self.pool.servers[self.pool.sessions[id].server].restarts;
+        let gap = known.ledger.first_gap();
+        if restarts && !known.is_ascii() {
+            // Bytes of an earlier run behind the gap are not overwritten before they are known to be old.
+            let until = if gap.end < until.end() { Until::Offset(gap.end) } else { until };
+            self.retrieve(id, file, gap.start, until);
+        } else if known.in_order && gap.start > 0 {
+            // Bytes that have gone to a pipe cannot be taken back.
+            if let Some(mirror) = known.mirror_on(self.pool.sessions[id].server) {
+                self.drop_mirror(file, mirror, MirrorFault::CannotResume);
+            }
+        } else {
+            self.retrieve(id, file, 0, until);
+        }
+    }
+
+    fn retrieve(&mut self, id: SessionId, file: FileId, offset: u64, until: Until) {
+        if self.pool.sessions[id].file != Some(file) {
+            self.ask_for_facts(id, file);
+        }
+        let session = &mut self.pool.sessions[id];
+        let known = &self.files[file];
+        let Some(mirror) = known.mirror_on(session.server) else { return };
+        let replica = &known.replicas[mirror];
+        let Some(path) = replica.path_in(offers::form(session, replica)) else { return };
+        let request = session.next_request();
+        let ahead = std::mem::replace(&mut session.ahead, Ahead::None);
+        let saved = self.pool.servers[session.server].path.saved_by(ahead);
+        let transfer = Transfer::new(request, (file, mirror), offset, until, self.now);
+        session.task = Task::Transfer(Transfer { saved, ..transfer });
+        (session.requested, session.rests_until) = (Some(self.now), None);
+        let mut part = Retrieve::new(path, offset, until);
+        // No bytes meet in a file that one connection fetches in order.
+        part.overlap = if known.is_single() { 0 } else { OVERLAP };
+        self.about_to_write(file, offset..until.end());
+        self.out.push(Directive::Retrieve(id, request, file, part));
+    }
+
+    /// Fetches what another session was given.
+    fn take_over(&mut self, id: SessionId, file: FileId, takeover: &Takeover) {
+        let victim = self.pool.sessions[takeover.victim].transfer();
+        let unstarted = victim.filter(|transfer| !transfer.delivers());
+        // Only a takeover of the whole range counts: a session that got the tail of a young transfer has not waited for it.
+        let takeovers = unstarted.map_or(0, |transfer| {
+            transfer.takeovers.saturating_add((takeover.start == transfer.start).into())
+        });
+        self.retrieve(id, file, takeover.start, self.until(file, takeover.end));
+        if let Some(transfer) = self.pool.sessions[id].transfer_mut() {
+            transfer.takeovers = takeovers;
+        }
+    }
+
+    /// A session is about to write to this range: a later run must not take the bytes there for what they were.
+    fn about_to_write(&mut self, id: FileId, range: Range<u64>) {
+        let missing = self.files[id].ledger.missing(range.clone());
+        if !range.is_empty() && !missing.contains(&range) {
+            self.out.push(Directive::Retract(id));
+        }
+    }
+
+    /// How a transfer that goes to `end` ends.
+    pub(super) fn until(&self, id: FileId, end: u64) -> Until {
+        if self.files[id].ledger.size() == Some(end) { Until::Size(end) } else { Until::Offset(end) }
+    }
+
+    /// Moves the end of a session's transfer.
+    pub(super) fn set_end(&mut self, id: SessionId, until: Until) {
+        let Some(transfer) = self.pool.sessions[id].transfer_mut() else { return };
+        let (file, request) = (transfer.file, transfer.request);
+        let before = std::mem::replace(&mut transfer.until, until);
+        self.about_to_write(file, before.end()..until.end());
+        self.out.push(Directive::SetEnd(id, request, until));
+    }
+
+    /// Queues what is left of a transfer that has ended.
+    pub(super) fn release(&mut self, transfer: &Transfer) {
+        let file = &mut self.files[transfer.file];
+        if !file.is_ascii() {
+            file.ledger.release(transfer.at..transfer.until.end());
+        }
+    }
+
+    /// If no mirror of the file understands REST, the one transfer that runs from the start fetches all of it.
+    pub(super) fn extend_only_transfer(&mut self, id: FileId) {
+        let Some(size) = self.files[id].ledger.size() else { return };
+        if self.files[id].has_restarting_mirror(&self.pool.servers) {
+            return;
+        }
+        let whole = |session: &Session| {
+            !session.is_closing() && session.transfer_of(id).is_some_and(|transfer| transfer.start == 0)
+        };
+        let first = self.pool.sessions.iter().find(|(_, session)| whole(session)).map(|(id, _)| id);
+        if let Some(session) = first {
+            self.files[id].ledger.set_queue(Vec::new());
+            self.set_end(session, Until::Size(size));
+        }
+    }
+
+    /// Ends transfers of which others have brought everything that was left.
+    pub(super) fn end_beaten(&mut self, id: FileId) {
+        let Some(size) = self.files[id].ledger.size() else { return };
+        let end_seen = self.files[id].end_seen;
+        let mut beaten = Vec::new();
+        for (session, known) in self.pool.sessions.iter().filter(|(_, known)| !known.is_closing()) {
+            let Some(transfer) = known.transfer_of(id).filter(|it| !it.is_vote() && !it.is_cut) else {
+                continue;
+            };
+            // A session whose server does not understand REST can show the end by nothing less than the whole file.
+            let for_end = !end_seen && !self.pool.servers[known.server].restarts;
+            let left = transfer.at..transfer.until.end().min(size);
+            if !for_end && !left.is_empty() && self.files[id].ledger.has(&left) {
+                beaten.push((session, transfer.at, known.rate.expected(1, self.now) == 0));
+            }
+        }
+        for (session, at, _) in &beaten {
+            self.cut_off(*session, *at);
+        }
+        for (session, ..) in beaten.iter().filter(|(_, _, is_silent)| *is_silent) {
+            self.check(*session);
+        }
+    }
+
+    /// Asks for a sign of life before the session gets another task.
+    fn check(&mut self, id: SessionId) {
+        let request = self.pool.sessions[id].expect(Pending::Liveness);
+        self.out.push(Directive::Request(id, request, Request::Command(Command::Noop)));
+    }
+
+    /// Others fetch what follows from `start` on. A silent session is asked for a sign of life.
+    fn shorten(&mut self, victim: SessionId, start: u64, rate: u64) {
+        self.set_end(victim, Until::Offset(start));
+        if rate == 0 {
+            self.check(victim);
+        }
+    }
+
+    /// Extends transfers that are about to end over the range behind them.
+    pub(super) fn extend(&mut self, id: FileId) {
+        for (session, end) in self.view(id, offers::ending) {
+            let end = match self.view(id, |view| offers::extension(view, end)) {
+                Some(Extension::Queued(at)) => self.files[id].ledger.take_queued(at).map(|range| range.end),
+                Some(Extension::Silent { victim, end: behind }) => {
+                    self.shorten(victim, end, 0);
+                    Some(behind)
+                }
+                None => None,
+            };
+            if let Some(end) = end {
+                self.set_end(session, self.until(id, end));
+            }
+        }
+    }
+
+    /// A session without a task watches the others: that one of them has fallen silent shows by no report.
+    fn watch(&mut self, id: SessionId) {
+        let session = &self.pool.sessions[id];
+        if !session.is_free() || !self.pool.sessions.values().any(|session| session.transfer().is_some()) {
+            return;
+        }
+        for file in self.files_of(id) {
+            let known = &self.files[file];
+            let serves = self.view(file, |view| view.serves(&self.pool.sessions[id]));
+            if known.is_single() || known.ledger.size().is_none() || !serves {
+                continue;
+            }
+            self.look_again_by(self.now + WATCH);
+            self.confirm_early(id, file);
+            self.prepare(id);
+        }
+    }
+
+    fn look_again_by(&mut self, at: Instant) {
+        self.look_again = Some(self.look_again.map_or(at, |known| known.min(at)));
+    }
+
+    /// Has an idle session make the data connection of its next transfer: it takes over sooner when another session slows down.
+    fn prepare(&mut self, id: SessionId) {
+        let now = self.now;
+        let session = &mut self.pool.sessions[id];
+        let due = match session.ahead {
+            Ahead::None => true,
+            // A server may close a connection that is not used, without a word: the request is repeated.
+            Ahead::Requested(_, since) | Ahead::Ready(since) => now.since(since) >= KEPT,
+        };
+        if due && self.pool.servers[session.server].restarts {
+            let request = session.next_request();
+            session.ahead = Ahead::Requested(request, now);
+            self.out.push(Directive::Request(id, request, Request::Prepare));
+        }
+    }
+}
+
+/// The confirmation at the end, and the lookup of a checksum.
+impl Fetcher {
+    /// Asks the mirrors of a file that is complete whether it is still the same.
+    pub(super) fn confirm(&mut self, id: FileId) {
+        let now = self.now;
+        let flights = self.flights(id);
+        let file = &mut self.files[id];
+        let is_complete = file.here_already().is_none() && file.is_complete(&flights);
+        let Some(since) = file.note_complete(is_complete, now) else { return };
+        for mirror in self.files[id].replicas.ids() {
+            let server = self.files[id].replicas[mirror].server;
+            let free = |session: &Session| session.server == server && session.is_free();
+            let free = self.pool.sessions.iter().find(|(_, session)| free(session)).map(|(id, _)| id);
+            if let Some(session) = free {
+                self.ask_to_confirm(session, id, since);
+            } else if !self.pool.is_tried(server) && self.files[id].dial_to_confirm(mirror, since, now) {
+                self.dial(server, id);
+            }
+        }
+    }
+
+    /// Has an idle session ask, if the end is near.
+    fn confirm_early(&mut self, session: SessionId, id: FileId) {
+        let last = self.view(id, |view| view.running().iter().map(|(_, running)| running.time_left()).max());
+        let left = Duration::from_millis(last.unwrap_or(u64::MAX));
+        if left < RECENT / 2 {
+            self.ask_to_confirm(session, id, self.now + left);
+        }
+    }
+
+    /// Asks the mirror of the session, if its last statement is too old for a file that is complete at that time, and no session
+    /// asks already.
+    fn ask_to_confirm(&mut self, session: SessionId, id: FileId, complete: Instant) {
+        let server = self.pool.sessions[session].server;
+        let Some(mirror) = self.files[id].mirror_on(server) else { return };
+        let asks = |known: &Session| known.awaits(|pending| pending == Pending::Confirmation(id, mirror));
+        let asked = self.files[id].is_confirm_asked(mirror) && self.pool.sessions.values().any(asks);
+        if !asked && self.files[id].is_doubtful(mirror, complete) {
+            self.files[id].confirm_asked(mirror, self.now);
+            self.ask_for(session, id, Pending::Confirmation);
+        }
+    }
+
+    /// Until when a confirmation is awaited.
+    pub(super) fn confirmation_due(&self, id: FileId) -> Option<Instant> {
+        let file = &self.files[id];
+        let due = |mirror: MirrorId| {
+            let server = file.replicas[mirror].server;
+            let ready = |session: &Session| session.server == server && session.is_ready();
+            let ready = self.pool.sessions.values().any(ready);
+            let path = &self.pool.servers[server].path;
+            file.confirmation_due(mirror, path, (ready, self.pool.is_tried(server)), self.now)
+        };
+        file.replicas.ids().filter_map(due).max()
+    }
+
+    /// Opens a session to a server that has none, if it may be dialled.
+    fn dial(&mut self, server: ServerId, file: FileId) {
+        if let Some((slot, address)) = self.pool.vacancy_of(server) {
+            self.open(slot, address, Some(file));
+        }
+    }
+
+    /// Sends a free session to ask for a checksum, if one is to be looked up.
+    pub(super) fn look_up(&mut self, id: FileId) {
+        while self.files[id].lookup.as_ref().is_some_and(|lookup| lookup.is_waiting()) {
+            // The mirror before this one may have had its last say just now.
+            let Some((session, mirror)) = self.view(id, offers::asker) else {
+                let mirror = self.mirror_to_dial(id);
+                let server = mirror.map(|mirror| self.files[id].replicas[mirror].server);
+                if let Some(server) = server.filter(|server| !self.pool.is_tried(*server)) {
+                    self.dial(server, id);
+                }
+                return;
+            };
+            let (file, now) = (&mut self.files[id], self.now);
+            let (server, path) = (file.replicas[mirror].server, file.replicas[mirror].path.clone());
+            if let Some(lookup) = &mut file.lookup {
+                lookup.begin(session, mirror, (&self.pool.servers[server].name, &path), now);
+            }
+            self.pool.sessions[session].task = Task::Lookup(id);
+            self.ask_next(id, session, mirror);
+        }
+    }
+
+    /// The mirror to open a session to, as only the lookup is left and no session can run it.
+    pub(super) fn mirror_to_dial(&self, id: FileId) -> Option<MirrorId> {
+        self.view(id, offers::mirror_to_dial)
+    }
+
+    /// Asks the next questions of a lookup, or ends it on this mirror.
+    fn ask_next(&mut self, id: FileId, session: SessionId, mirror: MirrorId) {
+        let file = &mut self.files[id];
+        let size = file.ledger.size();
+        let known = &mut self.pool.sessions[session];
+        let replica = &file.replicas[mirror];
+        let Some(path) = replica.path_in(offers::form(known, replica)) else { return };
+        let requests =
+            file.lookup.as_mut().map(|lookup| lookup.next_requests(&path, size)).unwrap_or_default();
+        if requests.is_empty() {
+            return self.end_questions(id);
+        }
+        for (at, request) in requests.into_iter().enumerate() {
+            if matches!(request, Request::Content { .. }) {
+                // It takes up the data connection that was made ahead.
+                known.ahead = Ahead::None;
+            }
+            let request_id = known.expect(Pending::Lookup(id, at));
+            self.out.push(Directive::Request(session, request_id, request));
+        }
+    }
+
+    /// The mirror has nothing more to say.
+    fn end_questions(&mut self, id: FileId) {
+        let Some(lookup) = &mut self.files[id].lookup else { return };
+        if let Some(running) = lookup.running()
+            && let Some(session) = self.pool.sessions.get_mut(running.session)
+        {
+            session.task = Task::Idle;
+        }
+        if lookup.end_running() {
+            self.end_lookup(id);
+        }
+    }
+
+    fn end_lookup(&mut self, id: FileId) {
+        let is_here_already = self.files[id].is_here_already();
+        if let Some(lookup) = &mut self.files[id].lookup {
+            let found = lookup.end(is_here_already);
+            self.out.push(Directive::Found(id, found));
+        }
+    }
+
+    /// A question of a lookup has been answered.
+    pub(super) fn lookup_answered(&mut self, session: SessionId, id: FileId, at: usize, answer: Answer<'_>) {
+        let Some(lookup) = &mut self.files[id].lookup else { return };
+        let Some(running) = lookup.running().filter(|running| running.session == session) else { return };
+        let all = lookup.answer(at, answer);
+        let remarks = lookup.take_remarks(running.mirror);
+        if all {
+            self.ask_next(id, session, running.mirror);
+        }
+        self.tell(remarks);
+    }
+
+    fn tell(&mut self, remarks: Vec<Remark>) {
+        for remark in remarks {
+            self.notice(Notice::Lookup(remark));
+        }
+    }
+
+    /// The session has ended: another one may go on with its questions. Returns whether it asked any.
+    pub(super) fn interrupt_lookup(&mut self, session: SessionId, known: &Session) -> bool {
+        let Task::Lookup(id) = known.task else { return false };
+        let Some(lookup) = &mut self.files[id].lookup else { return false };
+        let Some((mirror, over)) = lookup.interrupt(session, self.now) else { return false };
+        let remarks = lookup.take_remarks(mirror);
+        self.tell(remarks);
+        if over {
+            self.notice_slow_lookup(id, mirror);
+        }
+        true
+    }
+
+    /// Ends questions that take too long.
+    pub(super) fn limit_lookups(&mut self) {
+        for id in self.active() {
+            let running = self.files[id].lookup.as_ref().and_then(|lookup| lookup.running());
+            if let Some(running) = running.filter(|running| running.until <= self.now) {
+                self.notice_slow_lookup(id, running.mirror);
+                self.end_questions(id);
+                self.pool.close(running.session, &mut self.out);
+            }
+        }
+    }
+
+    fn notice_slow_lookup(&mut self, id: FileId, mirror: MirrorId) {
+        let server = self.pool.servers[self.files[id].replicas[mirror].server].name.clone();
+        self.notice(Notice::LookupTooSlow { server });
+    }
+
+    /// Whether the end of the file has to wait for the lookup. If no mirror is left to ask, the lookup ends.
+    pub(super) fn waits_for_lookup(&mut self, id: FileId) -> bool {
+        let Some(lookup) = &self.files[id].lookup else { return false };
+        if lookup.is_over() || lookup.running().is_some() || self.view(id, offers::can_ask) {
+            return lookup.is_comparing() || !lookup.is_over();
+        }
+        self.end_lookup(id);
+        false
+    }
+}

@@ -1,0 +1,35 @@
+//! The engine: which bytes of which file come from which mirror, over which session.
+//!
+//! A machine without I/O, clock or randomness of its own: reports of the transport go in, [`Directive`]s come out. The
+//! [`Fetcher`] joins two halves that know nothing of each other. The *pool* has servers, connections and sessions, and outlives
+//! files. A *file* has its bytes (the ledger), its mirrors, and the evidence that all of it is one file. *Offers* decide who does
+//! what: each rule looks at both halves and offers a free session a task.
+//!
+//! The engine accounts ranges, not counts: a tail that was taken over may arrive twice, harmlessly. A range that a session was
+//! given goes to another one only after that session has ended or finished with it, so that no late write of a broken session
+//! can undo a good one.
+
+mod demand;
+mod directive;
+mod earlier;
+mod error;
+mod fetcher;
+mod file;
+mod forecast;
+mod ids;
+mod jitter;
+mod lookup;
+mod offers;
+mod outbox;
+mod pool;
+mod session_limit;
+mod status;
+
+pub use directive::{Directive, ServerSettings, Settings, Source, Wanted};
+pub use earlier::{Earlier, Finished};
+pub use error::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
+pub use fetcher::Fetcher;
+pub use ids::{ComparisonId, FileId, MirrorId, ServerId};
+pub use status::FileStatus;
+
+use outbox::Outbox;
