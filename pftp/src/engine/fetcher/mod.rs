@@ -1,28 +1,25 @@
 //! The machine that joins the pool and the files.
 
+mod closing;
 mod evidence;
+mod failures;
 mod reports;
 mod work;
 
 use super::Outbox;
 use super::demand::demand;
 use super::directive::{Directive, ServerSettings, Settings, Wanted};
-use super::error::{EngineError, MirrorFailure, MirrorFault, Notice};
+use super::error::{EngineError, MirrorFault, Notice};
 use super::file::{File, Flight, State};
 use super::forecast::View;
-use super::ids::{Arena, ComparisonId, FileId, MirrorId, ServerId};
+use super::ids::{Arena, ComparisonId, FileId, ServerId};
 use super::pool::Pool;
 use super::pool::demand::Demand;
-use super::pool::server::Access;
 use super::pool::session::Session;
 use super::status::FileStatus;
 use ftp_proto::{Instant, SessionId, Until};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
-
-/// Attempts in a row that may fail if only the end of a file has yet to be seen, or a checksum to be looked up, whatever
-/// [`Settings::retries`] says.
-const ATTEMPTS: u32 = 2;
 
 /// Fetches any number of files from any number of servers. See the [module](super).
 #[derive(Debug)]
@@ -354,75 +351,6 @@ impl Fetcher {
         let active = self.active.iter().map(|id| (&self.files[*id], self.flights(*id))).collect::<Vec<_>>();
         let queued = self.queue.iter().map(|id| &self.files[*id]);
         demand(&self.pool.servers, &active, queued)
-    }
-
-    /// The attempts in a row that may fail before a server, or its mirror of one file, is given up.
-    fn attempts(&self, server: ServerId) -> u32 {
-        let is_here = |id: &FileId| self.files[*id].lacks_only_end() || self.mirror_to_dial(*id).is_some();
-        let mut files = self.active.iter().filter(|id| self.files[**id].living_mirror_on(server).is_some());
-        let few = self.queue.is_empty() && files.all(is_here);
-        if few { ATTEMPTS } else { self.settings.retries }
-    }
-
-    /// Gives a server up, and with it its mirrors of all files.
-    fn drop_server(&mut self, id: ServerId, fault: &MirrorFault) {
-        let server = &mut self.pool.servers[id];
-        if server.access == Access::Dead {
-            return;
-        }
-        server.access = Access::Dead;
-        server.failure = Some(fault.clone());
-        let name = server.name.clone();
-        let mut goes_on = false;
-        for file in self.files.ids() {
-            let known = &mut self.files[file];
-            let Some(mirror) = known.living_mirror_on(id).filter(|_| !known.is_done()) else { continue };
-            let replica = &mut known.replicas[mirror];
-            (replica.is_dropped, replica.failure) = (true, Some(fault.clone()));
-            goes_on |= known.has_mirror();
-        }
-        self.pool.servers[id].users = 0;
-        if goes_on {
-            self.notice(Notice::MirrorDropped(MirrorFailure { server: name, fault: fault.clone() }));
-        }
-        self.leave(id);
-        for file in self.active() {
-            self.judge(file);
-        }
-    }
-
-    /// Drops one mirror of a file.
-    fn drop_mirror(&mut self, id: FileId, mirror: MirrorId, fault: MirrorFault) {
-        let file = &mut self.files[id];
-        if file.is_done() || file.replicas[mirror].is_dropped {
-            return;
-        }
-        let replica = &mut file.replicas[mirror];
-        (replica.is_dropped, replica.failure) = (true, Some(fault.clone()));
-        let server = replica.server;
-        let known = &mut self.pool.servers[server];
-        known.users = known.users.saturating_sub(1);
-        let name = known.name.clone();
-        if file.has_mirror() {
-            self.notice(Notice::MirrorDropped(MirrorFailure { server: name, fault }));
-        }
-        if self.pool.servers[server].users == 0 {
-            self.leave(server);
-        } else {
-            self.pool.servers[server].failures = 0;
-            let flights = self.flights(id);
-            for flight in flights.iter().filter(|flight| flight.mirror == mirror && !flight.is_closing) {
-                self.cut_off(flight.session, flight.left.start);
-            }
-        }
-        self.judge(id);
-    }
-
-    /// Closes the sessions with a server that is of no more use, and reassigns its connections.
-    fn leave(&mut self, server: ServerId) {
-        self.pool.close_all(server, &mut self.out);
-        let demand = self.demand();
-        self.pool.reassign_all(server, &demand, self.now);
     }
 
     /// Has a transfer end where it is; others get what is left of its range.

@@ -5,16 +5,11 @@ use super::super::file::overlap::OVERLAP;
 use super::super::file::replica::{PathForm, Verdict};
 use super::super::ids::{FileId, MirrorId};
 use super::super::offers::{collapsed_rate, form};
-use super::super::pool::remedy::{Circumstances, Remedy, is_unreachable, remedy};
-use super::super::pool::server::Access;
 use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Stage, Task, Transfer};
-use super::super::pool::slot::SlotState;
 use super::Fetcher;
 use crate::lookup::Answer;
 use bytes::Bytes;
-use ftp_proto::{
-    Event, Facts, Finish, Instant, Reply, Report, RequestId, SessionError, SessionId, Until, Verb,
-};
+use ftp_proto::{Event, Facts, Finish, Instant, Reply, Report, RequestId, SessionId, Until, Verb};
 use std::ops::Range;
 
 impl Fetcher {
@@ -89,7 +84,12 @@ impl Fetcher {
         if let Some((shown, told)) = self.files[file].contradicts_its_end(mirror, facts) {
             return self.reject(file, mirror, MirrorFault::SizeContradicted { shown, told });
         }
-        let facts = self.files[file].replicas[mirror].tell(facts, self.now);
+        let replica = &mut self.files[file].replicas[mirror];
+        let is_whole = replica.form == PathForm::Whole && replica.split_path().is_some();
+        if is_whole && (facts.size.is_some() || facts.modify.is_some()) {
+            self.pool.servers[replica.server].takes_whole_paths = true;
+        }
+        let facts = replica.tell(facts, self.now);
         self.take_claim(file, mirror, &facts);
         self.believe_end(id);
     }
@@ -178,9 +178,10 @@ impl Fetcher {
     ) {
         let known = &mut self.files[file].replicas[mirror];
         // A server that has told the size knows the path, unless the size was told in the other form.
-        let another_form = verb == Verb::Retr
-            && form == PathForm::Whole
-            && (known.form == PathForm::Directory || known.facts.is_none() && known.split_path().is_some());
+        let takes_whole_paths = self.pool.servers[known.server].takes_whole_paths;
+        let untried = known.facts.is_none() && known.split_path().is_some() && !takes_whole_paths;
+        let another_form =
+            verb == Verb::Retr && form == PathForm::Whole && (known.form == PathForm::Directory || untried);
         if another_form {
             known.form = PathForm::Directory;
             known.failure = Some(fault);
@@ -189,19 +190,6 @@ impl Fetcher {
             // The refusal of the whole path names the file as the user does.
             let first = known.failure.take().filter(|_| form == PathForm::Directory || verb == Verb::Cwd);
             self.drop_mirror(file, mirror, first.unwrap_or(fault));
-        }
-    }
-
-    /// A transfer failed on a session that lives; the session rests for a while. Too many attempts without a new byte between
-    /// them drop the mirror.
-    fn on_transfer_failed(&mut self, id: SessionId, (file, mirror): (FileId, MirrorId), fault: MirrorFault) {
-        let Some(server) = self.pool.sessions.get(id).map(|session| session.server) else { return };
-        let retries = self.attempts(server);
-        let now = self.now;
-        let (known, jitter) = (&mut self.pool.servers[server], &mut self.pool.jitter);
-        match known.transfer_failed(retries, jitter, now) {
-            Some(until) => self.pool.sessions[id].rests_until = Some(until),
-            None => self.drop_mirror(file, mirror, fault),
         }
     }
 
@@ -401,121 +389,5 @@ impl Fetcher {
         if transfer.delivers() && session.rate.has_settled(now) {
             refresh.learn(transfer.peak);
         }
-    }
-
-    /// A session has ended, by its own fault or by ours.
-    fn on_closed(&mut self, id: SessionId, error: &SessionError) {
-        let Some(mut session) = self.pool.sessions.remove(id) else { return };
-        let looked_up = self.interrupt_lookup(id, &session);
-        // A session that has yet to tell the facts of its file has work.
-        let heard = !self.demand().servers[session.server].is_unheard;
-        let idle = session.is_ready()
-            && heard
-            && !looked_up
-            && matches!(session.task, Task::Idle)
-            && !session.is_changing_directory()
-            && !session.awaits_liveness();
-        if let Task::Transfer(transfer) = std::mem::replace(&mut session.task, Task::Idle) {
-            self.release(&transfer);
-        }
-        let slot = &mut self.pool.slots[session.slot];
-        slot.sessions.retain(|other| *other != id);
-        let replaced = !slot.sessions.is_empty();
-        let reachable = self.pool.is_reached_at(session.server, session.address);
-        let server = &mut self.pool.servers[session.server];
-        if !server.is_usable() {
-            return;
-        }
-        if server.access == Access::Probing && !replaced {
-            server.access = Access::Trial;
-        }
-        if session.is_closing() {
-            return;
-        }
-        if idle && matches!(error, SessionError::Refused { verb: None, reply } if reply.code().get() == 421) {
-            self.pool.slots[session.slot].state = SlotState::Spare;
-            return;
-        }
-        let another = is_unreachable(error) && !server.logged_in && !reachable;
-        if another && server.addresses.pass_over(session.address) || replaced {
-            return;
-        }
-        self.on_broken(&session, looked_up, error);
-    }
-
-    /// A session broke, and no other session stands in for it.
-    fn on_broken(&mut self, session: &Session, looked_up: bool, error: &SessionError) {
-        let tried = self.pool.is_tried(session.server);
-        let server = &mut self.pool.servers[session.server];
-        let fault = MirrorFault::Session(error.clone());
-        let at = Circumstances {
-            epsv: session.epsv,
-            looked_up,
-            logged_in: server.logged_in,
-            reached: server.reached,
-            tried,
-        };
-        match remedy(error, at) {
-            Remedy::LockStep => server.set_lock_step(),
-            Remedy::Pasv => server.set_pasv(),
-            Remedy::DialAgain => {}
-            Remedy::Retry => self.on_failed(session, fault),
-            Remedy::Overrun => self.on_overrun(session, fault),
-            Remedy::GiveUp => self.drop_server(session.server, &fault),
-        }
-    }
-
-    /// More bytes have come than the file has.
-    fn on_overrun(&mut self, session: &Session, fault: MirrorFault) {
-        let of = |file: &FileId| self.files[*file].living_mirror_on(session.server).map(|it| (*file, it));
-        let file = session.file.filter(|file| self.is_active(*file));
-        let Some((file, mirror)) = file.and_then(|file| of(&file)) else {
-            return self.on_failed(session, fault);
-        };
-        // A mirror that has not been heard may still say that its file is longer.
-        if self.files[file].replicas[mirror].verdict == Verdict::Unknown {
-            self.discard(file, mirror);
-            self.on_failed(session, fault);
-        } else if !self.drop_unfounded_size(file) {
-            self.reject(file, mirror, fault);
-        }
-    }
-
-    /// An attempt failed in a way that another may not. While other sessions of the server live, it is the trouble of the
-    /// connection; otherwise that of the server. If nothing is left to do, it does not matter.
-    fn on_failed(&mut self, session: &Session, fault: MirrorFault) {
-        let server = session.server;
-        let demand = self.demand();
-        let dials = |file: &FileId| {
-            let mirror = self.mirror_to_dial(*file);
-            mirror.is_some_and(|mirror| self.files[*file].replicas[mirror].server == server)
-        };
-        let compares = |file: &FileId| !self.files[*file].overlaps.is_settled();
-        if !demand.has_work && !self.active.iter().any(|file| compares(file) || dials(file)) {
-            return;
-        }
-        let retries = self.attempts(server);
-        let now = self.now;
-        if !self.pool.is_tried(server) {
-            if self.pool.suspend(session, retries, &demand, now) {
-                return self.drop_server(server, &fault);
-            }
-            for file in self.active() {
-                if let Some(mirror) = self.files[file].living_mirror_on(server) {
-                    self.files[file].replicas[mirror].failure = Some(fault.clone());
-                }
-            }
-        } else if session.stage < Stage::Ready {
-            if self.pool.turned_away(session, now) {
-                self.notice_session_limit(server);
-            }
-        } else if self.pool.connection_failed(session, retries, now) {
-            self.drop_server(server, &fault);
-        }
-    }
-
-    fn notice_session_limit(&mut self, server: super::super::ids::ServerId) {
-        let server = self.pool.servers[server].name.clone();
-        self.notice(Notice::SessionLimit { server });
     }
 }

@@ -13,6 +13,7 @@ use super::server::{Access, Server};
 use super::session::Session;
 use super::slot::{Slot, SlotState};
 use super::standby::Saturation;
+use super::trial::{Outcome, Trial};
 use super::{Outbox, Pool};
 use crate::engine::ids::{ServerId, SlotId};
 use ftp_proto::{Instant, SessionId};
@@ -62,10 +63,6 @@ const LOOK_BACK: Span = (1, Duration::from_millis(50));
 /// transfer to settle. Longer if first bytes take longer.
 const TRIAL: u32 = 24;
 
-/// The part of the rate of the present connections that each added connection must bring. The flow before the trial bounds the
-/// whole, as fewer connections may saturate the path.
-const PAYS: (u64, u64) = (1, 4);
-
 /// The time over which the flow must have reached the wanted one.
 const PAID_OVER: Span = (5, Duration::from_millis(60));
 
@@ -81,57 +78,6 @@ impl Default for Growth {
             trial: None,
             saturation: Saturation::Unknown,
         }
-    }
-}
-
-/// Connections that were added and may have to end again.
-#[derive(Debug)]
-struct Trial {
-    /// Bytes per second from the server before.
-    before: u64,
-    slots: Vec<SlotId>,
-    /// Whether it began with a standby session: that session says nothing about the session limit.
-    began_on_standby: bool,
-    /// Whether the first connection, still the only one, has yet to show whether the path is saturated.
-    probing: bool,
-    /// The number of connections before.
-    others: usize,
-    /// The number of connections that follow if the path is not saturated.
-    following: usize,
-    /// When it is decided.
-    until: Instant,
-}
-
-/// The result of a trial.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Outcome {
-    /// The flow has risen as wanted.
-    Paid,
-    /// It has not.
-    Vain,
-    /// The server takes no more sessions, or was given up.
-    Refused,
-    /// The first connection has found packets waiting in a queue.
-    Queued,
-    /// The first connection was not established in time, or its probe not answered: it has shown nothing.
-    Unanswered,
-}
-
-impl Outcome {
-    /// Whether the trial had one connection only: the path is saturated, or nothing has shown that it is not.
-    const fn ends_with_the_first(self) -> bool {
-        matches!(self, Self::Queued | Self::Unanswered)
-    }
-}
-
-impl Trial {
-    /// Bytes per second for which the added connections have paid.
-    fn wanted(&self) -> u128 {
-        let (pays, all) = PAYS;
-        let (added, others) = (self.slots.len() as u128, self.others.max(1) as u128);
-        let before = u128::from(self.before);
-        let expected = (before.saturating_mul(added) / others).min(before);
-        before.saturating_add(expected.saturating_mul(pays.into()) / u128::from(all))
     }
 }
 

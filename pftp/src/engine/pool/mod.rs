@@ -14,6 +14,7 @@ pub(super) mod session;
 mod sessions;
 pub(super) mod slot;
 mod standby;
+mod trial;
 
 use super::Outbox;
 use super::directive::{Directive, ServerSettings, Settings};

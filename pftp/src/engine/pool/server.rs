@@ -92,6 +92,9 @@ pub(in crate::engine) struct Server {
     rests_until: Option<Instant>,
     /// Whether the server understands REST, as far as is known (RFC 3659 §5).
     pub(in crate::engine) restarts: bool,
+    /// Whether the server has told the facts of a file by a path with a slash: then a refusal means that the file is missing, and
+    /// not that the server takes no such paths.
+    pub(in crate::engine) takes_whole_paths: bool,
     /// Whether the server has said that it takes no more sessions: its session limit is the number of sessions that live.
     pub(in crate::engine) is_full: bool,
     pub(in crate::engine) path: Path,
@@ -116,6 +119,7 @@ impl Server {
             failed_at: None,
             rests_until: None,
             restarts: true,
+            takes_whole_paths: false,
             is_full: false,
             path: Path::default(),
             refresh: Refresh::default(),

@@ -1,0 +1,165 @@
+//! Many files over one pool of connections: the engine without the command.
+
+use ftp_proto::{Arg, Config, Instant, Report, RepresentationType, SessionId};
+use pftp::Notice;
+use pftp::drive::{Input, Surroundings, drive};
+use pftp::engine::{Earlier, Fetcher, FileId, ServerId, ServerSettings, Settings, Source, Wanted};
+use pftp_tests::model::{File, Model, Tree};
+use pftp_tests::sim::{MemorySink, Path, SimTransport};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// The surroundings of a batch in memory.
+struct Batch {
+    addresses: Vec<SocketAddr>,
+    sinks: Vec<Arc<MemorySink>>,
+    inputs: VecDeque<Input<Infallible>>,
+    notices: Vec<Notice>,
+}
+
+impl Surroundings<MemorySink> for Batch {
+    type Error = Infallible;
+
+    fn resolve(&mut self, id: ServerId) {
+        self.inputs.push_back(Input::Resolved(id, Ok(vec![self.addresses[id.0]])));
+    }
+
+    fn input(&mut self) -> Option<Input<Infallible>> {
+        self.inputs.pop_front()
+    }
+
+    fn sink(&mut self, file: FileId) -> Arc<MemorySink> {
+        Arc::clone(&self.sinks[file.0])
+    }
+
+    fn opened(&mut self, _id: SessionId, _connection: usize) {}
+
+    fn report(&mut self, _report: &Report<Infallible>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn same(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<bool, Infallible> {
+        Ok(self.sinks[file.0].read(offset, bytes.len()).is_some_and(|there| there == bytes))
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    fn progress(&mut self, _engine: &Fetcher, now: Instant) -> Option<Instant> {
+        (!self.inputs.is_empty()).then_some(now)
+    }
+}
+
+/// Files of 0 bytes to 3 MiB, most of them small.
+fn files(count: u64) -> Vec<File> {
+    let size = |number: u64| match number % 10 {
+        0 => 0,
+        9 => (1 << 20) + number * 40_000,
+        _ => number * number * 97 % 60_000,
+    };
+    (0..count).map(|number| File::generated(number, size(number))).collect()
+}
+
+fn path(number: usize) -> String {
+    format!("pub/file-{number}")
+}
+
+/// Fetches files over so many connections from servers that have them; `missing` names a server and a file that it lacks.
+struct Job {
+    files: Vec<File>,
+    round_trips: Vec<u64>,
+    connections: usize,
+    missing: Vec<(usize, usize)>,
+}
+
+struct Done {
+    results: Vec<Result<u64, pftp::EngineError>>,
+    logins: Vec<u32>,
+    notices: Vec<Notice>,
+    exact: Vec<bool>,
+}
+
+impl Job {
+    fn run(self) -> Done {
+        let mut transport = SimTransport::new(Arc::default());
+        let addresses: Vec<SocketAddr> = self
+            .round_trips
+            .iter()
+            .enumerate()
+            .map(|(server, round_trip)| {
+                let tree = self.files.iter().enumerate().fold(Tree::new(), |tree, (number, file)| {
+                    let lacks = self.missing.contains(&(server, number));
+                    if lacks { tree } else { tree.with(path(number), file.clone()) }
+                });
+                let limit = Path { bytes_per_second: Some(4 << 20), ..Path::of_round_trip(*round_trip) };
+                transport.add(Model::new(tree), limit)
+            })
+            .collect();
+        let connections = NonZeroUsize::new(self.connections).expect("at least one connection");
+        let settings = Settings { connections, begin_with: connections, retries: 3, seed: 1 };
+        let mut engine = Fetcher::new(settings, Instant::ZERO);
+        let servers: Vec<ServerId> = addresses
+            .iter()
+            .map(|address| {
+                let (name, config) = (address.to_string(), Config::default());
+                engine.add_server(ServerSettings { name, config, connections: 1 })
+            })
+            .collect();
+        let ids: Vec<FileId> = (0..self.files.len())
+            .map(|number| {
+                let path = Arg::new(path(number)).expect("a path");
+                let mirrors = servers.iter().map(|server| Source { server: *server, path: path.clone() });
+                let wanted = Wanted {
+                    mirrors: mirrors.collect(),
+                    min_segment: 64 << 10,
+                    min_tail: 4 << 10,
+                    in_order: false,
+                    representation: RepresentationType::Image,
+                    earlier: Earlier::default(),
+                    lookup: None,
+                };
+                engine.add(wanted, Instant::ZERO)
+            })
+            .collect();
+        let sinks: Vec<Arc<MemorySink>> = self.files.iter().map(|_| Arc::default()).collect();
+        let mut batch = Batch { addresses, sinks, inputs: VecDeque::new(), notices: Vec::new() };
+        let Ok(mut results) = drive(&mut engine, &mut transport, &mut batch);
+        Done {
+            results: ids.iter().map(|id| results.take(*id)).collect(),
+            logins: batch.addresses.iter().map(|address| transport.stats(*address).logins()).collect(),
+            notices: batch.notices,
+            exact: batch.sinks.iter().zip(&self.files).map(|(sink, file)| sink.holds(file)).collect(),
+        }
+    }
+}
+
+#[test]
+fn fifty_files_come_over_six_sessions_that_log_in_once() {
+    let files = files(50);
+    let sizes: Vec<u64> = files.iter().map(File::size).collect();
+    let job = Job { files, round_trips: vec![40, 60], connections: 6, missing: Vec::new() };
+    let done = job.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert_eq!(*result, Ok(sizes[number]), "file {number}");
+        assert!(done.exact[number], "the bytes of file {number} are wrong");
+    }
+    assert_eq!(done.logins.iter().sum::<u32>(), 6, "one login for each session: {:?}", done.logins);
+    assert!(done.notices.is_empty(), "{:?}", done.notices);
+}
+
+#[test]
+fn missing_file_fails_alone() {
+    let files = files(20);
+    let missing = vec![(0, 7), (1, 7), (0, 3)];
+    let job = Job { files, round_trips: vec![40, 40], connections: 4, missing };
+    let done = job.run();
+    for (number, result) in done.results.iter().enumerate() {
+        let exists = number != 7;
+        assert_eq!(result.is_ok(), exists, "file {number}: {result:?}");
+        assert_eq!(done.exact[number], exists, "file {number}");
+    }
+}
