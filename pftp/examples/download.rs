@@ -7,7 +7,7 @@ struct Terminal;
 
 impl Observer for Terminal {
     fn progress(&mut self, progress: &Progress) {
-        let size = progress.size.map_or("?".to_owned(), |size| size.to_string());
+        let size = progress.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
         eprint!("\r{} of {size} bytes over {} connections", progress.done, progress.connections);
     }
 

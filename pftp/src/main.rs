@@ -14,7 +14,7 @@ fn main() -> ExitCode {
                 // If standard error takes nothing, there is no other place for the message.
                 let _ = writeln!(std::io::stderr(), "pftp: {error:#}");
             }
-            failure.map_or(ExitCode::from(cli::OTHER), ExitCode::from)
+            failure.map_or_else(|| ExitCode::from(cli::OTHER), ExitCode::from)
         }
     }
 }

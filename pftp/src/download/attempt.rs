@@ -238,8 +238,8 @@ mod tests {
         let destination = Destination::File(dir.path().join("f"));
         let sink = DestinationSink::open(destination, RepresentationType::Image, &[]).unwrap();
         let sink = Arc::new(sink);
-        let mut settings = Settings::default();
-        settings.checksum = Some(format!("sha256={}", "0".repeat(64)).parse().unwrap());
+        let checksum = Some(format!("sha256={}", "0".repeat(64)).parse().unwrap());
+        let settings = Settings { checksum, ..Settings::default() };
         let sources = [Source::parse("ftp://host/f").unwrap()];
         let job =
             Job { sources: &sources, settings: &settings, sink: &sink, cancel: &CancelHandle::default() };

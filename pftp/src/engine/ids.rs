@@ -101,10 +101,6 @@ impl<I: Id, T> FromIterator<T> for Arena<I, T> {
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "an identifier that the table did not give is a bug that must show"
-)]
 impl<I: Id, T> Index<I> for Arena<I, T> {
     type Output = T;
 
@@ -113,10 +109,6 @@ impl<I: Id, T> Index<I> for Arena<I, T> {
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "an identifier that the table did not give is a bug that must show"
-)]
 impl<I: Id, T> IndexMut<I> for Arena<I, T> {
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.items[id.at()]

@@ -9,6 +9,11 @@
 //! given goes to another one only after that session has ended or finished with it, so that no late write of a broken session
 //! can undo a good one.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "tables are indexed by the identifiers that they gave: a look-up that fails is a bug that must show"
+)]
+
 mod demand;
 mod directive;
 mod earlier;

@@ -56,10 +56,10 @@ impl Fetcher {
                 }
             }
             Event::Reply(request, reply) => self.on_reply(id, *request, reply),
-            Event::Started(request) => {
-                if session.transfer().is_some_and(|transfer| transfer.request == *request) {
-                    self.on_started(id);
-                }
+            Event::Started(request)
+                if session.transfer().is_some_and(|transfer| transfer.request == *request) =>
+            {
+                self.on_started(id);
             }
             Event::Finished(request, finish) => self.on_finished(id, *request, finish),
             Event::Refused(request, verb, reply) => self.on_refused(id, *request, *verb, reply),
