@@ -5,14 +5,13 @@
 //! not count as done: the transfer that fetches the bytes before it goes on over the head, and the head, kept in memory, is
 //! compared with the bytes that come in its place.
 
-use super::file::ledger::Ledger;
-use super::file::overlap::{Comparison, OVERLAP};
-use super::ids::ComparisonId;
 use crate::ranges::RangeSet;
 use bytes::Bytes;
 use ftp_proto::Facts;
-use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// Bytes before its first one that each transfer fetches again, to compare them.
+pub(super) const OVERLAP: u64 = 4 * 1024;
 
 /// What earlier runs have left of a file.
 #[derive(Clone, Debug, Default)]
@@ -59,90 +58,6 @@ impl Earlier {
             done.remove(size.saturating_sub(OVERLAP)..size);
         }
         Ok(Self { identity, done, heads, finished: None })
-    }
-}
-
-/// The heads of old ranges, until they have been compared.
-#[derive(Debug, Default)]
-pub(super) struct Heads(BTreeMap<ComparisonId, Head>);
-
-/// The first bytes of an old range, as they were.
-#[derive(Debug)]
-struct Head {
-    offset: u64,
-    bytes: Bytes,
-    state: HeadState,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum HeadState {
-    Wanted,
-    Asked,
-    Same,
-}
-
-impl Head {
-    fn range(&self) -> Range<u64> {
-        self.offset..self.offset.saturating_add(self.bytes.len() as u64)
-    }
-}
-
-impl Heads {
-    /// Adds a head.
-    pub(super) fn add(&mut self, id: ComparisonId, offset: u64, bytes: Bytes) {
-        self.0.insert(id, Head { offset, bytes, state: HeadState::Wanted });
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The comparisons that can be made now.
-    pub(super) fn comparisons(&mut self, ledger: &Ledger) -> Vec<Comparison> {
-        let mut comparisons = Vec::new();
-        for (id, head) in &mut self.0 {
-            if head.state == HeadState::Wanted && ledger.has(&head.range()) {
-                head.state = HeadState::Asked;
-                comparisons.push((*id, head.offset, head.bytes.clone()));
-            }
-        }
-        comparisons
-    }
-
-    /// Whether all heads have been compared.
-    pub(super) fn are_settled(&self) -> bool {
-        self.0.values().all(|head| head.state == HeadState::Same)
-    }
-
-    /// The ranges of the heads that have not been compared.
-    pub(super) fn open_ranges(&self) -> impl Iterator<Item = Range<u64>> {
-        self.0.values().filter(|head| head.state != HeadState::Same).map(Head::range)
-    }
-
-    /// Takes the answer to a comparison. Returns whether it was that of a head.
-    pub(super) fn compared(&mut self, id: ComparisonId) -> bool {
-        let Some(head) = self.0.get_mut(&id) else { return false };
-        head.state = HeadState::Same;
-        true
-    }
-
-    /// Has heads compared again whose counterpart is not here any more.
-    pub(super) fn renew(&mut self, ledger: &Ledger, mut next_id: impl FnMut() -> ComparisonId) {
-        let stale = |head: &Head| head.state != HeadState::Wanted && !ledger.has(&head.range());
-        let stale: Vec<ComparisonId> =
-            self.0.iter().filter(|(_, head)| stale(head)).map(|(id, _)| *id).collect();
-        for id in stale {
-            if let Some(head) = self.0.remove(&id) {
-                // Under a new identifier: an answer for the old one may be under way.
-                self.0.insert(next_id(), Head { state: HeadState::Wanted, ..head });
-            }
-        }
-    }
-
-    /// Forgets all heads.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
     }
 }
 

@@ -5,10 +5,10 @@ use super::file::{File, Flight};
 use super::ids::{FileId, MirrorId, ServerId};
 use super::pool::Pool;
 use super::pool::demand::Demand;
+use super::pool::running::Running;
 use super::pool::session::{Session, Transfer};
 use ftp_proto::{Instant, SessionId};
 use std::cmp::Reverse;
-use std::ops::Range;
 use std::time::Duration;
 
 /// The assumed rate of a session in bytes per second while no rate is known.
@@ -16,37 +16,6 @@ const ASSUMED_RATE: u64 = 1024 * 1024;
 
 /// No session is expected to bring more than so many times its share of the best flow of its server.
 const SHARES: u64 = 2;
-
-/// A running transfer: what is left of it, and how fast it comes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Running {
-    /// The part of the range that has not come.
-    pub(super) left: Range<u64>,
-    /// Bytes per second; 0 if the transfer is silent.
-    pub(super) rate: u64,
-    /// The time to its first byte, if that has not come.
-    pub(super) delay: Duration,
-    /// The time after its last byte until its mirror has confirmed that the file is the same.
-    pub(super) closing: Duration,
-}
-
-impl Running {
-    /// The number of bytes that are left.
-    pub(super) fn len(&self) -> u128 {
-        u128::from(self.left.end.saturating_sub(self.left.start))
-    }
-
-    /// Milliseconds until its last byte at its present rate.
-    pub(super) fn time_left(&self) -> u64 {
-        let millis = self.len() * 1000 / u128::from(self.rate.max(1)) + self.delay.as_millis();
-        u64::try_from(millis).unwrap_or(u64::MAX)
-    }
-
-    /// Milliseconds until nothing of it is awaited any more.
-    pub(super) fn time_to_close(&self) -> u64 {
-        self.time_left().saturating_add(u64::try_from(self.closing.as_millis()).unwrap_or(u64::MAX))
-    }
-}
 
 /// A file and the sessions that may fetch it, at one moment.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! What the reports of the transport change.
 
+use super::super::earlier::OVERLAP;
 use super::super::error::{MirrorFault, Notice};
-use super::super::file::overlap::OVERLAP;
 use super::super::file::replica::{PathForm, Verdict};
 use super::super::ids::{FileId, MirrorId};
 use super::super::offers::{collapsed_rate, form};

@@ -1,8 +1,8 @@
 //! Opening sessions and giving them tasks.
 
 use super::super::directive::Directive;
+use super::super::earlier::OVERLAP;
 use super::super::error::MirrorFault;
-use super::super::file::overlap::OVERLAP;
 use super::super::ids::{FileId, MirrorId, ServerId, SlotId};
 use super::super::offers::{self, Extension, Offer, Reach, Takeover};
 use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Task, Transfer};

@@ -3,6 +3,7 @@
 
 pub(super) mod confirm;
 pub(super) mod dispute;
+mod heads;
 pub(super) mod identity;
 pub(super) mod judge;
 pub(super) mod ledger;
@@ -10,7 +11,7 @@ pub(super) mod overlap;
 pub(super) mod replica;
 
 use super::directive::{Source, Wanted};
-use super::earlier::{Earlier, Finished, Heads};
+use super::earlier::{Earlier, Finished};
 use super::error::{EngineError, MirrorFailure, MirrorFault};
 use super::ids::{Arena, MirrorId, ServerId};
 use super::lookup::FileLookup;
@@ -18,6 +19,7 @@ use super::pool::server::Server;
 use crate::ranges::RangeSet;
 use dispute::Dispute;
 use ftp_proto::{Facts, Instant, RepresentationType, SessionId, Until};
+use heads::Heads;
 use ledger::Ledger;
 use overlap::{Comparison, Overlaps};
 use replica::{Replica, Verdict};

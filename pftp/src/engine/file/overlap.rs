@@ -10,9 +10,6 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Bytes before its first one that each transfer fetches again.
-pub(in crate::engine) const OVERLAP: u64 = 4 * 1024;
-
 /// The number of overlaps without a difference that are kept at most: each holds its bytes.
 const MOST_MATCHED: usize = 1024;
 

@@ -1,8 +1,9 @@
 //! A session for which nothing is left takes work from the transfer that would end last.
 
 use super::{Offer, Takeover};
-use crate::engine::file::overlap::OVERLAP;
-use crate::engine::forecast::{Running, View};
+use crate::engine::earlier::OVERLAP;
+use crate::engine::forecast::View;
+use crate::engine::pool::running::Running;
 use ftp_proto::SessionId;
 use std::time::Duration;
 

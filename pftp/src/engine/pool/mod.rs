@@ -9,6 +9,7 @@ pub(super) mod path;
 mod rate;
 mod refresh;
 pub(super) mod remedy;
+pub(super) mod running;
 pub(super) mod server;
 pub(super) mod session;
 mod sessions;

@@ -1,7 +1,7 @@
 //! A session as the engine sees it: its stage, its directory, its task, and the replies that it waits for.
 
 use super::rate::Rate;
-use crate::engine::forecast::Running;
+use super::running::Running;
 use crate::engine::ids::{ComparisonId, FileId, MirrorId, ServerId, SlotId};
 use crate::ranges::RangeSet;
 use ftp_proto::{Arg, Instant, RequestId, Until};
