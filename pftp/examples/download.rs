@@ -1,6 +1,8 @@
 //! Downloads a file with progress: `download URL PATH`.
 
-use pftp::{Destination, Download, DownloadNotice, Observer, Progress, Settings, Source};
+use pftp::{Destination, Download, DownloadNotice, Observer, Outcome, Progress, Settings, Source};
+use std::error::Error;
+use std::process::ExitCode;
 
 /// Shows progress and notices on standard error.
 struct Terminal;
@@ -16,13 +18,22 @@ impl Observer for Terminal {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match download() {
+        Ok(outcome) => eprintln!("\r{outcome:?}"),
+        Err(error) => {
+            eprintln!("\r{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn download() -> Result<Outcome, Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [url, path] = &args[..] else { return Err("usage: download URL PATH".into()) };
     let mut settings = Settings::default();
     settings.retries = 2;
     let download = Download::new(vec![Source::parse(url)?], Destination::File(path.into()), settings)?;
-    let outcome = download.run(&mut Terminal)?;
-    eprintln!("\n{outcome:?}");
-    Ok(())
+    Ok(download.run(&mut Terminal)?)
 }

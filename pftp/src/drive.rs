@@ -17,7 +17,7 @@ pub enum Input<E> {
     Stop(E),
 }
 
-/// What a job needs and knows beside its sessions. `S` is the sink of a file.
+/// The surroundings of a job: everything but its sessions. `S` is the sink of a file.
 pub trait Surroundings<S: Sink + ?Sized> {
     /// The reason for which the surroundings end a job.
     type Error;
@@ -137,21 +137,26 @@ fn steer<T: Transport, S: Surroundings<T::Sink>>(
         let until = [engine.poll_timeout(), look].into_iter().flatten().min();
         let report = transport.wait(until);
         let now = transport.now();
+        let mut stopped = None;
         while let Some(input) = surroundings.input() {
             match input {
                 Input::Resolved(id, found) => engine.resolved(id, found, now),
-                Input::Stop(error) => return stop(engine, error),
+                Input::Stop(error) => stopped = stopped.or(Some(error)),
             }
         }
+        // A report that came with the stop counts: it may be the end of a session, or bytes that are on disk.
         match report {
             Some(report) => {
                 note_end(&report, open);
-                if let Err(error) = surroundings.report(&report) {
-                    return stop(engine, error);
+                match surroundings.report(&report) {
+                    Ok(()) => engine.handle(&report, now),
+                    Err(error) => stopped = stopped.or(Some(error)),
                 }
-                engine.handle(&report, now);
             }
             None => engine.handle_timeout(now),
+        }
+        if let Some(error) = stopped {
+            return stop(engine, error);
         }
     }
 }

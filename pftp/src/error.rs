@@ -11,7 +11,7 @@ use std::io;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DownloadError {
-    /// There is no source.
+    /// The list of sources is empty.
     NoSource,
     /// A checksum is for the bytes on the server, which the ASCII type changes.
     ChecksumInAscii,

@@ -27,18 +27,23 @@ mod cancel;
 mod checksum;
 mod destination;
 mod download;
+// Public for the tests of the workspace alone, which run the engine with a simulated transport: no other crate can reach a
+// private module. An embedder uses the names below.
 #[doc(hidden)]
 pub mod drive;
+// Public for the tests, as `drive` is.
 #[doc(hidden)]
 pub mod engine;
 mod error;
 mod file;
+// Public for the tests, which write journals that a download has to refuse.
 #[doc(hidden)]
 pub mod journal;
 mod local;
 mod lookup;
 mod notice;
 mod observer;
+// Public for the tests, as `drive` is.
 #[doc(hidden)]
 pub mod ranges;
 mod recorder;

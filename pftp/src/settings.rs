@@ -70,6 +70,6 @@ impl Default for Settings {
 pub enum TransportKind {
     /// Blocking sockets, with a thread for each connection.
     Std,
-    /// One event loop for all connections.
+    /// An event loop for all connections.
     Mio,
 }

@@ -1,8 +1,8 @@
 //! URLs of files on FTP servers (RFC 1738 §3.2, RFC 3986), and servers given without a path.
 //!
-//! Where users and RFC 3986 differ, the user is right: `?` and `#` are ordinary characters of a path,
-//! because FTP has neither queries nor fragments and file names hold both. Characters that ought to be
-//! escaped may be typed raw; beyond ASCII they are taken as the bytes given, which is UTF-8 nearly always.
+//! A URL is read as users type it, even if RFC 3986 reads it in another way: `?` and `#` are ordinary characters of a path, because
+//! FTP has neither queries nor fragments and file names hold both. Characters that ought to be escaped may be typed raw; bytes
+//! beyond ASCII are taken as they are, which is UTF-8 nearly always.
 
 use ftp_proto::{Arg, ArgError, RepresentationType, Secret};
 use percent_encoding::percent_decode;
@@ -13,23 +13,23 @@ use std::str::FromStr;
 
 /// A file on a server.
 ///
-/// Parsed here and not by the `url` crate, to which `ftp` is a "special" scheme of the web: it ends the path
-/// at `?` and `#`, turns `\` into `/`, and resolves `..`.
+/// The `url` crate cannot parse such URLs: to it, `ftp` is a "special" scheme of the web, whose paths end at `?` and `#`, turn `\`
+/// into `/`, and resolve `..`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FtpUrl {
-    /// The server, and who logs in there.
+    /// The server and the login.
     pub server: Server,
-    /// The file: as the server is to be asked for it, never ending in `/`. It is absolute if it begins
-    /// with `/`, relative to the login directory otherwise.
+    /// The path of the file as the server is asked for it, never ending in `/`. A path that begins with `/` is absolute, any
+    /// other is relative to the login directory.
     pub path: Arg,
-    /// What `;type=` says.
+    /// The type that `;type=` asks for.
     pub representation: Option<RepresentationType>,
 }
 
-/// The part of a URL before the path. What it does not name is `None`.
+/// The part of a URL before the path. A part that is left out is `None`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Server {
-    /// Name in lower case, or address; an IPv6 address is without its brackets.
+    /// Name in lower case, or address; an IPv6 address is without brackets.
     pub host: String,
     /// TCP port, never 0.
     pub port: Option<u16>,
@@ -39,11 +39,11 @@ pub struct Server {
     pub password: Option<Secret>,
 }
 
-/// Why text is not the URL of a file. It quotes nothing in which a password could be.
+/// Why text is not the URL of a file. The message quotes no text that may hold a password.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// There is no `scheme://`.
+    /// The text does not begin with `scheme://`.
     #[error("is not a URL: it does not begin with ftp://")]
     NoScheme,
     /// A scheme other than `ftp`, in lower case.
@@ -52,22 +52,22 @@ pub enum UrlError {
     /// The host is empty.
     #[error("names no host")]
     NoHost,
-    /// No host name and no IPv4 address.
+    /// The host is neither a host name nor an IPv4 address.
     #[error("the host name holds a character that no host name has")]
     Host,
-    /// A host name beyond ASCII.
+    /// The host name has characters beyond ASCII.
     #[error("the host name is not ASCII; give its xn-- form")]
     HostNotAscii,
-    /// What is in brackets is no IPv6 address, or an IPv6 address is not in brackets.
+    /// Brackets hold no IPv6 address, or an IPv6 address is not in brackets.
     #[error("an IPv6 address goes in brackets, as in [2001:db8::1]")]
     Ipv6,
     /// An IPv6 address with a zone id.
     #[error("an IPv6 address with a zone (%) is not supported")]
     Zone,
-    /// The port is no number, or none from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]
     Port,
-    /// There is an `@` with nothing before it.
+    /// An `@` has no user before it.
     #[error("the user name is empty")]
     NoUser,
     /// A `%` without two hexadecimal digits behind it.
@@ -76,16 +76,16 @@ pub enum UrlError {
     /// The user, the password or the path holds CR, LF or NUL.
     #[error("the {0} holds a line end or a NUL character")]
     Control(&'static str),
-    /// The path is empty, or that of a directory.
+    /// The path is empty, or the path of a directory.
     #[error("the path does not end in a file name")]
     NoFile,
-    /// `;type=d`.
+    /// `;type=d` asks for a directory.
     #[error(";type=d asks for a directory; only files are fetched")]
     Directory,
-    /// `;type=` and something unknown.
+    /// `;type=` has an unknown value.
     #[error(";type= must be i or a; a ; that belongs to the file name is written %3B")]
     Type,
-    /// A path where only a server belongs.
+    /// A server is followed by a path.
     #[error("a path does not belong to the server; give it with -f")]
     Path,
 }
@@ -94,7 +94,7 @@ impl FtpUrl {
     /// Parses a URL as a user types it.
     ///
     /// # Errors
-    /// [`UrlError`] says what is wrong with it.
+    /// A [`UrlError`] that says what is wrong.
     pub fn parse(url: &[u8]) -> Result<Self, UrlError> {
         let rest = after_scheme(url)?;
         let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
@@ -104,7 +104,7 @@ impl FtpUrl {
         Ok(Self { server, path: file_path(decode(path)?)?, representation })
     }
 
-    /// The name that the file gets here, if the user does not give another.
+    /// Returns the name that the file gets on this machine, unless the user gives another one.
     ///
     /// # Errors
     /// As [`local_name`].
@@ -122,11 +122,11 @@ impl FromStr for FtpUrl {
 }
 
 impl Server {
-    /// Parses a server given alone: `host`, `host:port`, `[address]:port`, or these behind `ftp://`,
-    /// with `user:password@` before the host or without.
+    /// Parses a server given alone: `host`, `host:port` or `[address]:port`, with or without `ftp://` and `user:password@` before
+    /// it.
     ///
     /// # Errors
-    /// [`UrlError`] says what is wrong with it.
+    /// A [`UrlError`] that says what is wrong.
     pub fn parse(text: &[u8]) -> Result<Self, UrlError> {
         let rest = match after_scheme(text) {
             Err(UrlError::NoScheme) => text,
@@ -166,7 +166,7 @@ impl Server {
     }
 }
 
-/// Checks that `path` is that of a file: it neither is empty nor ends in `/`, `.` or `..`.
+/// Checks that `path` is the path of a file: it is not empty, and does not end in `/`, `.` or `..`.
 ///
 /// # Errors
 /// [`UrlError::NoFile`] or [`UrlError::Control`].
@@ -179,8 +179,7 @@ pub fn file_path(path: Vec<u8>) -> Result<Arg, UrlError> {
     Ok(path)
 }
 
-/// The last segment of `path`: a name that stays in the directory it is used in, never empty, `.`
-/// or `..`.
+/// Returns the last segment of `path`: a name that stays in the directory in which it is used, never empty, `.` or `..`.
 ///
 /// # Errors
 /// [`UrlError::NoFile`] if the last segment is no such name.
@@ -191,7 +190,7 @@ pub fn local_name(path: &Arg) -> Result<OsString, UrlError> {
     }
 }
 
-/// What follows the last `/` of `path`.
+/// Returns the part of `path` after the last `/`.
 #[must_use]
 pub fn file_name(path: &Arg) -> &[u8] {
     split_last(path.as_bytes(), b'/').map_or(path.as_bytes(), |(_, name)| name)
@@ -248,7 +247,7 @@ fn ipv6(text: &[u8]) -> Option<String> {
     Some(address.to_string())
 }
 
-/// The port; none if nothing follows the colon (RFC 3986 §3.2.3).
+/// Parses a port; `None` if nothing follows the colon (RFC 3986 §3.2.3).
 fn port(digits: &[u8]) -> Result<Option<u16>, UrlError> {
     if digits.is_empty() {
         return Ok(None);

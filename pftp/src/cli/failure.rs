@@ -16,7 +16,7 @@ pub(crate) struct Failure {
     message: String,
 }
 
-/// What decides the exit code.
+/// The fact that decides the exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reason {
     Error(ErrorKind),

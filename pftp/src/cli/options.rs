@@ -30,7 +30,7 @@ pub(super) struct Options {
     pub(super) log: Option<LogTarget>,
     /// Whether neither progress nor notes are shown.
     pub(super) quiet: bool,
-    /// What the user asked for and does not get, each in a line.
+    /// Warnings about values that are not used, each a line.
     pub(super) warnings: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the user sees while a download runs, on standard error.
+//! Progress and messages on standard error.
 
 use ftp_proto::Escaped;
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,16 +10,16 @@ use std::time::Duration;
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
-    /// One line of a terminal, drawn again and again.
+    /// A line of a terminal that is redrawn.
     Bar,
     /// A line of text every few seconds, for a file or a pipe.
     Lines,
-    /// Not at all; warnings and errors are still printed.
+    /// Progress is not shown; warnings and errors are still printed.
     Quiet,
 }
 
 impl Mode {
-    /// The mode for this standard error: `quiet` is what the user asked for.
+    /// Returns the mode for this standard error; `quiet` is the user's choice.
     #[must_use]
     pub(super) fn choose(quiet: bool) -> Self {
         if quiet {
@@ -32,10 +32,10 @@ impl Mode {
     }
 }
 
-/// Shows how far one download is, and prints messages without tearing what it shows.
+/// Shows the progress of a download, and prints messages between.
 ///
-/// It has no clock and no thread: [`tick`](Self::tick) is to be called every [`interval`](Self::interval).
-/// Times count from the start of the download.
+/// The type has no clock and no thread: the caller calls [`tick`](Self::tick) every [`interval`](Self::interval). Times count from
+/// the start of the download.
 pub(super) struct Progress {
     mode: Mode,
     name: String,
@@ -52,7 +52,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
 impl Progress {
-    /// Progress of the file `name`, on standard error.
+    /// Makes the progress of the file `name`, on standard error.
     #[must_use]
     pub(super) fn new(mode: Mode, name: &str) -> Self {
         Self::with(mode, name, ProgressDrawTarget::stderr_with_hz(10), Box::new(io::stderr()))
@@ -77,22 +77,22 @@ impl Progress {
         }
     }
 
-    /// The file has `bytes` bytes.
+    /// Sets the size of the file in bytes.
     pub(super) const fn total(&mut self, bytes: u64) {
         self.total = Some(bytes);
     }
 
-    /// `bytes` bytes of it are here. May go back, when the download starts over.
+    /// Sets the number of bytes that are here. It goes down if the download starts over.
     pub(super) const fn done(&mut self, bytes: u64) {
         self.done = bytes;
     }
 
-    /// So many connections fetch it now.
+    /// Sets the number of connections that are fetching.
     pub(super) const fn connections(&mut self, connections: usize) {
         self.connections = connections;
     }
 
-    /// How often [`tick`](Self::tick) wants to be called; `None` if it shows nothing.
+    /// Returns the time between two calls of [`tick`](Self::tick); `None` if progress is not shown.
     #[must_use]
     pub(super) const fn interval(&self) -> Option<Duration> {
         match self.mode {
@@ -102,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// Shows the state at `now`, if it is time to.
+    /// Shows the state at `now` if that is due.
     pub(super) fn tick(&mut self, now: Duration) {
         self.speed.sample(self.done, now);
         match self.mode {
@@ -115,7 +115,7 @@ impl Progress {
         }
     }
 
-    /// Prints something that is good to know. Not printed in [`Mode::Quiet`].
+    /// Prints a note, except in [`Mode::Quiet`].
     pub(super) fn note(&mut self, message: &str) {
         if self.mode != Mode::Quiet {
             self.print(&format!("pftp: {message}"));
@@ -127,7 +127,7 @@ impl Progress {
         self.print(&format!("pftp: warning: {message}"));
     }
 
-    /// Ends with the whole file at `now`: says how long it took. So many bytes of it are of an `earlier` run.
+    /// Prints the summary of a whole file that was complete at `now`, with `earlier` bytes of an earlier run.
     pub(super) fn finish(&mut self, earlier: u64, now: Duration) {
         self.clear();
         if self.mode == Mode::Quiet {
@@ -144,7 +144,7 @@ impl Progress {
         self.print(&summary);
     }
 
-    /// Ends without a word: the line on the terminal goes, for an error message to come.
+    /// Removes the line from the terminal, so that an error message can follow.
     pub(super) fn clear(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -169,7 +169,7 @@ impl Progress {
         line
     }
 
-    /// Prints a line. A standard error that takes none is no reason to end a download.
+    /// Prints a line. The download goes on even if standard error takes none.
     fn print(&mut self, line: &str) {
         let out = &mut self.out;
         let line = Escaped(line.as_bytes());
@@ -191,7 +191,7 @@ impl fmt::Debug for Progress {
 /// The speed over the last seconds.
 #[derive(Debug, Default)]
 struct Speed {
-    /// When how many bytes were there; at most one sample a second but for the newest.
+    /// Times, and the bytes that were here then: a sample a second, and the newest.
     samples: VecDeque<(Duration, u64)>,
 }
 
@@ -212,20 +212,20 @@ impl Speed {
         }
     }
 
-    /// Bytes a second; `None` before there is anything to tell it from.
+    /// Returns bytes per second; `None` before two samples.
     fn get(&self) -> Option<u64> {
         let ((from, before), (to, after)) = self.samples.front().zip(self.samples.back())?;
         rate(after.saturating_sub(*before), to.saturating_sub(*from))
     }
 }
 
-/// Bytes a second.
+/// Returns bytes per second.
 fn rate(bytes: u64, time: Duration) -> Option<u64> {
     let rate = (u128::from(bytes) * 1_000_000).checked_div(time.as_micros())?;
     u64::try_from(rate).ok()
 }
 
-/// Seconds as `m:ss` or `h:mm:ss`.
+/// Prints seconds as `m:ss` or `h:mm:ss`.
 struct Clock(u64);
 
 impl fmt::Display for Clock {
@@ -239,7 +239,7 @@ impl fmt::Display for Clock {
     }
 }
 
-/// A name that leaves room on its line: its middle goes, because names differ at their ends.
+/// Cuts a long name in its middle, because names differ at their ends.
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 32;
     let length = name.chars().count();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_every_five_seconds_and_at_the_end() {
+    fn lines_are_printed_every_five_seconds_and_at_the_end() {
         let (mut progress, screen) = progress(Mode::Lines);
         progress.total(40 * MIB);
         progress.connections(3);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_size_has_no_percentage_and_no_end() {
+    fn unknown_size_has_no_percentage_and_no_eta() {
         let (mut progress, screen) = progress(Mode::Lines);
         progress.connections(1);
         run(&mut progress, 5);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_keeps_warnings() {
+    fn quiet_mode_prints_warnings_only() {
         let (mut progress, screen) = progress(Mode::Quiet);
         assert_eq!(progress.interval(), None);
         run(&mut progress, 20);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_has_one_line_that_messages_do_not_tear() {
+    fn messages_are_printed_above_the_line_of_a_terminal() {
         let (mut progress, screen) = progress(Mode::Bar);
         progress.total(40 * MIB);
         progress.connections(2);
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn degenerate_numbers() {
+    fn extreme_sizes_and_times_are_shown() {
         let (mut progress, screen) = progress(Mode::Lines);
         progress.total(0);
         progress.tick(Duration::from_secs(6));
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn small_formats() {
+    fn clock_and_name_are_short() {
         assert_eq!(Clock(59).to_string(), "0:59");
         assert_eq!(Clock(3661).to_string(), "1:01:01");
         assert_eq!(shortened("short"), "short");

@@ -1,4 +1,4 @@
-//! One run of the command: a download, its messages and its log.
+//! A run of the command: a download, its messages and its log.
 
 use super::advice;
 use super::failure::{self, Failure, STDOUT};

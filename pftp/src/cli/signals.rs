@@ -68,7 +68,7 @@ fn watch(cancel: CancelHandle, can_resume: bool, first: Arc<OnceLock<Signal>>) -
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let Some(number) = signals.forever().next() else { return };
         let signal = if number == SIGINT { Signal::Interrupt } else { Signal::Terminate };
-        // This thread alone sets it, once.
+        // Cannot fail: this thread alone sets the signal, once.
         let _ = first.set(signal);
         cancel.cancel();
         std::thread::sleep(STOP_WITHIN);

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// What a source has if its URL does not say it.
+/// The parts of a source that its URL may leave out.
 #[derive(Clone, Debug)]
 pub(super) struct Defaults {
     /// Port.

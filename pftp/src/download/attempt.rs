@@ -1,4 +1,4 @@
-//! One attempt to fetch the file from a set of sources.
+//! An attempt to fetch the file from a set of sources.
 
 use super::Outcome;
 use super::engine::file_job;
@@ -21,7 +21,7 @@ use ftp_transport_mio::MioTransport;
 use ftp_transport_std::StdTransport;
 use std::sync::Arc;
 
-/// What an attempt works with.
+/// The inputs of an attempt that later attempts share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job<'a> {
     pub(super) sources: &'a [Source],
@@ -30,7 +30,7 @@ pub(super) struct Job<'a> {
     pub(super) cancel: &'a CancelHandle,
 }
 
-/// What an attempt begins with.
+/// The start of an attempt.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) earlier: Earlier,

@@ -26,7 +26,7 @@ pub(super) fn fetch(
 ) -> Result<Outcome, DownloadError> {
     let Mismatched { mismatch, identity, delivered: mut kept } = mismatched;
     let wanted = mismatch.wanted.checksum().clone();
-    // One of 65,536 wrong files has the right `sum`: too weak to choose a mirror by.
+    // A `sum` is too weak to choose a mirror by: 1 of 65,536 wrong files has it.
     let can_tell = job.sources.len() > 1 && wanted.algorithm() != Algorithm::Sum;
     let Some(file) = job.sink.resumable().filter(|_| can_tell) else {
         return Err(DownloadError::Checksum(mismatch));

@@ -39,7 +39,7 @@ fn paths_reach_the_server_as_meant() {
 }
 
 #[test]
-fn servers_and_logins() {
+fn server_and_login_are_parsed() {
     for (url, host, port, username, password) in [
         ("ftp://Example.ORG/f", "example.org", None, None, None),
         ("ftp://host:2121/f", "host", Some(2121), None, None),
@@ -62,7 +62,7 @@ fn servers_and_logins() {
 }
 
 #[test]
-fn types() {
+fn type_is_split_from_the_path() {
     for (url, path, representation) in [
         ("ftp://h/f;type=i", "f", Some(RepresentationType::Image)),
         ("ftp://h/f;TYPE=A", "f", Some(RepresentationType::Ascii)),
@@ -79,7 +79,7 @@ fn types() {
 }
 
 #[test]
-fn refusals() {
+fn malformed_urls_are_refused() {
     for (url, error) in [
         ("http://host/f", UrlError::Scheme("http".into())),
         ("SFTP://host/f", UrlError::Scheme("sftp".into())),
@@ -146,7 +146,7 @@ fn local_names_stay_in_their_directory() {
 }
 
 #[test]
-fn servers_alone() {
+fn server_without_a_path_is_parsed() {
     let server = |text: &str| Server::parse(text.as_bytes());
     for (text, host, port) in [
         ("host", "host", None),
@@ -168,7 +168,7 @@ fn servers_alone() {
 }
 
 #[test]
-fn a_password_is_never_shown() {
+fn password_is_never_shown() {
     assert!(!format!("{:?}", parsed("ftp://bob:hunter2@host/f")).contains("hunter2"));
 }
 
