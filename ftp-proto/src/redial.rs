@@ -3,7 +3,6 @@
 use crate::channel::{Cause, Channel};
 use crate::config::Config;
 use crate::error::{PeerFault, SessionError, Timer};
-use crate::reply::Reply;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
@@ -70,7 +69,7 @@ impl Redial {
                 Cause::Refused | Cause::Unreachable | Cause::TimedOut | Cause::Other(_),
             )
             | SessionError::Timeout(Timer::Connect) => Self::OtherAddress,
-            SessionError::Refused { reply, .. } if is_session_limit(reply) => Self::SessionLimit,
+            SessionError::Refused { reply, .. } if reply.is_session_limit() => Self::SessionLimit,
             SessionError::Refused { verb: None, reply } if reply.code().is_transient() => Self::Later,
             SessionError::Refused { .. } => Self::Never,
             // The file is longer than the caller was told.
@@ -107,18 +106,12 @@ impl Redial {
     }
 }
 
-/// Whether a refusal says that the server has as many sessions as it takes. 421 is the code for it (RFC 959 §5.4); some
-/// servers say it in words.
-fn is_session_limit(reply: &Reply) -> bool {
-    let code = reply.code().get();
-    code == 421 || matches!(code, 400..=500 | 530) && reply.mentions(&["too many", "maximum", "limit"])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::Verb;
     use crate::parser::ReplyParser;
+    use crate::reply::Reply;
     use alloc::boxed::Box;
     use alloc::format;
 

@@ -60,6 +60,14 @@ impl Reply {
     pub fn mentions(&self, words: &[&str]) -> bool {
         self.lines().any(|line| words.iter().any(|word| holds(line, word.as_bytes())))
     }
+
+    /// Whether a refusal says that the server has as many sessions as it takes. 421 is the code for it (RFC 959 §5.4); some
+    /// servers say it in words, with another code.
+    #[must_use]
+    pub fn is_session_limit(&self) -> bool {
+        let code = self.code().get();
+        code == 421 || matches!(code, 400..=500 | 530) && self.mentions(&["too many", "maximum", "limit"])
+    }
 }
 
 fn holds(line: &[u8], word: &[u8]) -> bool {
@@ -132,5 +140,20 @@ mod tests {
         let full = reply(421, b"421-Sorry.\r\n421 Too MANY users\r\n");
         assert!(full.mentions(&["too many"]));
         assert!(!full.mentions(&["login"]));
+    }
+
+    #[test]
+    fn session_limit_is_recognised_by_code_and_by_words() {
+        for (code, line, is_limit) in [
+            (421, "421 Timeout\r\n", true),
+            (530, "530 Sorry, the maximum number of clients is connected.\r\n", true),
+            (500, "500 Too many users\r\n", true),
+            (450, "450 limit reached\r\n", true),
+            (530, "530 Login incorrect.\r\n", false),
+            (550, "550 too many: No such file\r\n", false),
+        ] {
+            let reply = reply(code, line.as_bytes());
+            assert_eq!(reply.is_session_limit(), is_limit, "{line}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a download fails, and notices on the way: facts, without exit codes, wording or advice.
 
-use super::session_limit::{is_session_limit, is_socket_shortage};
+use super::shortage::is_socket_shortage;
 use ftp_proto::{Arg, PeerFault, Reply, SessionError, Verb};
 
 /// Why a download ended without its file.
@@ -124,7 +124,7 @@ impl MirrorFault {
     pub fn is_session_limit(&self) -> bool {
         match self {
             Self::Refused { reply, .. } | Self::Session(SessionError::Refused { reply, .. }) => {
-                is_session_limit(reply)
+                reply.is_session_limit()
             }
             _ => false,
         }

@@ -27,7 +27,7 @@ mod lookup;
 mod offers;
 mod outbox;
 mod pool;
-mod session_limit;
+mod shortage;
 mod status;
 
 pub use directive::{Directive, ServerSettings, Settings, Source, Wanted};

@@ -48,7 +48,7 @@ impl Fetcher {
             self.pool.slots[session.slot].state = SlotState::Spare;
             return;
         }
-        let another = is_unreachable(error) && !server.logged_in && !reachable;
+        let another = is_unreachable(error, &session.config) && !server.logged_in && !reachable;
         if another && server.addresses.pass_over(session.address) || replaced {
             return;
         }
@@ -60,16 +60,9 @@ impl Fetcher {
         let tried = self.pool.is_tried(session.server);
         let server = &mut self.pool.servers[session.server];
         let fault = MirrorFault::Session(error.clone());
-        let at = Circumstances {
-            epsv: session.epsv,
-            looked_up,
-            logged_in: server.logged_in,
-            reached: server.reached,
-            tried,
-        };
-        match remedy(error, at) {
-            Remedy::LockStep => server.set_lock_step(),
-            Remedy::Pasv => server.set_pasv(),
+        let at = Circumstances { looked_up, logged_in: server.logged_in, reached: server.reached, tried };
+        match remedy(error, &session.config, at) {
+            Remedy::Change(change) => server.apply(change),
             Remedy::DialAgain => {}
             Remedy::Retry => self.on_failed(session, fault),
             Remedy::Overrun => self.on_overrun(session, fault),

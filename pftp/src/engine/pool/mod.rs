@@ -28,6 +28,7 @@ use session::{Session, Stage};
 use sessions::Sessions;
 use slot::{Slot, SlotState, allot};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The head start of the first address of a name before the next one is tried beside it (RFC 8305 §5).
@@ -111,7 +112,7 @@ impl Pool {
         let session = SessionId(self.last_session);
         let config = self.servers[slot.server].config();
         slot.sessions.push(session);
-        self.sessions.insert(session, Session::new(id, slot.server, address, config.epsv, now));
+        self.sessions.insert(session, Session::new(id, slot.server, address, Arc::clone(&config), now));
         let connection = id.0.saturating_add(1);
         out.push(Directive::Open { id: session, connection, address, config });
         session

@@ -6,9 +6,8 @@ use super::refresh::Refresh;
 use crate::engine::directive::ServerSettings;
 use crate::engine::error::MirrorFault;
 use crate::engine::jitter::Jitter;
-use ftp_proto::{Config, Instant};
+use ftp_proto::{Config, Instant, Redial};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,14 +176,9 @@ impl Server {
         Arc::new(self.config.clone())
     }
 
-    /// From now on each command waits for the reply to the one before.
-    pub(in crate::engine) const fn set_lock_step(&mut self) {
-        self.config.pipeline = NonZeroUsize::MIN;
-    }
-
-    /// From now on sessions use PASV.
-    pub(in crate::engine) const fn set_pasv(&mut self) {
-        self.config.epsv = false;
+    /// Makes a change to the configuration of further sessions.
+    pub(in crate::engine) const fn apply(&mut self, change: Redial) {
+        change.apply(&mut self.config);
     }
 
     /// Counts an attempt that began at `began` and failed, and returns how many have failed since the last byte of payload. An

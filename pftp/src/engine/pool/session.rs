@@ -4,9 +4,10 @@ use super::rate::Rate;
 use super::running::Running;
 use crate::engine::ids::{ComparisonId, FileId, MirrorId, ServerId, SlotId};
 use crate::ranges::RangeSet;
-use ftp_proto::{Arg, Instant, RequestId, Until};
+use ftp_proto::{Arg, Config, Instant, RequestId, Until};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How far a session has come.
@@ -191,8 +192,8 @@ pub(in crate::engine) struct Session {
     pub(in crate::engine) connected_in: Option<Duration>,
     /// What its last rtt probe measured.
     pub(in crate::engine) rtt_probe: Option<Duration>,
-    /// Whether it began with EPSV.
-    pub(in crate::engine) epsv: bool,
+    /// Its configuration.
+    pub(in crate::engine) config: Arc<Config>,
     /// Where a transfer without a known end has ended, until the mirror has said how long its file is.
     pub(in crate::engine) unconfirmed_end: Option<(FileId, u64)>,
     /// No task before then: a transfer has failed.
@@ -205,7 +206,13 @@ pub(in crate::engine) struct Session {
 
 impl Session {
     /// A session that is being opened.
-    pub(super) fn new(slot: SlotId, server: ServerId, address: SocketAddr, epsv: bool, now: Instant) -> Self {
+    pub(super) fn new(
+        slot: SlotId,
+        server: ServerId,
+        address: SocketAddr,
+        config: Arc<Config>,
+        now: Instant,
+    ) -> Self {
         Self {
             server,
             slot,
@@ -220,7 +227,7 @@ impl Session {
             requested: None,
             connected_in: None,
             rtt_probe: None,
-            epsv,
+            config,
             unconfirmed_end: None,
             rests_until: None,
             rate: Rate::default(),
@@ -395,7 +402,7 @@ mod tests {
         let at = |millis| Instant(Duration::from_millis(millis));
         let address = SocketAddr::from(([127, 0, 0, 1], 21));
         let running = |takeovers, now| {
-            let mut session = Session::new(SlotId(0), ServerId(0), address, true, at(0));
+            let mut session = Session::new(SlotId(0), ServerId(0), address, Arc::default(), at(0));
             let until = Until::Offset(1000);
             let transfer = Transfer::new(RequestId(1), (FileId(0), MirrorId(0)), 0, until, at(0));
             session.task = Task::Transfer(Transfer { takeovers, ..transfer });
