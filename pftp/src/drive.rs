@@ -156,7 +156,7 @@ fn steer<T: Transport, S: Surroundings<T::Sink>>(
             None => engine.handle_timeout(now),
         }
         if let Some(error) = stopped {
-            return stop(engine, error);
+            return stop(engine, surroundings, error);
         }
     }
 }
@@ -184,7 +184,7 @@ fn carry_out<T: Transport, S: Surroundings<T::Sink>>(
         Directive::Compare(file, comparison, offset, bytes) => {
             match surroundings.same(file, offset, &bytes) {
                 Ok(same) => engine.compared(file, comparison, same, transport.now()),
-                Err(error) => return stop(engine, error),
+                Err(error) => return stop(engine, surroundings, error),
             }
         }
         Directive::Found(file, found) => {
@@ -203,7 +203,16 @@ fn carry_out<T: Transport, S: Surroundings<T::Sink>>(
 }
 
 /// Ends the job for an error of the surroundings.
-fn stop<T, E>(engine: &mut Fetcher, error: E) -> Result<T, E> {
+fn stop<R, K: Sink + ?Sized, S: Surroundings<K>>(
+    engine: &mut Fetcher,
+    surroundings: &mut S,
+    error: S::Error,
+) -> Result<R, S::Error> {
     engine.stop();
+    while let Some(directive) = engine.poll() {
+        if let Directive::Notice(notice) = directive {
+            surroundings.notice(notice);
+        }
+    }
     Err(error)
 }

@@ -24,11 +24,12 @@ pub(super) fn demand<'a>(
     // Servers with a mirror that has not shown another file.
     let mut others = BTreeSet::new();
     for (file, flights) in active {
+        let is_undecided = file.is_undecided();
         for (mirror, replica) in file.replicas.iter() {
             let known = &mut demand.servers[replica.server];
             known.serves |= replica.serves();
             known.is_unheard |= replica.verdict == Verdict::Unknown;
-            known.is_awaited |= is_awaited(file, mirror, servers);
+            known.is_awaited |= is_awaited(file, mirror, is_undecided, servers);
             known.holds_bytes |= !file.ledger.written_by(mirror).is_empty();
             if replica.verdict == Verdict::Differs {
                 known.differs = true;
@@ -59,8 +60,8 @@ pub(super) fn demand<'a>(
 }
 
 /// Whether the file waits for a statement of the mirror.
-fn is_awaited(file: &File, mirror: MirrorId, servers: &Arena<ServerId, Server>) -> bool {
+fn is_awaited(file: &File, mirror: MirrorId, is_undecided: bool, servers: &Arena<ServerId, Server>) -> bool {
     let replica = &file.replicas[mirror];
-    let unheard = || file.is_undecided() && replica.is_unheard();
-    !replica.is_dropped && (unheard() || file.wants_vote_of(mirror, servers) || file.has_outgrown(mirror))
+    let unheard = is_undecided && replica.is_unheard();
+    !replica.is_dropped && (unheard || file.wants_vote_of(mirror, servers) || file.has_outgrown(mirror))
 }

@@ -130,15 +130,18 @@ impl Fetcher {
         self.plan(now);
     }
 
-    /// Ends the job for a reason from outside. No directive follows; bytes that are reported still count.
+    /// Ends the job for a reason from outside. Only notices that wait follow; bytes that are reported still count.
     pub fn stop(&mut self) {
         self.is_stopped = true;
     }
 
     /// The next act that the engine wants done.
     pub fn poll(&mut self) -> Option<Directive> {
-        while !self.is_stopped && !self.is_over() {
+        while !self.is_over() {
             let directive = self.out.pop()?;
+            if self.is_stopped && !matches!(directive, Directive::Notice(_)) {
+                continue;
+            }
             let Some(file) = directive.file() else { return Some(directive) };
             // Conclusions are drawn, and late reports come, after a file has ended.
             if self.told.contains(&file) {

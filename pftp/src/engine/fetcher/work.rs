@@ -22,19 +22,20 @@ impl Fetcher {
     /// Adds connections where that may pay, and withdraws those that did not.
     pub(super) fn grow(&mut self) {
         let now = self.now;
-        if self.demand().is_single {
+        let mut demand = self.demand();
+        if demand.is_single {
             return;
         }
         self.pool.note_flows(now);
         for server in self.pool.servers.ids() {
-            let demand = self.demand();
             // A trial ends even if the size it began with turned out to be wrong.
             if self.pool.has_trial(server) {
                 if let Some(first) = self.pool.follow_up(server, &demand, now) {
                     self.help(first);
+                    demand = self.demand();
                 }
-                let demand = self.demand();
                 self.pool.judge_trial(server, &demand, now, &mut self.out);
+                demand = self.demand();
             } else {
                 self.pool.grow(server, &demand, now, &mut self.out);
             }

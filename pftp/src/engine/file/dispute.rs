@@ -144,10 +144,10 @@ impl File {
         mirror: MirrorId,
         servers: &Arena<ServerId, Server>,
     ) -> bool {
+        let Some(dispute) = &self.dispute else { return false };
         let replica = &self.replicas[mirror];
         let able = replica.serves() && servers[replica.server].restarts;
-        let open = |dispute: &Dispute| !dispute.has_heard(mirror) && !dispute.asked.contains(&mirror);
-        able && self.dispute.as_ref().is_some_and(open)
+        able && !dispute.has_heard(mirror) && !dispute.asked.contains(&mirror)
     }
 
     /// The disputed overlap and the offset behind it: a transfer that begins there votes.
