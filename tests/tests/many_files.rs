@@ -4,7 +4,7 @@ use ftp_proto::{Arg, Config, Instant, Report, RepresentationType, SessionId};
 use pftp::Notice;
 use pftp::drive::{Input, Surroundings, drive};
 use pftp::engine::{Earlier, Fetcher, FileId, ServerId, ServerSettings, Settings, Source, Wanted};
-use pftp_tests::model::{File, Model, Tree};
+use pftp_tests::model::{Behaviour, File, Model, Tree};
 use pftp_tests::sim::{MemorySink, Path, SimTransport};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -64,16 +64,20 @@ fn files(count: u64) -> Vec<File> {
     (0..count).map(|number| File::generated(number, size(number))).collect()
 }
 
+/// The path of a file; every third one is in another directory.
 fn path(number: usize) -> String {
-    format!("pub/file-{number}")
+    let directory = if number % 3 == 2 { "other" } else { "pub" };
+    format!("{directory}/file-{number}")
 }
 
-/// Fetches files over so many connections from servers that have them; `missing` names a server and a file that it lacks.
+/// Files to fetch over so many connections from servers that have them.
 struct Job {
     files: Vec<File>,
     round_trips: Vec<u64>,
     connections: usize,
+    /// Servers, each with a file that it lacks.
     missing: Vec<(usize, usize)>,
+    behaviour: Behaviour,
 }
 
 struct Done {
@@ -96,7 +100,7 @@ impl Job {
                     if lacks { tree } else { tree.with(path(number), file.clone()) }
                 });
                 let limit = Path { bytes_per_second: Some(4 << 20), ..Path::of_round_trip(*round_trip) };
-                transport.add(Model::new(tree), limit)
+                transport.add(Model::new(tree).with_behaviour(self.behaviour.clone()), limit)
             })
             .collect();
         let connections = NonZeroUsize::new(self.connections).expect("at least one connection");
@@ -141,7 +145,13 @@ impl Job {
 fn fifty_files_come_over_six_sessions_that_log_in_once() {
     let files = files(50);
     let sizes: Vec<u64> = files.iter().map(File::size).collect();
-    let job = Job { files, round_trips: vec![40, 60], connections: 6, missing: Vec::new() };
+    let job = Job {
+        files,
+        round_trips: vec![40, 60],
+        connections: 6,
+        missing: Vec::new(),
+        behaviour: Behaviour::default(),
+    };
     let done = job.run();
     for (number, result) in done.results.iter().enumerate() {
         assert_eq!(*result, Ok(sizes[number]), "file {number}");
@@ -152,10 +162,46 @@ fn fifty_files_come_over_six_sessions_that_log_in_once() {
 }
 
 #[test]
+fn first_file_that_is_missing_fails_alone() {
+    let files = files(20);
+    let missing = vec![(0, 0), (1, 0), (0, 3)];
+    let job =
+        Job { files, round_trips: vec![40, 40], connections: 4, missing, behaviour: Behaviour::default() };
+    let done = job.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert_eq!(result.is_ok(), number != 0, "file {number}: {result:?}");
+        assert!(number == 0 || done.exact[number], "the bytes of file {number} are wrong");
+    }
+}
+
+#[test]
+fn files_of_different_servers_come_over_one_connection() {
+    let files = files(12);
+    let missing = (0..12).map(|number| (number % 2, number)).collect();
+    let job =
+        Job { files, round_trips: vec![40, 60], connections: 1, missing, behaviour: Behaviour::default() };
+    let done = job.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert!(result.is_ok() && done.exact[number], "file {number}: {result:?}");
+    }
+}
+
+#[test]
+fn files_of_two_directories_come_from_a_server_that_takes_no_slash() {
+    let behaviour = Behaviour { refuses_paths: true, ..Behaviour::default() };
+    let job = Job { files: files(12), round_trips: vec![40], connections: 3, missing: Vec::new(), behaviour };
+    let done = job.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert!(result.is_ok() && done.exact[number], "file {number}: {result:?}");
+    }
+}
+
+#[test]
 fn missing_file_fails_alone() {
     let files = files(20);
     let missing = vec![(0, 7), (1, 7), (0, 3)];
-    let job = Job { files, round_trips: vec![40, 40], connections: 4, missing };
+    let job =
+        Job { files, round_trips: vec![40, 40], connections: 4, missing, behaviour: Behaviour::default() };
     let done = job.run();
     for (number, result) in done.results.iter().enumerate() {
         let exists = number != 7;

@@ -47,7 +47,7 @@ pub struct Source {
 /// A file to fetch.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Its mirrors, at most one on each server. The first is asked first.
+    /// Its mirrors; of two on one server the second is left out. The first is asked first.
     pub mirrors: Vec<Source>,
     /// Bytes below which the file is not split at first.
     pub min_segment: u64,
@@ -95,7 +95,8 @@ pub enum Directive {
     /// here already](super::FileStatus::is_here_already) and a checksum was found, compare them and call
     /// [`Fetcher::compared_finished`](super::Fetcher::compared_finished).
     Found(FileId, Option<Found>),
-    /// Fewer bytes are [settled](super::FileStatus::settled) than before: record that before any directive that follows is done.
+    /// Fewer bytes are [settled](super::FileStatus::settled) than before: record only those, and wait until the record is on disk,
+    /// before any directive that follows is carried out.
     Retract(FileId),
     /// Tell the user of something that did not stop the download.
     Notice(Notice),

@@ -50,8 +50,7 @@ impl<'a> View<'a> {
     }
 
     fn counts(&self, session: &Session, transfer: &Transfer) -> bool {
-        use super::file::replica::Verdict;
-        !session.is_closing() && self.file.replicas[transfer.mirror].verdict != Verdict::Differs
+        !session.is_closing() && self.file.replicas[transfer.mirror].serves()
     }
 
     /// The time after the last byte of the last transfer from the mirror until the mirror has confirmed that the file is the

@@ -1,8 +1,8 @@
 //! The engine: which bytes of which file come from which mirror, over which session.
 //!
 //! A machine without I/O, clock or randomness of its own: reports of the transport go in, [`Directive`]s come out. The
-//! [`Fetcher`] joins two halves that know nothing of each other. The *pool* has servers, connections and sessions, and outlives
-//! files. A *file* has its bytes (the ledger), its mirrors, and the evidence that all of it is one file. *Offers* decide who does
+//! [`Fetcher`] joins two halves. The *pool* has servers, connections and sessions; it outlives files and knows none. A *file* has
+//! its bytes (the ledger), its mirrors, and the evidence that all of it is one file; it knows no session. *Offers* decide who does
 //! what: each rule looks at both halves and offers a free session a task.
 //!
 //! The engine accounts ranges, not counts: a tail that was taken over may arrive twice, harmlessly. A range that a session was
@@ -14,16 +14,16 @@
     reason = "tables are indexed by the identifiers that they gave: a look-up that fails is a bug that must show"
 )]
 
-mod demand;
+mod collect_demand;
 mod directive;
 mod earlier;
 mod error;
 mod fetcher;
 mod file;
+mod file_lookup;
 mod forecast;
 mod ids;
 mod jitter;
-mod lookup;
 mod offers;
 mod outbox;
 mod pool;

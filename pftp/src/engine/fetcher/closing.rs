@@ -4,7 +4,7 @@ use super::super::directive::Directive;
 use super::super::error::Notice;
 use super::super::file::confirm::RECENT;
 use super::super::ids::{FileId, MirrorId, ServerId};
-use super::super::offers;
+use super::super::offers::{self, Reach};
 use super::super::pool::session::{Ahead, Pending, Session, Task};
 use super::Fetcher;
 use crate::lookup::{Answer, Remark};
@@ -21,7 +21,9 @@ impl Fetcher {
         let Some(since) = file.note_complete(is_complete, now) else { return };
         for mirror in self.files[id].replicas.ids() {
             let server = self.files[id].replicas[mirror].server;
-            let free = |session: &Session| session.server == server && session.is_free();
+            let replica = &self.files[id].replicas[mirror];
+            let reaches = |session: &Session| offers::reach(session, replica) != Reach::Never;
+            let free = |session: &Session| session.server == server && session.is_free() && reaches(session);
             let free = self.pool.sessions.iter().find(|(_, session)| free(session)).map(|(id, _)| id);
             if let Some(session) = free {
                 self.ask_to_confirm(session, id, since);

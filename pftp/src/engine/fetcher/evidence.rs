@@ -27,7 +27,7 @@ impl Fetcher {
             self.out.push(Directive::Compare(id, comparison, offset, bytes));
         }
         self.judge(id);
-        self.hear_outgrown(id);
+        self.ask_overlong_mirrors(id);
         self.files[id].forget_end_in_ascii();
     }
 
@@ -76,7 +76,7 @@ impl Fetcher {
                     self.reject(id, mirror, fault);
                 }
             }
-            Resolution::AskForVotes(mirrors) => self.lend_to(id, &mirrors),
+            Resolution::AskForVotes(mirrors) => self.connect_mirrors(id, &mirrors),
             Resolution::AskUnheard => self.ask_unheard(id),
             Resolution::Undecidable([owner, accuser]) => {
                 self.fail_undecided(id, [Some(owner), Some(accuser)], Difference::Content);
@@ -161,7 +161,7 @@ impl Fetcher {
                 }
             }
             Judgement::Replace(facts) => self.start_over(id, facts),
-            Judgement::Ask(mirrors) => self.lend_to(id, &mirrors),
+            Judgement::Ask(mirrors) => self.connect_mirrors(id, &mirrors),
             Judgement::Undecidable(mirrors) => self.fail_undecided(id, mirrors, Difference::Facts),
         }
     }
@@ -178,25 +178,25 @@ impl Fetcher {
     /// Gives the servers of mirrors that have no connection one, so that the mirrors can say what they have.
     fn ask_unheard(&mut self, id: FileId) {
         let unheard: Vec<MirrorId> = self.files[id].unheard().collect();
-        self.lend_to(id, &unheard);
+        self.connect_mirrors(id, &unheard);
     }
 
-    fn lend_to(&mut self, id: FileId, mirrors: &[MirrorId]) {
+    pub(super) fn connect_mirrors(&mut self, id: FileId, mirrors: &[MirrorId]) {
         let servers: Vec<ServerId> =
             mirrors.iter().map(|mirror| self.files[id].replicas[*mirror].server).collect();
         let demand = self.demand();
-        self.pool.lend_slots(&servers, &demand, &mut self.out);
+        self.pool.connect_servers(&servers, &demand, &mut self.out);
     }
 
-    /// Mirrors that delivered bytes past the size and were not heard are heard. Bytes of a mirror that cannot be heard any more
-    /// do not count.
-    fn hear_outgrown(&mut self, id: FileId) {
+    /// Asks each mirror that delivered bytes past the known size, and has not told its own, which file it has. The bytes of such a
+    /// mirror that was dropped do not count.
+    fn ask_overlong_mirrors(&mut self, id: FileId) {
         let file = &self.files[id];
         let outgrown = file.replicas.ids().filter(|mirror| file.has_outgrown(*mirror));
         let (dropped, alive): (Vec<MirrorId>, Vec<MirrorId>) =
             outgrown.partition(|mirror| file.replicas[*mirror].is_dropped);
         if !alive.is_empty() {
-            self.lend_to(id, &alive);
+            self.connect_mirrors(id, &alive);
         }
         for mirror in dropped {
             self.discard(id, mirror);
@@ -274,7 +274,7 @@ impl Fetcher {
     fn discard_earlier(&mut self, id: FileId) {
         if !self.files[id].forget_earlier() {
             let flights = self.flights(id);
-            return self.files[id].renew_unowned_overlaps(&flights);
+            return self.files[id].compare_unowned_overlaps_again(&flights);
         }
         self.notice(Notice::EarlierBytesDiffer);
         let vouched = self.files[id].vouched();

@@ -28,6 +28,7 @@ impl Fetcher {
             && !session.is_changing_directory()
             && !session.awaits_liveness();
         if let Task::Transfer(transfer) = std::mem::replace(&mut session.task, Task::Idle) {
+            session.file = Some(transfer.file);
             self.release(&transfer);
         }
         let slot = &mut self.pool.slots[session.slot];
@@ -95,7 +96,7 @@ impl Fetcher {
             let mirror = self.mirror_to_dial(*file);
             mirror.is_some_and(|mirror| self.files[*file].replicas[mirror].server == server)
         };
-        let compares = |file: &FileId| !self.files[*file].overlaps.is_settled();
+        let compares = |file: &FileId| !self.files[*file].overlaps.are_compared();
         if !demand.has_work && !self.active.iter().any(|file| compares(file) || dials(file)) {
             return;
         }
@@ -159,16 +160,16 @@ impl Fetcher {
         server.access = Access::Dead;
         server.failure = Some(fault.clone());
         let name = server.name.clone();
-        let mut goes_on = false;
+        let mut has_other_mirrors = false;
         for file in self.files.ids() {
             let known = &mut self.files[file];
             let Some(mirror) = known.living_mirror_on(id).filter(|_| !known.is_done()) else { continue };
             let replica = &mut known.replicas[mirror];
             (replica.is_dropped, replica.failure) = (true, Some(fault.clone()));
-            goes_on |= known.has_mirror();
+            has_other_mirrors |= known.has_mirror();
         }
         self.pool.servers[id].users = 0;
-        if goes_on {
+        if has_other_mirrors {
             self.notice(Notice::MirrorDropped(MirrorFailure { server: name, fault: fault.clone() }));
         }
         self.leave(id);

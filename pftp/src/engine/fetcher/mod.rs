@@ -7,7 +7,7 @@ mod reports;
 mod work;
 
 use super::Outbox;
-use super::demand::demand;
+use super::collect_demand::collect_demand;
 use super::directive::{Directive, ServerSettings, Settings, Wanted};
 use super::error::{EngineError, MirrorFault, Notice};
 use super::file::{File, Flight, State};
@@ -58,14 +58,17 @@ impl Fetcher {
         }
     }
 
-    /// Adds a server, at any time.
+    /// Adds a server, at any time before the job is over.
     pub fn add_server(&mut self, settings: ServerSettings) -> ServerId {
         let id = self.pool.add_server(settings);
         self.out.push(Directive::Resolve(id));
         id
     }
 
-    /// Adds a file, at any time. Files are begun in the order in which they were added.
+    /// Adds a file, at any time before the job is over. Files are begun in the order in which they were added.
+    ///
+    /// # Panics
+    /// If a mirror names a server that was not added.
     pub fn add(&mut self, wanted: Wanted, now: Instant) -> FileId {
         let id = self.files.push(File::new(wanted));
         let file = &mut self.files[id];
@@ -167,6 +170,9 @@ impl Fetcher {
     }
 
     /// How far a file has come.
+    ///
+    /// # Panics
+    /// If the file was not added.
     #[must_use]
     pub fn status(&self, id: FileId) -> FileStatus<'_> {
         FileStatus::new(&self.files[id], self.flights(id))
@@ -188,7 +194,7 @@ impl Fetcher {
         self.pool.slots.len()
     }
 
-    /// Whether all files are done: no further directive comes until another file is added.
+    /// Whether all files are done: no further directive comes, and reports change nothing but the bytes that have come.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.files.len() > 0 && self.told.len() == self.files.len()
@@ -217,7 +223,7 @@ impl Fetcher {
             return;
         }
         self.now = now;
-        self.pool.probe_full(now);
+        self.pool.probe_limits(now);
         self.limit_lookups();
         self.pool.expire(now);
         for id in self.active() {
@@ -231,6 +237,12 @@ impl Fetcher {
         self.pool.dismiss_withdrawn(&mut self.out);
         for id in self.active() {
             self.look_up(id);
+        }
+        if self.files.len() > 1 {
+            // A session that is free now would be given another file.
+            for id in self.active() {
+                self.confirm(id);
+            }
         }
         self.hand_out();
         for id in self.active() {
@@ -252,7 +264,9 @@ impl Fetcher {
             self.activate(id);
             self.conclude_file(id);
         }
-        let ended = |id: &FileId| self.files[*id].result.is_some() && self.flights(*id).is_empty();
+        let is_last = self.active.is_empty() && self.queue.is_empty();
+        let ended =
+            |id: &FileId| self.files[*id].result.is_some() && (is_last || self.flights(*id).is_empty());
         for id in self.files.ids().filter(ended).collect::<Vec<_>>() {
             self.tell_done(id);
         }
@@ -317,6 +331,7 @@ impl Fetcher {
 
     fn tell_done(&mut self, id: FileId) {
         if let Some(result) = self.files[id].result.take() {
+            self.files[id].overlaps.forget_matched();
             self.out.push(Directive::Done(id, result));
         }
     }
@@ -353,7 +368,7 @@ impl Fetcher {
     fn demand(&self) -> Demand {
         let active = self.active.iter().map(|id| (&self.files[*id], self.flights(*id))).collect::<Vec<_>>();
         let queued = self.queue.iter().map(|id| &self.files[*id]);
-        demand(&self.pool.servers, &active, queued)
+        collect_demand(&self.pool.servers, &active, queued)
     }
 
     /// Has a transfer end where it is; others get what is left of its range.

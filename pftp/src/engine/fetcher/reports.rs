@@ -2,7 +2,7 @@
 
 use super::super::earlier::OVERLAP;
 use super::super::error::{MirrorFault, Notice};
-use super::super::file::replica::{PathForm, Verdict};
+use super::super::file::replica::PathForm;
 use super::super::ids::{FileId, MirrorId};
 use super::super::offers::{collapsed_rate, form};
 use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Stage, Task, Transfer};
@@ -78,7 +78,7 @@ impl Fetcher {
 
     /// The server tells the facts of a file.
     fn on_facts(&mut self, id: SessionId, (file, mirror): (FileId, MirrorId), facts: &Facts) {
-        if !self.is_active(file) {
+        if !self.is_active(file) || self.files[file].replicas[mirror].is_dropped {
             return;
         }
         if let Some((shown, told)) = self.files[file].contradicts_its_end(mirror, facts) {
@@ -103,9 +103,9 @@ impl Fetcher {
             Some(Pending::Lookup(file, at)) => self.lookup_answered(id, file, at, Answer::Reply(reply)),
             Some(Pending::Liveness | Pending::Facts(..) | Pending::Confirmation(..)) => {}
             None => {
-                let Directory::Changing(asked, directory) = &session.directory else { return };
+                let Directory::Changing { request: asked, to, .. } = &session.directory else { return };
                 if *asked == request {
-                    session.directory = Directory::In(directory.clone());
+                    session.directory = Directory::In(to.clone());
                     if let Some(file) = session.file {
                         self.ask_for_facts(id, file);
                     }
@@ -135,13 +135,13 @@ impl Fetcher {
             (file, mirror, asked_form)
         } else {
             // The session stays in its directory, and CWD is tried again before the file is asked for.
-            let changed = matches!(&session.directory, Directory::Changing(asked, _) if *asked == request);
-            let Some(file) = session.file.filter(|_| changed) else { return };
-            session.directory = Directory::Login;
+            let Directory::Changing { request: asked, from, .. } = &session.directory else { return };
+            let Some(file) = session.file.filter(|_| *asked == request) else { return };
+            session.directory = from.clone().map_or(Directory::Login, Directory::In);
             let Some(mirror) = self.files[file].mirror_on(session.server) else { return };
             (file, mirror, PathForm::Whole)
         };
-        if !self.is_active(file) {
+        if !self.is_active(file) || self.files[file].replicas[mirror].is_dropped {
             return;
         }
         let path = self.files[file].replicas[mirror].path.clone();
@@ -281,7 +281,7 @@ impl Fetcher {
         let Some(transfer) = session.transfer() else { return };
         let (file, mirror, purpose) = (transfer.file, transfer.mirror, transfer.purpose);
         let known = &self.files[file];
-        let counts = known.replicas[mirror].verdict != Verdict::Differs && !session.is_closing();
+        let counts = known.replicas[mirror].serves() && !session.is_closing();
         // A transfer over the only connection asked for no overlap.
         if known.is_single() || !counts || !self.is_active(file) {
             return;
@@ -317,6 +317,9 @@ impl Fetcher {
         self.learn_from(id, &transfer);
         if !self.is_active(transfer.file) {
             return;
+        }
+        if self.files[transfer.file].replicas[transfer.mirror].is_dropped {
+            return self.release(&transfer);
         }
         match finish {
             Finish::Cut => {

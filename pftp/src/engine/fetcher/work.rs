@@ -47,7 +47,7 @@ impl Fetcher {
         let now = self.now;
         let demand = self.demand();
         if demand.has_work {
-            self.pool.lend_meanwhile(&demand, now, &mut self.out);
+            self.pool.reassign_meanwhile(&demand, now, &mut self.out);
             self.pool.call_back(&demand, now, &mut self.out);
         }
         // After that: the first connection of a server, which tries its addresses, may be another one now.
@@ -59,10 +59,24 @@ impl Fetcher {
         if !demand.has_work {
             return;
         }
+        self.connect_unserved();
         for slot in self.pool.slots.ids() {
             let urgent = self.has_urgent_work();
             if let Some(address) = self.pool.vacancy(slot, urgent) {
                 self.open(slot, address, None);
+            }
+        }
+    }
+
+    /// Gives a connection to the mirrors of files none of whose servers has one.
+    fn connect_unserved(&mut self) {
+        let files: Vec<FileId> = self.active.iter().chain(&self.queue).copied().collect();
+        for id in files {
+            let living = self.files[id].replicas.iter().filter(|(_, replica)| !replica.is_dropped);
+            let mirrors: Vec<MirrorId> = living.map(|(mirror, _)| mirror).collect();
+            let served = |mirror: &MirrorId| self.pool.slots_of(self.files[id].replicas[*mirror].server) > 0;
+            if !mirrors.iter().any(served) {
+                self.connect_mirrors(id, &mirrors);
             }
         }
     }
@@ -131,6 +145,9 @@ impl Fetcher {
         let session = &mut self.pool.sessions[id];
         let Some(mirror) = self.files[file].living_mirror_on(session.server) else { return };
         let replica = &self.files[file].replicas[mirror];
+        if offers::reach(session, replica) == Reach::Never {
+            return;
+        }
         let Some(path) = replica.path_in(offers::form(session, replica)) else { return };
         session.file = Some(file);
         let request = session.expect(pending(file, mirror));
@@ -144,7 +161,11 @@ impl Fetcher {
         let split = mirror.and_then(|mirror| self.files[file].replicas[mirror].split_path());
         let Some((directory, _)) = split else { return };
         let request = session.next_request();
-        session.directory = Directory::Changing(request, directory.clone());
+        let from = match &session.directory {
+            Directory::In(here) => Some(here.clone()),
+            Directory::Login | Directory::Changing { .. } => None,
+        };
+        session.directory = Directory::Changing { request, to: directory.clone(), from };
         session.file = Some(file);
         self.out.push(Directive::Request(id, request, Request::Command(Command::Cwd(directory))));
     }
@@ -181,10 +202,11 @@ impl Fetcher {
                 None => self.drop_stale(file),
             }
         }
-        let server = self.pool.sessions[id].server;
-        let next = self.queue.iter().find(|id| self.files[**id].living_mirror_on(server).is_some()).copied();
-        if let Some(next) = next {
+        if let Some(next) = self.next_for(id) {
             self.activate(next);
+            if self.files[next].may_be_here_already() {
+                self.ask_for_facts(id, next);
+            }
             if self.take_first(id, offers::first) {
                 return;
             }
@@ -193,23 +215,42 @@ impl Fetcher {
             Some((file, offer)) => self.carry_out(id, file, offer),
             None => self.help(id),
         }
-        if self.is_stranded(id) {
-            return self.pool.close(id, &mut self.out);
+        if self.pool.sessions[id].is_free() && !matches!(self.pool.sessions[id].directory, Directory::Login) {
+            return self.leave_directory(id);
         }
         self.watch(id);
     }
 
-    /// Whether the session has changed to a directory from which it can ask for none of the files that are left on its server. A
-    /// new session begins in the login directory.
-    fn is_stranded(&self, id: SessionId) -> bool {
+    /// The next file that waits and that the session can fetch, now or after CWD.
+    fn next_for(&self, id: SessionId) -> Option<FileId> {
         let session = &self.pool.sessions[id];
-        let left = self.active.iter().chain(&self.queue).map(|file| &self.files[*file]);
-        let mut mirrors = left.filter_map(|file| {
-            let mirror = file.living_mirror_on(session.server)?;
-            Some(offers::reach(session, &file.replicas[mirror]))
-        });
-        let stuck = !matches!(session.directory, Directory::Login) && session.is_free();
-        stuck && mirrors.all(|reach| reach == Reach::Never)
+        let can = |id: &FileId| {
+            let file = &self.files[*id];
+            let mirror = file.living_mirror_on(session.server);
+            mirror.is_some_and(|mirror| offers::reach(session, &file.replicas[mirror]) != Reach::Never)
+        };
+        self.queue.iter().copied().find(can)
+    }
+
+    /// A session that has nothing to do in its directory changes to that of another file. If it can reach none of the files that
+    /// are left on its server, it ends: a new session begins in the login directory.
+    fn leave_directory(&mut self, id: SessionId) {
+        let session = &self.pool.sessions[id];
+        let left = self.active.iter().chain(&self.queue);
+        let reaches: Vec<(FileId, Reach)> = left
+            .filter_map(|id| {
+                let file = &self.files[*id];
+                let mirror = file.living_mirror_on(session.server)?;
+                Some((*id, offers::reach(session, &file.replicas[mirror])))
+            })
+            .collect();
+        if reaches.iter().any(|(_, reach)| *reach == Reach::Here) {
+            return self.watch(id);
+        }
+        match reaches.iter().find(|(_, reach)| matches!(reach, Reach::After(_))) {
+            Some((file, _)) => self.change_directory(id, *file),
+            None => self.pool.close(id, &mut self.out),
+        }
     }
 
     /// Empties the queue of a file if all its ranges have come or are being fetched: a session that lets go of its range queues it
@@ -222,7 +263,7 @@ impl Fetcher {
     /// The files that a session may fetch.
     fn files_of(&self, id: SessionId) -> Vec<FileId> {
         let server = self.pool.sessions[id].server;
-        self.active.iter().copied().filter(|id| self.files[*id].mirror_on(server).is_some()).collect()
+        self.active.iter().copied().filter(|id| self.files[*id].living_mirror_on(server).is_some()).collect()
     }
 
     /// Carries out the first offer that a rule makes for one of the session's files. Returns whether there was one.
@@ -360,7 +401,8 @@ impl Fetcher {
         }
     }
 
-    /// A session is about to write to this range: a later run must not take the bytes there for what they were.
+    /// A session is about to overwrite this range: the journal must drop bytes that it names there, so that a later run does not
+    /// trust them.
     fn about_to_write(&mut self, id: FileId, range: Range<u64>) {
         let missing = self.files[id].ledger.missing(range.clone());
         if !range.is_empty() && !missing.contains(&range) {

@@ -74,7 +74,11 @@ impl Heads {
     }
 
     /// Has heads compared again whose counterpart is not here any more.
-    pub(in crate::engine) fn renew(&mut self, ledger: &Ledger, mut next_id: impl FnMut() -> ComparisonId) {
+    pub(in crate::engine) fn compare_again(
+        &mut self,
+        ledger: &Ledger,
+        mut next_id: impl FnMut() -> ComparisonId,
+    ) {
         let stale = |head: &Head| head.state != HeadState::Wanted && !ledger.has(&head.range());
         let stale: Vec<ComparisonId> =
             self.0.iter().filter(|(_, head)| stale(head)).map(|(id, _)| *id).collect();

@@ -13,8 +13,8 @@ pub(super) mod replica;
 use super::directive::{Source, Wanted};
 use super::earlier::{Earlier, Finished};
 use super::error::{EngineError, MirrorFailure, MirrorFault};
+use super::file_lookup::FileLookup;
 use super::ids::{Arena, MirrorId, ServerId};
-use super::lookup::FileLookup;
 use super::pool::server::Server;
 use crate::ranges::RangeSet;
 use dispute::Dispute;
@@ -22,7 +22,7 @@ use ftp_proto::{Facts, Instant, RepresentationType, SessionId, Until};
 use heads::Heads;
 use ledger::Ledger;
 use overlap::{Comparison, Overlaps};
-use replica::{Replica, Verdict};
+use replica::Replica;
 use std::ops::Range;
 
 /// A transfer of the file that is under way.
@@ -87,7 +87,9 @@ impl File {
     pub(super) fn new(wanted: Wanted) -> Self {
         let mut replicas: Arena<MirrorId, Replica> = Arena::new();
         for Source { server, path } in wanted.mirrors {
-            replicas.push(Replica::new(server, path));
+            if !replicas.values().any(|replica| replica.server == server) {
+                replicas.push(Replica::new(server, path));
+            }
         }
         let Earlier { identity, done, heads, finished } = wanted.earlier;
         // A pipe has nothing of earlier runs.
@@ -157,7 +159,7 @@ impl File {
 
     /// Whether bytes of this transfer may count.
     pub(super) fn counts(&self, flight: &Flight) -> bool {
-        !flight.is_closing && self.replicas[flight.mirror].verdict != Verdict::Differs
+        !flight.is_closing && self.replicas[flight.mirror].serves()
     }
 
     /// Whether bytes of a mirror are here or may come.
@@ -192,10 +194,10 @@ impl File {
             self.replicas.ids().filter(|id| *id != mirror && self.may_count(*id, flights)).collect();
         let flies = flights.iter().any(|flight| flight.mirror == mirror);
         for range in own.iter() {
-            self.overlaps.renew(&range, |id| others.contains(&id) || id == mirror && flies);
+            self.overlaps.compare_again(&range, |id| others.contains(&id) || id == mirror && flies);
         }
         let wrong = self.ledger.discard(mirror);
-        self.renew_heads();
+        self.compare_heads_again();
         let shrunk = !wrong.is_empty() || flies;
         (wrong, shrunk)
     }
@@ -218,21 +220,21 @@ impl File {
         }
         let count: Vec<MirrorId> =
             self.replicas.ids().filter(|mirror| self.may_count(*mirror, flights)).collect();
-        self.overlaps.renew(range, |mirror| count.contains(&mirror));
+        self.overlaps.compare_again(range, |mirror| count.contains(&mirror));
         self.ledger.forget(range);
-        self.renew_heads();
+        self.compare_heads_again();
         true
     }
 
-    fn renew_heads(&mut self) {
-        self.heads.renew(&self.ledger, || self.overlaps.next_id());
+    fn compare_heads_again(&mut self) {
+        self.heads.compare_again(&self.ledger, || self.overlaps.next_id());
     }
 
     /// Has overlaps compared again whose counterpart was of an earlier run.
-    pub(super) fn renew_unowned_overlaps(&mut self, flights: &[Flight]) {
+    pub(super) fn compare_unowned_overlaps_again(&mut self, flights: &[Flight]) {
         let count: Vec<MirrorId> =
             self.replicas.ids().filter(|mirror| self.may_count(*mirror, flights)).collect();
-        self.overlaps.renew_unowned(|mirror| count.contains(&mirror));
+        self.overlaps.compare_unowned_again(|mirror| count.contains(&mirror));
     }
 
     /// Forgets what earlier runs have left. Returns whether any of it counted.
@@ -263,7 +265,7 @@ impl File {
     pub(super) fn is_compared(&self) -> bool {
         !self.is_disputed()
             && !self.replicas.ids().any(|mirror| self.has_outgrown(mirror))
-            && self.overlaps.is_settled()
+            && self.overlaps.are_compared()
             && self.heads.are_settled()
     }
 

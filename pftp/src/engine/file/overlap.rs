@@ -49,7 +49,7 @@ impl Overlap {
     }
 
     /// The same bytes, not compared yet.
-    fn renewed(self) -> Self {
+    fn uncompared(self) -> Self {
         Self { skipped: self.skipped, ..Self::new(self.mirror, self.offset, self.bytes) }
     }
 
@@ -58,8 +58,8 @@ impl Overlap {
         self.offset..self.offset.saturating_add(self.bytes.len() as u64)
     }
 
-    /// Whether it differs, and not because its mirror sends the start of the file.
-    fn is_settled(&self) -> bool {
+    /// Whether the bytes differ from those that are here, and from the start of the file: the server does not merely ignore REST.
+    fn is_contradicted(&self) -> bool {
         self.here == Progress::Differs && self.start == Progress::Differs
     }
 
@@ -108,7 +108,7 @@ impl Overlaps {
     }
 
     /// Whether none is open.
-    pub(in crate::engine) fn is_settled(&self) -> bool {
+    pub(in crate::engine) fn are_compared(&self) -> bool {
         self.open.is_empty()
     }
 
@@ -177,8 +177,8 @@ impl Overlaps {
 
     /// A mirror that others differ from may be one that sends the start of the file: its own overlaps tell.
     fn suspect_owners(&mut self) {
-        let settled = self.open.values().filter(|overlap| overlap.is_settled());
-        let suspects: Vec<MirrorId> = settled.filter_map(|overlap| overlap.owner).collect();
+        let contradicted = self.open.values().filter(|overlap| overlap.is_contradicted());
+        let suspects: Vec<MirrorId> = contradicted.filter_map(|overlap| overlap.owner).collect();
         for overlap in self.open.values_mut().filter(|overlap| suspects.contains(&overlap.mirror)) {
             if overlap.start == Progress::NotWanted {
                 overlap.start = Progress::Wanted;
@@ -192,7 +192,7 @@ impl Overlaps {
             let mut own = self.open.values().filter(|overlap| Some(overlap.mirror) == mirror);
             own.any(|overlap| matches!(overlap.start, Progress::Wanted | Progress::Asked))
         };
-        let disputed = |overlap: &Overlap| overlap.is_settled() && !suspected(overlap.owner);
+        let disputed = |overlap: &Overlap| overlap.is_contradicted() && !suspected(overlap.owner);
         self.open.iter().find(|(_, overlap)| disputed(overlap)).map(|(id, overlap)| (*id, overlap))
     }
 
@@ -245,6 +245,11 @@ impl Overlaps {
         self.matched.retain(|_, overlap| overlap.mirror != mirror);
     }
 
+    /// Forgets overlaps that matched: the file is done.
+    pub(in crate::engine) fn forget_matched(&mut self) {
+        self.matched.clear();
+    }
+
     /// Forgets all overlaps.
     pub(in crate::engine) fn clear(&mut self) {
         self.open.clear();
@@ -253,16 +258,27 @@ impl Overlaps {
 
     /// Has overlaps with this range compared again, as its bytes do not count any more. `may_count` tells whether bytes of a
     /// mirror may be here or may still come.
-    pub(in crate::engine) fn renew(&mut self, range: &Range<u64>, may_count: impl Fn(MirrorId) -> bool) {
-        self.renew_where(|overlap| overlap.here != Progress::Wanted && overlap.touches(range), may_count);
+    pub(in crate::engine) fn compare_again(
+        &mut self,
+        range: &Range<u64>,
+        may_count: impl Fn(MirrorId) -> bool,
+    ) {
+        self.compare_again_where(
+            |overlap| overlap.here != Progress::Wanted && overlap.touches(range),
+            may_count,
+        );
     }
 
     /// Has overlaps compared again whose counterpart no mirror delivered in this run.
-    pub(in crate::engine) fn renew_unowned(&mut self, may_count: impl Fn(MirrorId) -> bool) {
-        self.renew_where(|overlap| overlap.owner.is_none(), may_count);
+    pub(in crate::engine) fn compare_unowned_again(&mut self, may_count: impl Fn(MirrorId) -> bool) {
+        self.compare_again_where(|overlap| overlap.owner.is_none(), may_count);
     }
 
-    fn renew_where(&mut self, is_stale: impl Fn(&Overlap) -> bool, may_count: impl Fn(MirrorId) -> bool) {
+    fn compare_again_where(
+        &mut self,
+        is_stale: impl Fn(&Overlap) -> bool,
+        may_count: impl Fn(MirrorId) -> bool,
+    ) {
         let all = self.open.iter().chain(&self.matched);
         let stale: Vec<ComparisonId> =
             all.filter(|(_, overlap)| is_stale(overlap)).map(|(id, _)| *id).collect();
@@ -270,7 +286,7 @@ impl Overlaps {
             let matched = self.matched.remove(&id).filter(|overlap| may_count(overlap.mirror));
             if let Some(overlap) = self.open.remove(&id).or(matched) {
                 // Under a new identifier: an answer for the old one may be under way.
-                self.insert(overlap.renewed());
+                self.insert(overlap.uncompared());
             }
         }
     }

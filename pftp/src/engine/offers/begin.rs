@@ -11,7 +11,7 @@ pub(in crate::engine) fn begin(view: &View<'_>, id: SessionId) -> Option<Offer> 
     let session = &view.pool.sessions[id];
     let wanted = file.ledger.size().is_none() && !file.may_be_here_already() && !file.is_here_already();
     // A mirror whose file differs from the one that an earlier run began waits until the others are heard.
-    if !wanted || !view.serves(session) || is_taken(view, session) {
+    if !wanted || !super::can_fetch(view, session) || is_taken(view, session) {
         return None;
     }
     // The dialling may hang, while other sessions are free.
@@ -31,7 +31,8 @@ fn is_taken(view: &View<'_>, session: &Session) -> bool {
 /// Offers the whole file to a session whose server does not understand REST: only if no server does, and nothing else is
 /// being fetched.
 pub(super) fn from_start(view: &View<'_>, id: SessionId) -> Option<Offer> {
-    if view.pool.restarting_vacancy(id, view.demand).is_some() {
+    let vacancy = view.pool.restarting_vacancy(id, view.demand);
+    if vacancy.is_some_and(|server| view.file.living_mirror_on(server).is_some()) {
         return Some(Offer::MoveToRestarting);
     }
     let others = view.file.has_restarting_mirror(&view.pool.servers);

@@ -2,16 +2,16 @@
 //!
 //! The rules are pure: they look at a [`View`] and change nothing. [`Fetcher`](super::Fetcher) carries an offer out.
 
+mod asker;
 mod begin;
 mod extend;
-mod lookup;
 mod refresh;
 mod split;
 mod tail;
 
+pub(super) use asker::{asker, can_ask, mirror_to_dial};
 pub(super) use begin::begin;
 pub(super) use extend::{Extension, ending, extension};
-pub(super) use lookup::{asker, can_ask, mirror_to_dial};
 pub(super) use refresh::collapsed_rate;
 pub(super) use split::split;
 
@@ -86,26 +86,28 @@ pub(super) fn reach(session: &Session, replica: &Replica) -> Reach {
     match (&session.directory, split) {
         (Directory::Login, None) => Reach::Here,
         (Directory::Login, Some((directory, _))) => Reach::After(directory),
-        (Directory::In(here) | Directory::Changing(_, here), Some((directory, _))) if *here == directory => {
+        (Directory::In(here) | Directory::Changing { to: here, .. }, Some((directory, _)))
+            if *here == directory =>
+        {
             Reach::Here
         }
-        (Directory::In(_) | Directory::Changing(..), Some((directory, _))) if is_absolute => {
+        (Directory::In(_) | Directory::Changing { .. }, Some((directory, _))) if is_absolute => {
             Reach::After(directory)
         }
-        (Directory::In(_) | Directory::Changing(..), None) if is_absolute => Reach::Here,
-        (Directory::In(_) | Directory::Changing(..), _) => Reach::Never,
+        (Directory::In(_) | Directory::Changing { .. }, None) if is_absolute => Reach::Here,
+        (Directory::In(_) | Directory::Changing { .. }, _) => Reach::Never,
     }
 }
 
 /// The form in which the session asks for the path of the mirror.
 pub(super) fn form(session: &Session, replica: &Replica) -> PathForm {
     match &session.directory {
-        Directory::In(here) | Directory::Changing(_, here)
+        Directory::In(here) | Directory::Changing { to: here, .. }
             if replica.split_path().is_some_and(|(directory, _)| directory == *here) =>
         {
             PathForm::Directory
         }
-        Directory::Login | Directory::In(_) | Directory::Changing(..) => PathForm::Whole,
+        Directory::Login | Directory::In(_) | Directory::Changing { .. } => PathForm::Whole,
     }
 }
 
@@ -114,8 +116,9 @@ pub(super) fn first(view: &View<'_>, id: SessionId) -> Option<Offer> {
     let session = &view.pool.sessions[id];
     let mirror = view.mirror_of(session)?;
     match reach(session, &view.file.replicas[mirror]) {
-        Reach::Never => return None,
-        Reach::After(_) => return Some(Offer::ChangeDirectory),
+        // A session that has changed to a directory serves the files there first.
+        Reach::After(_) if session.directory == Directory::Login => return Some(Offer::ChangeDirectory),
+        Reach::After(_) | Reach::Never => return None,
         Reach::Here => {}
     }
     if view.file.wants_vote_of(mirror, &view.pool.servers)
@@ -150,7 +153,7 @@ pub(super) fn best(view: &View<'_>, id: SessionId) -> Option<Offer> {
 /// The offer of the rules that help another session.
 pub(super) fn help(view: &View<'_>, id: SessionId) -> Option<Offer> {
     let session = &view.pool.sessions[id];
-    let may = view.serves(session) && view.pool.servers[session.server].restarts;
+    let may = can_fetch(view, session) && view.pool.servers[session.server].restarts;
     // While the size is not known, nothing tells what is left of a transfer.
     if !may || view.file.is_single() || view.file.ledger.size().is_none() {
         return None;
@@ -158,6 +161,7 @@ pub(super) fn help(view: &View<'_>, id: SessionId) -> Option<Offer> {
     tail::tail_offer(view, id).or_else(|| tail::copy_offer(view, id))
 }
 
+/// Whether the session can fetch the file from the directory that it is in.
 fn can_fetch(view: &View<'_>, session: &Session) -> bool {
     let mirror = view.mirror_of(session).map(|mirror| &view.file.replicas[mirror]);
     view.serves(session) && mirror.is_some_and(|mirror| reach(session, mirror) == Reach::Here)

@@ -149,7 +149,7 @@ impl Pool {
         let slot = &self.slots[id];
         let server = &self.servers[slot.server];
         let waits = |other: &Slot| other.server == slot.server && other.is_parked();
-        let one_more = server.is_full && slot.is_parked() && self.slots.values().take(id.0).any(waits);
+        let one_more = server.is_at_limit && slot.is_parked() && self.slots.values().take(id.0).any(waits);
         let cut_off = server.access != Access::Open && id.0 >= self.settings.begin_with.get();
         slot.is_withdrawn() || one_more || cut_off
     }
@@ -164,7 +164,7 @@ impl Pool {
         // A standby session asks at no cost, however little is left, and whoever else is turned away.
         let asks = self.free_standby(server, demand, now).is_some();
         let turns_away =
-            known.is_full || self.slots.values().any(|slot| slot.server == server && slot.is_parked());
+            known.is_at_limit || self.slots.values().any(|slot| slot.server == server && slot.is_parked());
         let in_time = now >= known.growth.not_before || known.has_collapsed(now);
         (asks || !turns_away)
             && in_time
@@ -214,7 +214,7 @@ impl Pool {
         let before = late.max(early);
         // Sessions that wait to see whether there is room are there already.
         let waiting = known.growth.saturation == Saturation::Unknown && self.has_standby(server, demand, now);
-        let follow = !known.is_full && !waiting && self.has_much_left(server, demand, now);
+        let follow = !known.is_at_limit && !waiting && self.has_much_left(server, demand, now);
         let following = if follow { known.growth.step.saturating_sub(1) } else { 0 };
         let others = self.slots_of(server);
         let standby = self.probe_with_standby(server, demand, now, out);
@@ -324,7 +324,7 @@ impl Pool {
         if trial.probing && is_over {
             return Some(Outcome::Unanswered);
         }
-        if known.is_full && !trial.began_on_standby || !known.is_usable() {
+        if known.is_at_limit && !trial.began_on_standby || !known.is_usable() {
             return Some(Outcome::Refused);
         }
         let begun = self.sessions_on_trial(server, trial).any(Session::delivers);

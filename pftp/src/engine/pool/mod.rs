@@ -35,10 +35,10 @@ use std::time::Duration;
 const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
 
 /// How long a connection stays away that the server had no room for.
-const FULL_PAUSE: Duration = Duration::from_secs(60);
+const LIMIT_PAUSE: Duration = Duration::from_secs(60);
 
 /// The attempt whose jitter is added to that pause: the fourth, of two to four seconds.
-const FULL_JITTER: u32 = 4;
+const LIMIT_JITTER: u32 = 4;
 
 /// While others use its connection, a server is tried again after so many times the duration of the last attempt.
 const PROBE_SHARE: u32 = 4;
@@ -216,10 +216,10 @@ impl Pool {
         if known.access == Access::Probing {
             known.access = Access::Open;
         }
-        if std::mem::replace(&mut known.logged_in, true) || !known.is_full {
+        if std::mem::replace(&mut known.logged_in, true) || !known.is_at_limit {
             return false;
         }
-        let until = Some(now + self.full_pause());
+        let until = Some(now + self.limit_pause());
         for slot in self.slots.values_mut().filter(|slot| slot.server == server && slot.is_parked()) {
             slot.state = SlotState::Parked { until };
         }
@@ -245,15 +245,15 @@ impl Pool {
         let known = &mut self.servers[session.server];
         // Until one session has got through it may be that none does, which is another matter.
         let logged_in = known.logged_in;
-        let tell = !std::mem::replace(&mut known.is_full, true) && logged_in;
-        let until = now + self.full_pause();
+        let tell = !std::mem::replace(&mut known.is_at_limit, true) && logged_in;
+        let until = now + self.limit_pause();
         self.slots[session.slot].state = SlotState::Parked { until: logged_in.then_some(until) };
         tell
     }
 
     /// How long a connection stays away that the server had no room for.
-    fn full_pause(&mut self) -> Duration {
-        FULL_PAUSE.saturating_add(self.jitter.wait(FULL_JITTER))
+    fn limit_pause(&mut self) -> Duration {
+        LIMIT_PAUSE.saturating_add(self.jitter.wait(LIMIT_JITTER))
     }
 
     /// A session broke while others of its server live. Returns whether more than `retries` attempts have failed.
@@ -297,7 +297,7 @@ impl Pool {
             }
         }
         if lends {
-            self.lend_all(server, demand);
+            self.reassign_idle(server, demand);
         }
         false
     }
@@ -316,7 +316,7 @@ impl Pool {
     }
 
     /// Lets one connection at a time ask a server again that had no room for it: the others wait from then on.
-    pub(super) fn probe_full(&mut self, now: Instant) {
+    pub(super) fn probe_limits(&mut self, now: Instant) {
         for server in self.servers.ids() {
             let waits = |slot: &Slot| {
                 let until = slot.retry_at().filter(|_| slot.is_parked());
@@ -324,7 +324,7 @@ impl Pool {
             };
             let due = |slot: &Slot| waits(slot).is_some_and(|until| until <= now);
             let Some((probing, _)) = self.slots.iter().find(|(_, slot)| due(slot)) else { continue };
-            let until = Some(now + self.full_pause());
+            let until = Some(now + self.limit_pause());
             for id in self.slots.ids().filter(|id| *id != probing) {
                 if waits(&self.slots[id]).is_some() {
                     self.slots[id].state = SlotState::Parked { until };

@@ -95,7 +95,7 @@ pub(in crate::engine) struct Server {
     /// not that the server takes no such paths.
     pub(in crate::engine) takes_whole_paths: bool,
     /// Whether the server has said that it takes no more sessions: its session limit is the number of sessions that live.
-    pub(in crate::engine) is_full: bool,
+    pub(in crate::engine) is_at_limit: bool,
     pub(in crate::engine) path: Path,
     pub(in crate::engine) refresh: Refresh,
     pub(in crate::engine) growth: Growth,
@@ -119,7 +119,7 @@ impl Server {
             rests_until: None,
             restarts: true,
             takes_whole_paths: false,
-            is_full: false,
+            is_at_limit: false,
             path: Path::default(),
             refresh: Refresh::default(),
             growth: Growth::default(),

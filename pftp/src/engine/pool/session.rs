@@ -29,7 +29,13 @@ pub(in crate::engine) enum Directory {
     /// The directory after login.
     Login,
     /// CWD is sent: paths mean nothing until its reply.
-    Changing(RequestId, Arg),
+    Changing {
+        request: RequestId,
+        /// The directory that the session changes to.
+        to: Arg,
+        /// The directory that it is in; `None` for the one after login.
+        from: Option<Arg>,
+    },
     /// The session has changed to it.
     In(Arg),
 }
@@ -292,7 +298,7 @@ impl Session {
 
     /// Whether CWD is under way.
     pub(in crate::engine) const fn is_changing_directory(&self) -> bool {
-        matches!(self.directory, Directory::Changing(..))
+        matches!(self.directory, Directory::Changing { .. })
     }
 
     /// Whether it may get a task now.

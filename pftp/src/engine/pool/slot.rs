@@ -70,13 +70,18 @@ impl Pool {
 
     /// Gives each of these servers a connection of another one, if it has none. If there are too few connections, the rest
     /// have their turn when the first have answered.
-    pub(in crate::engine) fn lend_slots(&mut self, servers: &[ServerId], demand: &Demand, out: &mut Outbox) {
+    pub(in crate::engine) fn connect_servers(
+        &mut self,
+        servers: &[ServerId],
+        demand: &Demand,
+        out: &mut Outbox,
+    ) {
         for server in servers {
-            self.lend_slot(*server, demand, out);
+            self.connect_server(*server, demand, out);
         }
     }
 
-    fn lend_slot(&mut self, server: ServerId, demand: &Demand, out: &mut Outbox) {
+    fn connect_server(&mut self, server: ServerId, demand: &Demand, out: &mut Outbox) {
         // A server that may not be dialled yet has no use for a connection before that.
         if self.is_cut_off(server) || self.slots_of(server) > 0 {
             return;
@@ -162,11 +167,11 @@ impl Pool {
 
     /// Lends connections that stand still while one session tries whether their server is back, if that takes long. The only
     /// connection of a job is lent itself.
-    pub(in crate::engine) fn lend_meanwhile(&mut self, demand: &Demand, now: Instant, out: &mut Outbox) {
+    pub(in crate::engine) fn reassign_meanwhile(&mut self, demand: &Demand, now: Instant, out: &mut Outbox) {
         let late: Vec<(ServerId, SlotId)> =
             self.probing().filter(|(due, ..)| *due <= now).map(|(_, server, slot)| (server, slot)).collect();
         for (server, slot) in late {
-            self.lend_all(server, demand);
+            self.reassign_idle(server, demand);
             // A server that the files wait for keeps the only connection, or two would take it from each other for ever.
             let lends = self.slots.len() == 1 && !demand.servers[server].is_awaited;
             if let Some(other) = self.candidates(demand).first().filter(|_| lends) {
@@ -214,7 +219,7 @@ impl Pool {
 
     /// Lends the connections of a server that is left alone for a while to candidates. Connections that were added stay: they
     /// are of use only where they pay, and a server that grows may take them.
-    pub(super) fn lend_all(&mut self, server: ServerId, demand: &Demand) {
+    pub(super) fn reassign_idle(&mut self, server: ServerId, demand: &Demand) {
         let candidates = self.candidates(demand);
         let mut candidates = candidates.iter().cycle();
         let given = self.settings.begin_with.get();
@@ -229,7 +234,7 @@ impl Pool {
         self.by_slots(demand, |server, known| {
             known.access == Access::Open
                 && known.users > 0
-                && !known.is_full
+                && !known.is_at_limit
                 && !demand.servers[server].differs
         })
     }
@@ -237,21 +242,21 @@ impl Pool {
     /// Reassigns the connections of a server that is of no more use to servers that have room, or else to any: these
     /// connections wait. Connections that were added end; more are added elsewhere where that pays.
     pub(in crate::engine) fn reassign_all(&mut self, server: ServerId, demand: &Demand, now: Instant) {
-        let mut heirs = self.by_slots(demand, |_, known| known.is_usable() && !known.is_full);
-        if heirs.is_empty() {
-            heirs = self.by_slots(demand, |_, known| known.is_usable());
+        let mut candidates = self.by_slots(demand, |_, known| known.is_usable() && !known.is_at_limit);
+        if candidates.is_empty() {
+            candidates = self.by_slots(demand, |_, known| known.is_usable());
         }
-        let mut heirs = heirs.into_iter().cycle();
+        let mut candidates = candidates.into_iter().cycle();
         let left: Vec<SlotId> =
             self.slots.iter().filter(|(_, slot)| slot.server == server).map(|(id, _)| id).collect();
         for id in left {
             let given = id.0 < self.settings.begin_with.get();
-            let heir = if given { heirs.next() } else { None };
-            let waits = heir.is_some_and(|heir| self.has_no_room(heir));
-            let until = waits.then(|| now + self.full_pause());
+            let candidate = if given { candidates.next() } else { None };
+            let waits = candidate.is_some_and(|candidate| self.has_no_room(candidate));
+            let until = waits.then(|| now + self.limit_pause());
             let slot = &mut self.slots[id];
-            if let Some(heir) = heir {
-                (slot.server, slot.home, slot.failures) = (heir, heir, 0);
+            if let Some(candidate) = candidate {
+                (slot.server, slot.home, slot.failures) = (candidate, candidate, 0);
                 if !slot.is_withdrawn() {
                     let kept =
                         if slot.state == SlotState::Spare { SlotState::Spare } else { SlotState::Open };
@@ -265,7 +270,7 @@ impl Pool {
 
     /// Whether the server has sessions and lets no more in.
     fn has_no_room(&self, server: ServerId) -> bool {
-        self.is_tried(server) && self.servers[server].is_full
+        self.is_tried(server) && self.servers[server].is_at_limit
     }
 
     /// The servers that `which` picks: those with the fewest connections first, those with another file last.

@@ -8,7 +8,7 @@ use super::pool::server::Server;
 use std::collections::BTreeSet;
 
 /// The demand of the files that are being fetched, each with its transfers, and of the files that wait.
-pub(super) fn demand<'a>(
+pub(super) fn collect_demand<'a>(
     servers: &Arena<ServerId, Server>,
     active: &[(&File, Vec<Flight>)],
     queued: impl Iterator<Item = &'a File>,
