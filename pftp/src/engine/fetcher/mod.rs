@@ -4,6 +4,7 @@ mod closing;
 mod evidence;
 mod failures;
 mod reports;
+mod transfers;
 mod work;
 
 use super::Outbox;
