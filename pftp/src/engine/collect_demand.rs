@@ -1,4 +1,4 @@
-//! What the files want of the servers: computed for the pool, which knows no file.
+//! The demand of the files, computed for the pool, which knows no file.
 
 use super::file::replica::Verdict;
 use super::file::{File, Flight};

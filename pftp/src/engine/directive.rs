@@ -1,4 +1,4 @@
-//! What the engine is told, and what it wants done.
+//! The input of the engine, and the acts that it wants done.
 
 use super::earlier::Earlier;
 use super::error::{EngineError, Notice};

@@ -13,14 +13,14 @@ use std::ops::Range;
 /// Bytes before its first one that each transfer fetches again, to compare them.
 pub(super) const OVERLAP: u64 = 4 * 1024;
 
-/// What earlier runs have left of a file.
+/// The bytes and facts that earlier runs have left of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Earlier {
-    /// What the servers said of the file.
+    /// The facts that the servers told.
     pub(super) identity: Facts,
-    /// What the sink has and need not be fetched.
+    /// The bytes that the sink has and that need not be fetched.
     pub(super) done: RangeSet,
-    /// What the sink has and is fetched again to be compared.
+    /// The bytes that the sink has and that are fetched again to be compared.
     pub(super) heads: Vec<(u64, Bytes)>,
     /// The finished file under its final name, if there is one that need not be fetched as long as it is the same.
     pub finished: Option<Finished>,

@@ -25,7 +25,7 @@ pub enum EngineError {
     },
     /// Most mirrors have another file than the one whose first bytes have already gone to a pipe.
     Superseded,
-    /// One mirror failed in a way that ends the whole download: its bytes have already gone to a pipe.
+    /// A mirror failed in a way that ends the whole download: its bytes have already gone to a pipe.
     Mirror(MirrorFailure),
 }
 
@@ -85,7 +85,7 @@ pub enum MirrorFault {
     },
     /// The server tells another size than the offset at which it ended a transfer.
     SizeContradicted {
-        /// Where it ended a transfer.
+        /// The offset at which it ended a transfer, in bytes.
         shown: u64,
         /// The size it tells.
         told: u64,

@@ -131,7 +131,7 @@ impl FileLookup {
         }
     }
 
-    /// What the user is to be told of the questions to a mirror.
+    /// The remarks for the user about the questions to a mirror.
     pub(super) fn take_remarks(&mut self, mirror: MirrorId) -> Vec<Remark> {
         self.asked.get_mut(&mirror).map(|asked| asked.lookup.take_remarks()).unwrap_or_default()
     }

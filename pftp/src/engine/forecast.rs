@@ -1,4 +1,4 @@
-//! What running transfers and free sessions will bring: the figures that offers are compared by.
+//! The expected progress of running transfers and free sessions: the figures that offers are compared by.
 
 use super::file::confirm::CLOSING;
 use super::file::{File, Flight};

@@ -34,7 +34,7 @@ impl<'a> FileStatus<'a> {
         self.file.settled(&self.flights)
     }
 
-    /// What the mirrors agree on.
+    /// The facts on which the mirrors agree.
     #[must_use]
     pub const fn identity(&self) -> &'a Facts {
         &self.file.identity

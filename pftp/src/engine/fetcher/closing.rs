@@ -1,4 +1,4 @@
-//! What a file needs at its end: the confirmation that it is the same, and the lookup of a checksum.
+//! The end of a file: the confirmation that it is the same, and the lookup of a checksum.
 
 use super::super::directive::Directive;
 use super::super::error::Notice;

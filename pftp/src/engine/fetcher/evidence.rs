@@ -1,4 +1,4 @@
-//! What follows from the evidence that mirrors have one file, or not: claims, comparisons, votes and judgements.
+//! The consequences of the evidence that mirrors have one file, or not: claims, comparisons, votes and judgements.
 
 use super::super::directive::Directive;
 use super::super::error::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
@@ -222,7 +222,7 @@ impl Fetcher {
         self.fail_without_mirrors(id);
     }
 
-    /// What a rejected mirror said of the file may have been taken for the truth.
+    /// Statements of a rejected mirror may have been taken for the truth: the other mirrors decide anew.
     fn vouch_again(&mut self, id: FileId) {
         if self.is_active(id) && !self.files[id].is_vouched_for() {
             let facts = most_supported(&self.files[id].claims());

@@ -1,4 +1,4 @@
-//! What follows from sessions that end, transfers that fail, and mirrors that are given up.
+//! The consequences of sessions that end, transfers that fail, and mirrors that are given up.
 
 use super::super::error::{MirrorFailure, MirrorFault, Notice};
 use super::super::file::replica::Verdict;

@@ -365,7 +365,7 @@ impl Fetcher {
         look(&View { pool: &self.pool, demand: &demand, id, file, flights: &flights, now: self.now })
     }
 
-    /// What the files want of the servers.
+    /// The demand of the files.
     fn demand(&self) -> Demand {
         let active = self.active.iter().map(|id| (&self.files[*id], self.flights(*id))).collect::<Vec<_>>();
         let queued = self.queue.iter().map(|id| &self.files[*id]);

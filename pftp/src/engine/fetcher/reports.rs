@@ -1,4 +1,4 @@
-//! What the reports of the transport change.
+//! The reports of the transport, and the state that they change.
 
 use super::super::earlier::OVERLAP;
 use super::super::error::{MirrorFault, Notice};

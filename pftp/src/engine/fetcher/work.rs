@@ -104,7 +104,7 @@ impl Fetcher {
             Reach::Here | Reach::Never => {
                 let is_only = known.replicas.len() == 1;
                 self.ask_for_facts(id, file);
-                // Of several mirrors the one that is reached first begins, in whichever order their names were resolved.
+                // The mirror that is reached first begins, in whichever order their names were resolved.
                 if is_only {
                     self.begin(id);
                 }
@@ -320,7 +320,7 @@ impl Fetcher {
                 self.take_over(id, file, &takeover);
             }
             Offer::Copy(takeover) => {
-                // Of two mirrors only one may write bytes that no overlap shows to be the same.
+                // Two mirrors must not both write bytes that no overlap shows to be the same.
                 let (own, other) = (&self.pool.sessions[id], &self.pool.sessions[takeover.victim]);
                 if own.server != other.server {
                     self.set_end(takeover.victim, Until::Offset(takeover.start));

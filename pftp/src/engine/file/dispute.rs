@@ -26,7 +26,7 @@ pub(in crate::engine) struct Dispute {
     comparing: Vec<(ComparisonId, MirrorId, Bytes)>,
 }
 
-/// What a dispute calls for.
+/// The act that a dispute calls for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Resolution {
     /// Nothing: there is no dispute.

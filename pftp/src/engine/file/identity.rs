@@ -6,7 +6,7 @@ use super::{File, Flight};
 use crate::engine::ids::MirrorId;
 use ftp_proto::{Facts, Until};
 
-/// What a statement of a mirror comes to.
+/// The result of a mirror's statement about its file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Statement {
     /// The mirror has the file.
@@ -119,7 +119,7 @@ impl File {
         !replica.is_dropped && replica.verdict != Verdict::Unknown && self.ledger.is_overrun_by(mirror)
     }
 
-    /// What mirrors have said of the file in this run and that were not rejected.
+    /// The facts that mirrors have told in this run, less those of rejected mirrors.
     pub(in crate::engine) fn vouched(&self) -> Facts {
         let agreeing = self.replicas.values().filter(|known| known.verdict == Verdict::Agrees);
         let told = agreeing.filter_map(|known| known.facts.as_ref());

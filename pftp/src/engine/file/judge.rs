@@ -4,7 +4,7 @@ use super::replica::Verdict;
 use crate::engine::ids::MirrorId;
 use ftp_proto::Facts;
 
-/// What one mirror claims.
+/// The claim of one mirror.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Claim {
     pub(in crate::engine) mirror: MirrorId,

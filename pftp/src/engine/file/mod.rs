@@ -64,7 +64,7 @@ pub(super) struct File {
     representation: RepresentationType,
     pub(super) replicas: Arena<MirrorId, Replica>,
     pub(super) ledger: Ledger,
-    /// What the mirrors that are fetched from agree on.
+    /// The facts on which the mirrors agree that are fetched from.
     pub(super) identity: Facts,
     pub(super) overlaps: Overlaps,
     pub(super) heads: Heads,

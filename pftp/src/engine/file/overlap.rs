@@ -69,7 +69,7 @@ impl Overlap {
     }
 }
 
-/// What the answer to a comparison shows.
+/// The fact that the answer to a comparison shows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Shown {
     /// Nothing yet.
@@ -140,7 +140,7 @@ impl Overlaps {
         self.suspect_owners();
         for (id, overlap) in &mut self.open {
             let start = overlap.skipped..overlap.skipped.saturating_add(overlap.bytes.len() as u64);
-            // One question at a time: the answers bear the same identifier.
+            // Both answers would bear the same identifier, so only one is awaited at a time.
             let ready = overlap.start == Progress::Wanted && overlap.here != Progress::Asked;
             if ready && ledger.has(&start) {
                 overlap.start = Progress::Asked;
@@ -227,7 +227,7 @@ impl Overlaps {
         }
         self.matched.insert(id, overlap);
         if self.matched.len() > MOST_MATCHED {
-            // One overlap between two mirrors tells as much as many.
+            // A single overlap between two mirrors tells as much as many.
             let repeated = |(id, overlap): &(&ComparisonId, &Overlap)| {
                 let mut later = self.matched.range(**id..).skip(1);
                 later.any(|(_, other)| (other.mirror, other.owner) == (overlap.mirror, overlap.owner))

@@ -13,7 +13,7 @@ pub(in crate::engine) enum PathForm {
     Directory,
 }
 
-/// What the mirror's statement about its file is worth.
+/// The worth of the mirror's statement about its file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Verdict {
     /// The server has not answered yet.
@@ -39,7 +39,7 @@ pub(in crate::engine) struct Replica {
     pub(in crate::engine) verdict: Verdict,
     /// Its claim on the identity of the file: told, or shown by the end of a transfer.
     pub(in crate::engine) facts: Option<Facts>,
-    /// What the server has told, over whichever session.
+    /// The facts that the server has told, over whichever session.
     pub(in crate::engine) told: Facts,
     /// When the server last told it.
     pub(in crate::engine) told_at: Option<Instant>,

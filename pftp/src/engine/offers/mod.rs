@@ -1,4 +1,4 @@
-//! Who does what: each rule offers a free session a task, and [`best`] takes the first offer by rank.
+//! The distribution of work: each rule offers a free session a task, and [`best`] takes the first offer by rank.
 //!
 //! The rules are pure: they look at a [`View`] and change nothing. [`Fetcher`](super::Fetcher) carries an offer out.
 
@@ -55,7 +55,7 @@ impl Offer {
     }
 }
 
-/// What a session takes from a running transfer.
+/// The part of a running transfer that a session takes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Takeover {
     /// The session of that transfer.

@@ -57,7 +57,7 @@ fn tail(victim: &Running, taker: &Taker, kept: u128) -> Option<u64> {
     (take >= taker.least.max(1)).then_some(take)
 }
 
-/// What the free session would bring.
+/// The free session, as it would take a tail.
 fn taker(view: &View<'_>, id: SessionId) -> Option<Taker> {
     let session = &view.pool.sessions[id];
     let mirror = view.mirror_of(session)?;

@@ -1,4 +1,4 @@
-//! What the files want of the servers: all that the pool is told of files.
+//! The demand of the files for the servers: all that the pool is told of files.
 
 use crate::engine::ids::{Arena, ServerId};
 

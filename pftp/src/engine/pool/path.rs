@@ -144,7 +144,7 @@ impl Path {
 mod tests {
     use super::*;
 
-    /// One transfer that took 20 seconds once made all others be waited for as long.
+    /// A transfer that took 20 seconds once made all others be waited for as long.
     #[test]
     fn slow_transfer_changes_the_usual_first_byte_time_little() {
         let mut path = Path::default();

@@ -1,9 +1,9 @@
-//! What follows from the end of a session: pure, one table.
+//! The consequence of the end of a session: pure, one table.
 
 use crate::engine::shortage::is_socket_shortage;
 use ftp_proto::{Config, PeerFault, Redial, SessionError, Verb};
 
-/// What to do about a session that ended.
+/// The act that the end of a session calls for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Remedy {
     /// Dial again with this change. It is not a failure, and cannot happen twice to a connection.
@@ -18,7 +18,7 @@ pub(in crate::engine) enum Remedy {
     GiveUp,
 }
 
-/// What the pool knows beside the session that ended.
+/// The knowledge of the pool beside the session that ended.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Circumstances {
     /// Whether the session asked for a checksum.
@@ -31,7 +31,7 @@ pub(in crate::engine) struct Circumstances {
     pub(in crate::engine) tried: bool,
 }
 
-/// What to do about a session of this configuration that ended by `error`: the advice for one session, and what the pool knows
+/// The act that the end of a session of this configuration by `error` calls for: the advice for one session, and what the pool knows
 /// beside.
 pub(in crate::engine) fn remedy(error: &SessionError, config: &Config, at: Circumstances) -> Remedy {
     // No other way to connect would do better.

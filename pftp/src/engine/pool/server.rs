@@ -20,9 +20,9 @@ pub(in crate::engine) enum Access {
     Open,
     /// The last session failed, and no other was there. From `until` on, one session may try.
     Suspended { until: Instant },
-    /// One session may try, for all.
+    /// A single session may try, for all.
     Trial,
-    /// One session tries, for all.
+    /// A single session tries, for all.
     Probing,
     /// The server was given up.
     Dead,

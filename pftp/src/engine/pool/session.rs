@@ -40,7 +40,7 @@ pub(in crate::engine) enum Directory {
     In(Arg),
 }
 
-/// What a session is doing.
+/// The task of a session.
 #[derive(Debug)]
 pub(in crate::engine) enum Task {
     /// Nothing.
@@ -77,7 +77,7 @@ pub(in crate::engine) enum Ahead {
     Ready(Instant),
 }
 
-/// What a transfer is for.
+/// The purpose of a transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::engine) enum Purpose {
     /// Its range.
@@ -196,11 +196,11 @@ pub(in crate::engine) struct Session {
     pub(in crate::engine) requested: Option<Instant>,
     /// How long its control connection took to be established.
     pub(in crate::engine) connected_in: Option<Duration>,
-    /// What its last rtt probe measured.
+    /// The round-trip time that its last rtt probe measured.
     pub(in crate::engine) rtt_probe: Option<Duration>,
     /// Its configuration.
     pub(in crate::engine) config: Arc<Config>,
-    /// Where a transfer without a known end has ended, until the mirror has said how long its file is.
+    /// The file, and the offset at which a transfer without a known end has ended, until the mirror has said how long its file is.
     pub(in crate::engine) unconfirmed_end: Option<(FileId, u64)>,
     /// No task before then: a transfer has failed.
     pub(in crate::engine) rests_until: Option<Instant>,
@@ -261,7 +261,7 @@ impl Session {
         Some(self.pending.remove(at).1)
     }
 
-    /// What the reply to a request is for.
+    /// The purpose of the reply to a request.
     pub(in crate::engine) fn pending(&self, request: RequestId) -> Option<Pending> {
         self.pending.iter().find(|(asked, _)| *asked == request).map(|(_, pending)| *pending)
     }
