@@ -119,7 +119,7 @@ impl<S: Sink + ?Sized> Link<S> {
     /// Queues work; see [`Session::request`].
     ///
     /// # Errors
-    /// Those of [`Session::request`], and [`Misuse::NoSink`] for a [`Request::Retrieve`].
+    /// The errors of [`Session::request`], and [`Misuse::NoSink`] for a [`Request::Retrieve`].
     pub fn request(&mut self, id: RequestId, request: Request, now: Instant) -> Result<(), Misuse> {
         if matches!(request, Request::Retrieve(_)) {
             return Err(Misuse::NoSink);
@@ -130,7 +130,7 @@ impl<S: Sink + ?Sized> Link<S> {
     /// Queues a [`Request::Retrieve`] whose bytes go to `sink`.
     ///
     /// # Errors
-    /// Those of [`Session::request`].
+    /// The errors of [`Session::request`].
     pub fn retrieve(
         &mut self,
         id: RequestId,

@@ -22,7 +22,7 @@ pub(crate) struct ResumePolicy<'a> {
     pub(crate) representation: RepresentationType,
 }
 
-/// One file as an earlier run has left it.
+/// A file as an earlier run has left it.
 #[derive(Debug, Default)]
 pub(crate) struct EarlierRun {
     /// The record of the temporary file, if it has bytes of use.
