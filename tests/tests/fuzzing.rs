@@ -1,7 +1,7 @@
 //! The checks of the fuzz targets, on their corpora and on input that proptest generates.
 //! `session_properties` has the generated input for `session` and `link`.
 
-use pftp_tests::fuzzing::{TARGETS, corpus, meaning, planner, reply};
+use pftp_tests::fuzzing::{TARGETS, corpus, engine, meaning, reply};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::fs;
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn planner_keeps_its_ranges_consistent(input in prop::collection::vec(any::<u8>(), 0..600)) {
-        planner::check(&input);
+    fn engine_keeps_its_ranges_consistent(input in prop::collection::vec(any::<u8>(), 0..600)) {
+        engine::check(&input);
     }
 }

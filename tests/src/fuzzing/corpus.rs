@@ -19,7 +19,7 @@ pub fn corpus(target: &str) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     paths.into_iter().map(|path| fs::read(&path).map(|bytes| (path, bytes))).collect()
 }
 
-/// Seeds of all targets but that of the planner, by target and name: of the dialogs in `tests/dialogs`, and of what real
+/// Seeds of all targets but that of the engine, by target and name: of the dialogs in `tests/dialogs`, and of what real
 /// servers said, in `fuzz/transcripts`.
 ///
 /// # Errors

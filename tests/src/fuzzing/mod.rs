@@ -3,11 +3,11 @@
 //! The same functions replay the corpora in `cargo test`, and take what proptest makes up.
 
 mod corpus;
+pub mod engine;
 pub mod link;
 pub mod machine;
 pub mod meaning;
 pub mod op;
-pub mod planner;
 pub mod reply;
 pub mod session;
 
@@ -32,5 +32,5 @@ pub const TARGETS: [(&str, Check); 5] = [
     ("meaning", meaning::check),
     ("session", session::check),
     ("link", link::check),
-    ("planner", planner::check),
+    ("engine", engine::check),
 ];

@@ -328,7 +328,7 @@ impl Transport for SimTransport {
         let now = self.now();
         self.recording().note(now, id, format_args!("{request_id:?} {request:?}"));
         self.with_client(id, |client| {
-            client.link.request(request_id, request, now).expect("the planner asks what may be asked");
+            client.link.request(request_id, request, now).expect("the engine asks what may be asked");
         });
     }
 
@@ -336,7 +336,7 @@ impl Transport for SimTransport {
         let now = self.now();
         self.recording().note(now, id, format_args!("{request_id:?} {part:?}"));
         self.with_client(id, |client| {
-            client.link.retrieve(request_id, part, sink, now).expect("the planner asks what may be asked");
+            client.link.retrieve(request_id, part, sink, now).expect("the engine asks what may be asked");
         });
     }
 
@@ -361,7 +361,7 @@ impl Transport for SimTransport {
         self.waits += 1;
         assert!(
             self.waits < MOST_WAITS,
-            "the planner goes round in circles at {:?}, waiting until {until:?}",
+            "the engine goes round in circles at {:?}, waiting until {until:?}",
             self.now
         );
         loop {

@@ -94,7 +94,7 @@ pub(super) struct Session {
     pub(super) stage: Stage,
     requests: VecDeque<(RequestId, Request)>,
     running: Option<Running>,
-    /// Reports that the planner has not handled yet.
+    /// Reports that the engine has not handled yet.
     pub(super) unheard: VecDeque<Told>,
 }
 

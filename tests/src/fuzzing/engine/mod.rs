@@ -1,7 +1,7 @@
-//! Any sequence of reports to a planner: ranges stay consistent, and once nothing goes wrong any more the
+//! Any sequence of reports to an engine: ranges stay consistent, and once nothing goes wrong any more the
 //! download ends.
 //!
-//! Sessions are simulated as a transport reports them, without bytes on the wire: see `world`. The planner
+//! Sessions are simulated as a transport reports them, without bytes on the wire: see `world`. The engine
 //! may handle reports late, and reports that no transport makes come in between.
 
 mod absurd;
@@ -14,7 +14,7 @@ use mirror::Mirror;
 use std::time::Duration;
 use world::World;
 
-/// Checks a planner with the operations in `input`; see [`planner`](self).
+/// Checks an engine with the operations in `input`; see [`engine`](self).
 ///
 /// # Panics
 /// If an invariant does not hold.
@@ -82,15 +82,15 @@ impl<'a> Arbitrary<'a> for Setup {
 enum Op {
     /// A session takes its next step.
     Step(u8),
-    /// The planner handles the next report of a session.
+    /// The engine handles the next report of a session.
     Hear(u8),
-    /// A session takes steps and the planner handles its reports, several times over.
+    /// A session takes steps and the engine handles its reports, several times over.
     Advance(u8, u8),
     /// The same for all sessions.
     AdvanceAll,
     /// Time passes, in milliseconds.
     Pass(u16),
-    /// Time passes until the planner's timeout.
+    /// Time passes until the engine's timeout.
     Wait,
     /// A session ends; the number picks the reason from a table.
     Break(u8, u8),
