@@ -77,7 +77,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "N")]
     pub(super) connections: Option<NonZeroUsize>,
 
-    /// Where the file goes, below DIR if relative; - is standard output [default: its name on the server]
+    /// Place of the file, below DIR if relative; - is standard output [default: its name on the server]
     #[arg(short, long, value_name = "PATH")]
     pub(super) output: Option<PathBuf>,
 
@@ -89,7 +89,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     pub(super) trust_pasv_address: bool,
 
-    /// What drives the connections
+    /// Driver of the connections
     #[arg(long, value_name = "KIND", default_value = "mio")]
     pub(super) transport: Transport,
 
@@ -105,7 +105,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(super) min_segment: Option<NonZeroU64>,
 
-    /// What the file has to have: md5, sha1, sha256, sha512 or crc32 and hexadecimal digits, or sum and the number that
+    /// Checksum that the file must have: md5, sha1, sha256, sha512 or crc32 and hexadecimal digits, or sum and the number that
     /// "sum -r" prints; auto looks for it on the server
     #[arg(long, value_name = "ALG=HEX|auto")]
     pub(super) checksum: Option<Expected>,

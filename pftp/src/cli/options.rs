@@ -196,7 +196,7 @@ fn server_and_file(server: &Unshown, file: &OsStr) -> Result<FtpUrl, Failure> {
     Ok(FtpUrl { server, path, representation: None })
 }
 
-/// Why a name is refused. A server that chose the name could send a file, or a journal, with which a later download resumes.
+/// The reason to refuse a name. A server that chose the name could send a file, or a journal, with which a later download resumes.
 const TEMPORARY: &str = "pftp keeps its unfinished files under such names";
 
 /// Returns the final name of the file. A relative path is below the directory of `-d`.

@@ -21,15 +21,15 @@ impl fmt::Display for Remark {
                 format!("{server}: {verb} is not answered: {SESSION_ENDED}")
             }
             Self::CommandMisanswered { server, verb, algorithm, reply } => {
-                let algorithm = algorithm.name();
-                format!("{server}: {verb} is answered with what is no {algorithm} of the file: {reply}")
+                let name = algorithm.name().to_uppercase();
+                format!("{server}: the reply to {verb} has no {name} checksum of the file: {reply}")
             }
         };
         write_escaped(f, &sentence)
     }
 }
 
-const SESSION_ENDED: &str = "the session has ended over it";
+const SESSION_ENDED: &str = "the session ended instead";
 
 impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +95,7 @@ mod tests {
             ),
             (
                 Remark::ListNotRead { server: server(), list: list(), reply: None },
-                "host: f.md5 cannot be read: the session has ended over it",
+                "host: f.md5 cannot be read: the session ended instead",
             ),
             (
                 Remark::CommandRefused { server: server(), verb, reply: reply("550 Too large") },
@@ -103,11 +103,11 @@ mod tests {
             ),
             (
                 Remark::CommandNotAnswered { server: server(), verb },
-                "host: XMD5 is not answered: the session has ended over it",
+                "host: XMD5 is not answered: the session ended instead",
             ),
             (
                 Remark::CommandMisanswered { server: server(), verb, algorithm, reply: reply("250 Done") },
-                "host: XMD5 is answered with what is no md5 of the file: 250 Done",
+                "host: the reply to XMD5 has no MD5 checksum of the file: 250 Done",
             ),
         ] {
             assert_eq!(met.to_string(), sentence);
