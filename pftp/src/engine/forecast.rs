@@ -8,6 +8,7 @@ use super::pool::demand::Demand;
 use super::pool::running::Running;
 use super::pool::session::{Session, Transfer};
 use ftp_proto::{Instant, SessionId};
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -18,17 +19,29 @@ const ASSUMED_RATE: u64 = 1024 * 1024;
 const SHARES: u64 = 2;
 
 /// A file and the sessions that may fetch it, at one moment.
-#[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) pool: &'a Pool,
-    pub(super) demand: &'a Demand,
+    /// Computes the demand of all files. Few rules need it.
+    pub(super) demand: &'a dyn Fn() -> Demand,
     pub(super) id: FileId,
     pub(super) file: &'a File,
     pub(super) flights: &'a [Flight],
     pub(super) now: Instant,
+    /// Computed when it is first asked for.
+    running: OnceCell<Vec<(SessionId, Running)>>,
 }
 
 impl<'a> View<'a> {
+    /// A look at a file and its transfers.
+    pub(super) const fn new(
+        pool: &'a Pool,
+        demand: &'a dyn Fn() -> Demand,
+        (id, file, flights): (FileId, &'a File, &'a [Flight]),
+        now: Instant,
+    ) -> Self {
+        Self { pool, demand, id, file, flights, now, running: OnceCell::new() }
+    }
+
     /// The mirror that a session fetches the file from.
     pub(super) fn mirror_of(&self, session: &Session) -> Option<MirrorId> {
         self.file.mirror_on(session.server)
@@ -42,15 +55,12 @@ impl<'a> View<'a> {
 
     /// The sessions that fetch the file and whose bytes may count.
     pub(super) fn fetching(&self) -> impl Iterator<Item = (SessionId, &'a Session, &'a Transfer)> + use<'a> {
-        let view = *self;
+        let (file, of) = (self.file, self.id);
         self.pool.sessions.iter().filter_map(move |(id, session)| {
-            let transfer = session.transfer_of(view.id)?;
-            view.counts(session, transfer).then_some((id, session, transfer))
+            let transfer = session.transfer_of(of)?;
+            let counts = !session.is_closing() && file.replicas[transfer.mirror].serves();
+            counts.then_some((id, session, transfer))
         })
-    }
-
-    fn counts(&self, session: &Session, transfer: &Transfer) -> bool {
-        !session.is_closing() && self.file.replicas[transfer.mirror].serves()
     }
 
     /// The time after the last byte of the last transfer from the mirror until the mirror has confirmed that the file is the
@@ -68,7 +78,11 @@ impl<'a> View<'a> {
     }
 
     /// The transfers under way whose ranges no other session is fetching, the one that would end last first.
-    pub(super) fn running(&self) -> Vec<(SessionId, Running)> {
+    pub(super) fn running(&self) -> &[(SessionId, Running)] {
+        self.running.get_or_init(|| self.compute_running())
+    }
+
+    fn compute_running(&self) -> Vec<(SessionId, Running)> {
         // The same for all sessions of a mirror, and costly to compute.
         let guesses: Vec<(u64, Duration)> = self
             .file

@@ -1,9 +1,9 @@
 //! The engine: which bytes of which file come from which mirror, over which session.
 //!
-//! A machine without I/O, clock or randomness of its own: reports of the transport go in, [`Directive`]s come out. The
-//! [`Fetcher`] joins two halves. The *pool* has servers, connections and sessions; it outlives files and knows none. A *file* has
-//! its bytes (the ledger), its mirrors, and the evidence that all of it is one file; it knows no session. *Offers* decide who does
-//! what: each rule looks at both halves and offers a free session a task.
+//! A machine without I/O, clock or randomness of its own: reports of the transport go in at the [`Fetcher`], [`Directive`]s come
+//! out. The *job* behind it joins two halves. The *pool* has servers, connections and sessions; it outlives files and knows none. A
+//! *file* has its bytes (the ledger), its mirrors, and the evidence that all of it is one file; it knows no session. *Offers* decide
+//! who does what: each rule looks at both halves and offers a free session a task.
 //!
 //! The engine accounts ranges, not counts: a tail that was taken over may arrive twice, harmlessly. A range that a session was
 //! given goes to another one only after that session has ended or finished with it, so that no late write of a broken session
@@ -24,6 +24,7 @@ mod file_lookup;
 mod forecast;
 mod ids;
 mod jitter;
+mod job;
 mod offers;
 mod outbox;
 mod pool;

@@ -1,22 +1,19 @@
 //! The consequences of the evidence that mirrors have one file, or not: claims, comparisons, votes and judgements.
 
-use super::super::directive::Directive;
-use super::super::error::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
-use super::super::file::dispute::Resolution;
-use super::super::file::identity::Statement;
-use super::super::file::judge::{Judgement, contradict, judge, most_supported};
-use super::super::file::overlap::Shown;
-use super::super::file::replica::Verdict;
-use super::super::ids::{ComparisonId, FileId, MirrorId, ServerId};
-use super::super::offers::split;
-use super::super::pool::session::{Purpose, Session};
-use super::Fetcher;
+use super::Job;
+use crate::engine::directive::Directive;
+use crate::engine::error::{Difference, EngineError, MirrorFailure, MirrorFault, Notice};
+use crate::engine::file::dispute::Resolution;
+use crate::engine::file::identity::Statement;
+use crate::engine::file::judge::{Judgement, contradict, judge, most_supported};
+use crate::engine::file::overlap::Shown;
+use crate::engine::file::replica::Verdict;
+use crate::engine::ids::{ComparisonId, FileId, MirrorId, ServerId};
+use crate::engine::pool::session::{Purpose, Session};
 use bytes::Bytes;
 use ftp_proto::{Facts, PeerFault, SessionError, SessionId, Until};
-use std::cmp::Reverse;
-use std::ops::Range;
 
-impl Fetcher {
+impl Job {
     /// Asks for the comparisons that can be made, and draws the conclusions that can be drawn.
     pub(super) fn weigh_evidence(&mut self, id: FileId) {
         for (comparison, offset, bytes) in self.files[id].comparisons() {
@@ -32,7 +29,7 @@ impl Fetcher {
     }
 
     /// Takes the answer to a comparison.
-    pub(super) fn on_compared(&mut self, id: FileId, comparison: ComparisonId, same: bool) {
+    pub(in crate::engine) fn on_compared(&mut self, id: FileId, comparison: ComparisonId, same: bool) {
         let file = &mut self.files[id];
         if file.vote_compared(comparison, same) {
             return;
@@ -85,7 +82,7 @@ impl Fetcher {
     }
 
     /// A mirror has sent its bytes of the disputed part.
-    pub(super) fn on_vote(
+    pub(in crate::engine) fn on_vote(
         &mut self,
         id: FileId,
         overlap: ComparisonId,
@@ -98,7 +95,7 @@ impl Fetcher {
     }
 
     /// Takes the claim of a mirror on the identity of the file.
-    pub(super) fn take_claim(&mut self, id: FileId, mirror: MirrorId, facts: &Facts) {
+    pub(in crate::engine) fn take_claim(&mut self, id: FileId, mirror: MirrorId, facts: &Facts) {
         if !self.is_active(id) {
             return;
         }
@@ -204,7 +201,7 @@ impl Fetcher {
     }
 
     /// Rejects a mirror: it has sent what cannot be of the file.
-    pub(super) fn reject(&mut self, id: FileId, mirror: MirrorId, fault: MirrorFault) {
+    pub(in crate::engine) fn reject(&mut self, id: FileId, mirror: MirrorId, fault: MirrorFault) {
         self.forget_statements(id, mirror);
         let file = &self.files[id];
         if file.in_order && !file.ledger.written_by(mirror).is_empty() {
@@ -230,45 +227,6 @@ impl Fetcher {
         }
     }
 
-    /// Discards the bytes of a mirror. Bytes that its sessions are still at are fetched again when the sessions have ended.
-    pub(super) fn discard(&mut self, id: FileId, mirror: MirrorId) {
-        let flights = self.flights(id);
-        for range in self.files[id].ledger.written_by(mirror).clone().iter() {
-            self.mark_overwritten(id, &range);
-        }
-        let (wrong, shrunk) = self.files[id].discard(mirror, &flights);
-        if shrunk {
-            self.out.push(Directive::Retract(id));
-        }
-        for session in self.pool.sessions.values_mut() {
-            if let Some(transfer) = session.transfer_mut()
-                && (transfer.file, transfer.mirror) == (id, mirror)
-            {
-                transfer.at = transfer.start;
-            }
-        }
-        self.files[id].requeue(wrong, mirror, &flights);
-    }
-
-    /// Discards the bytes of a range, whoever wrote them.
-    pub(super) fn fetch_again(&mut self, id: FileId, range: &Range<u64>) {
-        self.mark_overwritten(id, range);
-        let flights = self.flights(id);
-        if self.files[id].forget(range, &flights) {
-            self.out.push(Directive::Retract(id));
-        }
-    }
-
-    /// Sessions that are to write into the range may have done so before it was overwritten, and report it later.
-    fn mark_overwritten(&mut self, id: FileId, range: &Range<u64>) {
-        for session in self.pool.sessions.values_mut() {
-            if let Some(transfer) = session.transfer_mut().filter(|transfer| transfer.file == id) {
-                let part = range.start.max(transfer.at)..range.end.min(transfer.until.end());
-                transfer.overwritten.insert(part);
-            }
-        }
-    }
-
     /// The bytes of an earlier run are not those that the file has now. No byte counts, not even those of this run: some may
     /// have been compared with old bytes only.
     fn discard_earlier(&mut self, id: FileId) {
@@ -290,7 +248,7 @@ impl Fetcher {
 
     /// A transfer has ended before its first byte. Returns whether that says no more than that the file ends before what an
     /// earlier run has of it, or before a size that no mirror vouches for: then the download has begun anew.
-    pub(super) fn ends_before_known(&mut self, id: FileId) -> bool {
+    pub(in crate::engine) fn ends_before_known(&mut self, id: FileId) -> bool {
         let file = &self.files[id];
         if file.ledger.size().is_none() && file.has_earlier() {
             self.start_over(id, Facts::default());
@@ -341,14 +299,14 @@ impl Fetcher {
     }
 
     /// A mirror's transfer has shown where its file ends.
-    pub(super) fn on_end_shown(&mut self, id: FileId, mirror: MirrorId, at: u64) {
+    pub(in crate::engine) fn on_end_shown(&mut self, id: FileId, mirror: MirrorId, at: u64) {
         if let Some(facts) = self.files[id].end_shown(mirror, at) {
             self.take_claim(id, mirror, &facts);
         }
     }
 
     /// A transfer without a known end has ended: that is the size, unless the mirror has yet to say what it is.
-    pub(super) fn believe_end(&mut self, session: SessionId) {
+    pub(in crate::engine) fn believe_end(&mut self, session: SessionId) {
         let Some(known) = self.pool.sessions.get_mut(session) else { return };
         let Some((id, at)) = known.unconfirmed_end else { return };
         let file = &mut self.files[id];
@@ -388,7 +346,7 @@ impl Fetcher {
     }
 
     /// Finds mirrors that delivered more than the file has, before its size was known or unaware of it.
-    pub(super) fn find_overruns(&mut self, id: FileId) {
+    pub(in crate::engine) fn find_overruns(&mut self, id: FileId) {
         for mirror in self.files[id].replicas.ids() {
             let Some(size) = self.files[id].ledger.size() else { return };
             if self.files[id].overran(mirror) {
@@ -402,55 +360,10 @@ impl Fetcher {
     }
 
     /// The finished file that was here before is not the one to be fetched: the mirrors say again what they have.
-    pub(super) fn reject_finished(&mut self, id: FileId) {
+    pub(in crate::engine) fn reject_finished(&mut self, id: FileId) {
         self.files[id].reject_finished();
         for session in self.pool.sessions.with(Session::is_ready) {
             self.ask_for_facts(session, id);
         }
-    }
-
-    /// The size has become known: the file is split, and the transfer that began before it keeps the first part.
-    pub(super) fn sized(&mut self, id: FileId, size: u64) {
-        let (demand, flights) = (self.demand(), self.flights(id));
-        let file = &mut self.files[id];
-        file.ledger.set_size(size);
-        let mut missing = file.ledger.missing(0..size);
-        // Ranges that sessions have yet to let go of come later.
-        for flight in flights.iter().filter(|flight| !file.counts(flight)) {
-            missing.remove(flight.left.clone());
-        }
-        let parts = if file.is_single() { 1 } else { self.pool.slots_to_begin(&demand) };
-        let parts = split(&missing, parts, file.min_segment);
-        file.ledger.set_queue(parts);
-        if let Some((session, at)) = self.keep_one_transfer(id) {
-            let holds = |range: &Range<u64>| range.start <= at && at < range.end;
-            let queue = self.files[id].ledger.queue();
-            let part = queue.iter().position(holds);
-            match part.and_then(|part| self.files[id].ledger.take_queued(part)) {
-                Some(part) => {
-                    self.set_end(session, self.until(id, part.end));
-                    // These bytes had come, and were discarded since.
-                    self.files[id].ledger.queue_first(part.start..at);
-                }
-                None => self.set_end(session, Until::Size(size)),
-            }
-        }
-        self.find_overruns(id);
-    }
-
-    /// The transfer that requested the whole file goes on. There may be several, as two addresses of a server are tried side by
-    /// side: the one that has come furthest goes on, and the others end.
-    fn keep_one_transfer(&mut self, id: FileId) -> Option<(SessionId, u64)> {
-        let mut transfers: Vec<_> = self.view(id, |view| {
-            let fetches = view.fetching().filter(|(_, _, transfer)| !transfer.is_vote());
-            fetches.map(|(session, known, transfer)| (session, transfer.at, known.stage)).collect()
-        });
-        transfers.sort_by_key(|(_, at, stage)| Reverse((*at, *stage)));
-        let mut transfers = transfers.into_iter();
-        let (kept, at, _) = transfers.next()?;
-        for (session, at, _) in transfers {
-            self.set_end(session, Until::Offset(at));
-        }
-        Some((kept, at))
     }
 }

@@ -1,12 +1,13 @@
 //! Opening sessions and giving them tasks.
 
-use super::super::directive::Directive;
-use super::super::earlier::OVERLAP;
-use super::super::error::MirrorFault;
-use super::super::ids::{FileId, MirrorId, ServerId, SlotId};
-use super::super::offers::{self, Offer, Reach, Takeover};
-use super::super::pool::session::{Ahead, Directory, Pending, Purpose, Session, Task, Transfer};
-use super::Fetcher;
+use super::Job;
+use crate::engine::directive::Directive;
+use crate::engine::earlier::OVERLAP;
+use crate::engine::error::MirrorFault;
+use crate::engine::forecast::View;
+use crate::engine::ids::{ComparisonId, FileId, MirrorId, ServerId, SlotId};
+use crate::engine::offers::{self, Offer, Reach, Takeover};
+use crate::engine::pool::session::{Ahead, Directory, Pending, Purpose, Session, Task, Transfer};
 use ftp_proto::{Command, Instant, Request, Retrieve, SessionId, Until};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const WATCH: Duration = Duration::from_millis(200);
 /// How long a data connection that was made ahead is taken to be there.
 const KEPT: Duration = Duration::from_secs(10);
 
-impl Fetcher {
+impl Job {
     /// Adds connections where that may pay, and withdraws those that did not.
     pub(super) fn grow(&mut self) {
         let now = self.now;
@@ -136,7 +137,7 @@ impl Fetcher {
     }
 
     /// Asks for size and time of a file.
-    pub(super) fn ask_for_facts(&mut self, id: SessionId, file: FileId) {
+    pub(in crate::engine) fn ask_for_facts(&mut self, id: SessionId, file: FileId) {
         self.ask_for(id, file, Pending::Facts);
     }
 
@@ -154,7 +155,7 @@ impl Fetcher {
     }
 
     /// Sends CWD and awaits its reply: commands before it would mean another directory.
-    pub(super) fn change_directory(&mut self, id: SessionId, file: FileId) {
+    pub(in crate::engine) fn change_directory(&mut self, id: SessionId, file: FileId) {
         let session = &mut self.pool.sessions[id];
         let mirror = self.files[file].mirror_on(session.server);
         let split = mirror.and_then(|mirror| self.files[file].replicas[mirror].split_path());
@@ -266,7 +267,7 @@ impl Fetcher {
     }
 
     /// Carries out the first offer that a rule makes for one of the session's files. Returns whether there was one.
-    fn take_first(&mut self, id: SessionId, rule: fn(&super::View<'_>, SessionId) -> Option<Offer>) -> bool {
+    fn take_first(&mut self, id: SessionId, rule: fn(&View<'_>, SessionId) -> Option<Offer>) -> bool {
         for file in self.files_of(id) {
             if let Some(offer) = self.view(file, |view| rule(view, id)) {
                 self.carry_out(id, file, offer);
@@ -277,7 +278,7 @@ impl Fetcher {
     }
 
     /// Begins the first file of the session that wants its first transfer.
-    pub(super) fn begin(&mut self, id: SessionId) {
+    pub(in crate::engine) fn begin(&mut self, id: SessionId) {
         self.take_first(id, offers::begin);
     }
 
@@ -336,7 +337,7 @@ impl Fetcher {
         }
     }
 
-    fn ask_for_vote(&mut self, id: SessionId, file: FileId, overlap: super::ComparisonId, end: u64) {
+    fn ask_for_vote(&mut self, id: SessionId, file: FileId, overlap: ComparisonId, end: u64) {
         let Some(mirror) = self.files[file].mirror_on(self.pool.sessions[id].server) else { return };
         self.files[file].vote_asked(mirror);
         self.retrieve(id, file, end, Until::Offset(end));

@@ -31,7 +31,7 @@ fn is_taken(view: &View<'_>, session: &Session) -> bool {
 /// Offers the whole file to a session whose server does not understand REST: only if no server does, and nothing else is
 /// being fetched.
 pub(super) fn from_start(view: &View<'_>, id: SessionId) -> Option<Offer> {
-    let vacancy = view.pool.restarting_vacancy(id, view.demand);
+    let vacancy = view.pool.restarting_vacancy(id, &(view.demand)());
     if vacancy.is_some_and(|server| view.file.living_mirror_on(server).is_some()) {
         return Some(Offer::MoveToRestarting);
     }

@@ -40,8 +40,10 @@ fn queued(view: &View<'_>, start: u64) -> Option<Extension> {
 
 /// The range that begins at `start` and that a session was to fetch which has been silent for too long.
 fn silent(view: &View<'_>, start: u64) -> Option<Extension> {
-    let running = view.running();
-    let (victim, running) = running.iter().find(|(id, running)| {
+    if !view.flights.iter().any(|flight| flight.left.start == start) {
+        return None;
+    }
+    let (victim, running) = view.running().iter().find(|(id, running)| {
         !view.pool.sessions[*id].delivers() && running.rate == 0 && running.left.start == start
     })?;
     Some(Extension::Silent { victim: *victim, end: running.left.end })

@@ -138,10 +138,10 @@ pub(super) fn best(view: &View<'_>, id: SessionId) -> Option<Offer> {
     if !view.pool.servers[session.server].restarts {
         return begin::from_start(view, id);
     }
-    if let Some(until) = view.pool.drains_until(id, view.demand, view.now) {
+    if let Some(until) = view.pool.drains_until(id, &(view.demand)(), view.now) {
         return Some(Offer::Wait(until));
     }
-    if view.pool.is_on_standby(id, view.demand, view.now) {
+    if view.pool.is_on_standby(id, &(view.demand)(), view.now) {
         return Some(Offer::StandBy);
     }
     if has_range(view) {

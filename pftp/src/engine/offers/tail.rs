@@ -109,9 +109,9 @@ pub(super) fn copy_offer(view: &View<'_>, id: SessionId) -> Option<Offer> {
         // The time until the mirror has confirmed is no reason for a copy.
         short && pays && u128::from(running.time_left()) > LEAST_SAVING
     };
-    let (victim, running) = view.running().into_iter().find(pays)?;
+    let (victim, running) = view.running().iter().find(|victim| pays(victim))?;
     let (start, end) = (running.left.start, running.left.end);
-    Some(Offer::Copy(Takeover { victim, rate: running.rate, start, end }))
+    Some(Offer::Copy(Takeover { victim: *victim, rate: running.rate, start, end }))
 }
 
 #[cfg(test)]
