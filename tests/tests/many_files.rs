@@ -1,9 +1,9 @@
 //! Many files over one pool of connections: the engine without the command.
 
-use ftp_proto::{Arg, Config, Instant, Report, RepresentationType, SessionId};
+use ftp_proto::{Arg, Config, Instant, Report, RepresentationType, SessionId, TimeVal};
 use pftp::Notice;
 use pftp::drive::{Input, Surroundings, drive};
-use pftp::engine::{Earlier, Fetcher, FileId, ServerId, ServerSettings, Settings, Source, Wanted};
+use pftp::engine::{Earlier, Fetcher, FileId, Finished, ServerId, ServerSettings, Settings, Source, Wanted};
 use pftp_tests::model::{Behaviour, File, Model, Tree};
 use pftp_tests::sim::{MemorySink, Path, SimTransport};
 use std::collections::VecDeque;
@@ -70,16 +70,6 @@ fn path(number: usize) -> String {
     format!("{directory}/file-{number}")
 }
 
-/// Files to fetch over so many connections from servers that have them.
-struct Job {
-    files: Vec<File>,
-    round_trips: Vec<u64>,
-    connections: usize,
-    /// Servers, each with a file that it lacks.
-    missing: Vec<(usize, usize)>,
-    behaviour: Behaviour,
-}
-
 struct Done {
     results: Vec<Result<u64, pftp::EngineError>>,
     logins: Vec<u32>,
@@ -87,7 +77,44 @@ struct Done {
     exact: Vec<bool>,
 }
 
+/// Files to fetch over so many connections from servers that have them.
+struct Job {
+    files: Vec<File>,
+    round_trips: Vec<u64>,
+    connections: usize,
+    /// Servers, each with a file that it lacks.
+    missing: Vec<(usize, usize)>,
+    /// Servers, each with a file of which it has another one.
+    others: Vec<(usize, usize)>,
+    /// Files that are here already.
+    finished: Vec<usize>,
+    behaviour: Behaviour,
+}
+
 impl Job {
+    /// All files come from servers that have them all and behave well.
+    fn new(files: Vec<File>, round_trips: &[u64], connections: usize) -> Self {
+        Self {
+            files,
+            round_trips: round_trips.to_vec(),
+            connections,
+            missing: Vec::new(),
+            others: Vec::new(),
+            finished: Vec::new(),
+            behaviour: Behaviour::default(),
+        }
+    }
+
+    fn earlier(&self, number: usize) -> Earlier {
+        let mut earlier = Earlier::default();
+        earlier.finished = self.finished.contains(&number).then(|| {
+            let file = &self.files[number];
+            let modified = TimeVal::parse(file.modified().as_bytes()).expect("a time");
+            Finished { size: file.size(), modified: modified.unix_seconds() }
+        });
+        earlier
+    }
+
     fn run(self) -> Done {
         let mut transport = SimTransport::new(Arc::default());
         let addresses: Vec<SocketAddr> = self
@@ -96,8 +123,12 @@ impl Job {
             .enumerate()
             .map(|(server, round_trip)| {
                 let tree = self.files.iter().enumerate().fold(Tree::new(), |tree, (number, file)| {
-                    let lacks = self.missing.contains(&(server, number));
-                    if lacks { tree } else { tree.with(path(number), file.clone()) }
+                    let of = |list: &[(usize, usize)]| list.contains(&(server, number));
+                    match (of(&self.missing), of(&self.others)) {
+                        (true, _) => tree,
+                        (_, true) => tree.with(path(number), File::generated(1000, file.size() + 7)),
+                        _ => tree.with(path(number), file.clone()),
+                    }
                 });
                 let limit = Path { bytes_per_second: Some(4 << 20), ..Path::of_round_trip(*round_trip) };
                 transport.add(Model::new(tree).with_behaviour(self.behaviour.clone()), limit)
@@ -123,7 +154,7 @@ impl Job {
                     min_tail: 4 << 10,
                     in_order: false,
                     representation: RepresentationType::Image,
-                    earlier: Earlier::default(),
+                    earlier: self.earlier(number),
                     lookup: None,
                 };
                 engine.add(wanted, Instant::ZERO)
@@ -145,14 +176,7 @@ impl Job {
 fn fifty_files_come_over_six_sessions_that_log_in_once() {
     let files = files(50);
     let sizes: Vec<u64> = files.iter().map(File::size).collect();
-    let job = Job {
-        files,
-        round_trips: vec![40, 60],
-        connections: 6,
-        missing: Vec::new(),
-        behaviour: Behaviour::default(),
-    };
-    let done = job.run();
+    let done = Job::new(files, &[40, 60], 6).run();
     for (number, result) in done.results.iter().enumerate() {
         assert_eq!(*result, Ok(sizes[number]), "file {number}");
         assert!(done.exact[number], "the bytes of file {number} are wrong");
@@ -165,9 +189,7 @@ fn fifty_files_come_over_six_sessions_that_log_in_once() {
 fn first_file_that_is_missing_fails_alone() {
     let files = files(20);
     let missing = vec![(0, 0), (1, 0), (0, 3)];
-    let job =
-        Job { files, round_trips: vec![40, 40], connections: 4, missing, behaviour: Behaviour::default() };
-    let done = job.run();
+    let done = Job { missing, ..Job::new(files, &[40, 40], 4) }.run();
     for (number, result) in done.results.iter().enumerate() {
         assert_eq!(result.is_ok(), number != 0, "file {number}: {result:?}");
         assert!(number == 0 || done.exact[number], "the bytes of file {number} are wrong");
@@ -178,9 +200,7 @@ fn first_file_that_is_missing_fails_alone() {
 fn files_of_different_servers_come_over_one_connection() {
     let files = files(12);
     let missing = (0..12).map(|number| (number % 2, number)).collect();
-    let job =
-        Job { files, round_trips: vec![40, 60], connections: 1, missing, behaviour: Behaviour::default() };
-    let done = job.run();
+    let done = Job { missing, ..Job::new(files, &[40, 60], 1) }.run();
     for (number, result) in done.results.iter().enumerate() {
         assert!(result.is_ok() && done.exact[number], "file {number}: {result:?}");
     }
@@ -189,8 +209,7 @@ fn files_of_different_servers_come_over_one_connection() {
 #[test]
 fn files_of_two_directories_come_from_a_server_that_takes_no_slash() {
     let behaviour = Behaviour { refuses_paths: true, ..Behaviour::default() };
-    let job = Job { files: files(12), round_trips: vec![40], connections: 3, missing: Vec::new(), behaviour };
-    let done = job.run();
+    let done = Job { behaviour, ..Job::new(files(12), &[40], 3) }.run();
     for (number, result) in done.results.iter().enumerate() {
         assert!(result.is_ok() && done.exact[number], "file {number}: {result:?}");
     }
@@ -200,12 +219,46 @@ fn files_of_two_directories_come_from_a_server_that_takes_no_slash() {
 fn missing_file_fails_alone() {
     let files = files(20);
     let missing = vec![(0, 7), (1, 7), (0, 3)];
-    let job =
-        Job { files, round_trips: vec![40, 40], connections: 4, missing, behaviour: Behaviour::default() };
-    let done = job.run();
+    let done = Job { missing, ..Job::new(files, &[40, 40], 4) }.run();
     for (number, result) in done.results.iter().enumerate() {
         let exists = number != 7;
         assert_eq!(result.is_ok(), exists, "file {number}: {result:?}");
         assert_eq!(done.exact[number], exists, "file {number}");
+    }
+}
+
+#[test]
+fn missing_directory_fails_alone_over_the_only_connection() {
+    let behaviour = Behaviour { refuses_paths: true, ..Behaviour::default() };
+    let missing = (0..12).filter(|number| number % 3 == 2).map(|number| (0, number)).collect();
+    let done = Job { behaviour, missing, ..Job::new(files(12), &[40], 1) }.run();
+    for (number, result) in done.results.iter().enumerate() {
+        let exists = number % 3 != 2;
+        assert_eq!(result.is_ok(), exists, "file {number}: {result:?}");
+        assert_eq!(done.exact[number], exists, "file {number}");
+    }
+}
+
+#[test]
+fn mirror_with_another_file_is_dropped_for_that_file_alone() {
+    let mut files = files(20);
+    files[0] = File::generated(77, 4 << 20);
+    let done = Job { others: vec![(1, 0)], ..Job::new(files, &[40, 40, 40], 6) }.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert!(result.is_ok() && done.exact[number], "file {number}: {result:?}");
+    }
+    assert!(matches!(done.notices[..], [Notice::MirrorDropped(_)]), "{:?}", done.notices);
+    assert_eq!(done.logins, [2, 2, 2], "the sessions of the dropped mirror fetch other files");
+}
+
+#[test]
+fn finished_files_in_the_middle_of_a_batch_are_not_fetched_again() {
+    let files = files(12);
+    let sizes: Vec<u64> = files.iter().map(File::size).collect();
+    let done = Job { finished: vec![0, 5, 9], ..Job::new(files, &[40], 3) }.run();
+    for (number, result) in done.results.iter().enumerate() {
+        assert_eq!(*result, Ok(sizes[number]), "file {number}");
+        // No byte of a finished file is written; file 0 has none.
+        assert_eq!(done.exact[number], !matches!(number, 5 | 9), "file {number}");
     }
 }

@@ -60,6 +60,20 @@ impl Job {
         self.pool.probe_limits(now);
         self.limit_lookups();
         self.pool.expire(now);
+        loop {
+            self.work();
+            let (active, waiting) = (self.active.len(), self.queue.len());
+            self.conclude();
+            // A file that has ended leaves sessions free, and no report may come that gives them the next one.
+            let has_ended = (self.active.len(), self.queue.len()) != (active, waiting);
+            if !has_ended || self.active.is_empty() && self.queue.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Weighs the evidence, opens sessions, and gives tasks to free ones.
+    fn work(&mut self) {
         for id in self.active() {
             self.weigh_evidence(id);
         }
@@ -85,7 +99,6 @@ impl Job {
         for id in self.active() {
             self.confirm(id);
         }
-        self.conclude();
     }
 
     /// When the job wants to look at its state next.
